@@ -1,0 +1,27 @@
+"""Variational autoencoders whose latent space is learned and structured."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from prioria import data, evaluate, explore, likelihoods, nets, objectives, posteriors, priors, stages, theory
+    from prioria.model import VAE as VAE
+    from prioria.model import load as load
+    from prioria.train import Run as Run
+    from prioria.train import fit as fit
+
+_MODULES = ("data", "evaluate", "explore", "likelihoods", "nets", "objectives", "posteriors", "priors", "stages", "theory")
+_NAMES = {"VAE": "prioria.model", "load": "prioria.model", "fit": "prioria.train", "Run": "prioria.train"}
+
+__all__ = [*_MODULES, *_NAMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy: `import prioria` and the command line's --help load no torch.
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"prioria.{name}")
+    raise AttributeError(f"module 'prioria' has no attribute {name!r}")

@@ -1,0 +1,190 @@
+"""The one protocol class: a data set is rows, a split, a binarisation and the likelihoods that are legal for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Kind = Literal["binary", "grey", "count", "continuous"]
+Binarisation = Literal["none", "dynamic", "static"]
+
+TILE_BYTES = 32 * 2**20
+"""No temporary array is larger than this: larger ones cost page faults, and an array larger than memory must train."""
+
+
+class DataError(ValueError):
+    """A data set that cannot be used: one line that names the file or array, what is wrong with it, and the remedy."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What must agree before two likelihoods on one data set may be compared.
+
+    A stored value v becomes the model's input x = (v + shift) / scale.
+
+    Args:
+        name: The name under which the set is loaded.
+        title: The name that a table prints.
+        shape: Event shape: (channels, height, width) for images, (columns,) for tables.
+        kind: What the values are before binarisation.
+        binarisation: "dynamic": training rows are drawn afresh from Bernoulli(x) for every batch, validation and
+            test rows were drawn once. "static": the files hold bits. "none": values are used as they are.
+        likelihoods: Names of the likelihood classes that are legal for the set.
+        split: The split, in words.
+        source: Who made the set, and where it comes from.
+        note: What may not be compared with what.
+        shift: Added to stored values, a number or one per column.
+        scale: Divides shifted values, a number or one per column.
+        classes: Names of the label values.
+        factors: Names of the label columns, for labels (N, factors).
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, ...]
+    kind: Kind
+    binarisation: Binarisation
+    likelihoods: tuple[str, ...]
+    split: str
+    source: str
+    note: str = ""
+    shift: float | tuple[float, ...] = 0.0
+    scale: float | tuple[float, ...] = 1.0
+    classes: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
+
+    @property
+    def dimensions(self) -> int:
+        """The number of values in one row."""
+        return math.prod(self.shape)
+
+    def scaled(self, values: Tensor) -> Tensor:
+        """The model's input x = (v + shift) / scale for stored values v (..., D), in float32."""
+        return (values.float() + _constant(self.shift)) / _constant(self.scale)
+
+    def unscaled(self, x: Tensor) -> Tensor:
+        """The stored values v = scale x - shift, for pictures and poses in the units of the file."""
+        return x * _constant(self.scale) - _constant(self.shift)
+
+
+def _constant(value: float | tuple[float, ...]) -> float | Tensor:
+    return torch.tensor(value) if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of one part of a data set, scaled (and for dynamic training rows binarised) as they are read.
+
+    Args:
+        rows: Stored values (N, D), a tensor in memory or a numpy memory map.
+        labels: (N,) or (N, factors), or None.
+        protocol: The protocol that the rows follow.
+        fresh: Draw every batch from Bernoulli(x) with torch's global generator.
+        members: Row numbers of this split inside `rows` when several splits share one memory map; None = all rows.
+    """
+
+    rows: Tensor | np.ndarray
+    labels: Tensor | None
+    protocol: Protocol
+    fresh: bool = False
+    members: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        name = self.protocol.name
+        if tuple(self.rows.shape[1:]) != (self.protocol.dimensions,):
+            raise DataError(f"{name}: rows have shape {tuple(self.rows.shape)}, expected (N, {self.protocol.dimensions})")
+        if self.labels is not None and len(self.labels) != len(self):
+            raise DataError(f"{name}: {len(self.labels)} labels for {len(self)} rows; give one label per row")
+
+    def __len__(self) -> int:
+        return len(self.rows if self.members is None else self.members)
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """Rows (B, D) in float32 at positions `indices` (B,) of this split."""
+        x = self.protocol.scaled(self._gather(indices))
+        return torch.bernoulli(x) if self.fresh else x
+
+    def mean(self) -> Tensor:
+        """The mean row (D,): expected values, so dynamic training rows enter with their probabilities."""
+        total = torch.zeros(self.protocol.dimensions, dtype=torch.float64)
+        for positions in self._tiles(len(self)):
+            total += self.protocol.scaled(self._gather(positions)).sum(0, dtype=torch.float64)
+        return (total / len(self)).float()
+
+    def tensor(self, limit: int | None = None) -> Tensor:
+        """The first `limit` rows (all when None) as float32 (N, D); a dynamic training split draws them afresh."""
+        count = len(self) if limit is None else min(limit, len(self))
+        out = torch.empty(count, self.protocol.dimensions)
+        for positions in self._tiles(count):
+            out[positions[0] : positions[-1] + 1] = self.batch(positions)
+        return out
+
+    def _gather(self, indices: Tensor) -> Tensor:
+        if isinstance(self.rows, Tensor):
+            return self.rows.index_select(0, indices)
+        positions = indices.numpy() if self.members is None else self.members[indices.numpy()]
+        return torch.from_numpy(np.asarray(self.rows[positions]))
+
+    def _tiles(self, count: int) -> Iterator[Tensor]:
+        yield from torch.arange(count).split(rows_per_tile(self.protocol.dimensions))
+
+
+def rows_per_tile(dimensions: int) -> int:
+    """How many float32 rows of `dimensions` values fit in half of one tile (values and their scaled copy)."""
+    return max(1, TILE_BYTES // (8 * dimensions))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training, validation and test rows under one protocol."""
+
+    protocol: Protocol
+    train: Split
+    validation: Split
+    test: Split
+
+    @property
+    def name(self) -> str:
+        """The name of the protocol."""
+        return self.protocol.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The event shape, for instance (1, 28, 28)."""
+        return self.protocol.shape
+
+    @property
+    def dimensions(self) -> int:
+        """The number of values in one row."""
+        return self.protocol.dimensions
+
+
+def check_likelihood(protocol: Protocol, likelihood: str, relaxed: bool = False) -> None:
+    """Refuse a likelihood that gives wrong numbers on this data.
+
+    Args:
+        protocol: The protocol of the data.
+        likelihood: Class name of the likelihood, for instance "Bernoulli".
+        relaxed: Accept a Bernoulli on grey values in [0, 1]; its sum over pixels is then no log-probability.
+
+    Raises:
+        DataError: With the legal likelihoods and the remedy.
+
+    >>> from prioria.data import load
+    >>> check_likelihood(load("two-moons").protocol, "Bernoulli")
+    Traceback (most recent call last):
+    ...
+    prioria.data.base.DataError: two-moons: likelihood Bernoulli is not legal for continuous values; use Gaussian
+    """
+    if likelihood in protocol.likelihoods or (relaxed and likelihood == "Bernoulli" and protocol.kind == "grey"):
+        return
+    remedy = f"use {' or '.join(protocol.likelihoods)}"
+    if likelihood == "Bernoulli" and protocol.kind == "grey":
+        remedy += ", or load it with binarise='dynamic', or say relaxed=True and do not call the result a likelihood"
+    raise DataError(f"{protocol.name}: likelihood {likelihood} is not legal for {protocol.kind} values; {remedy}")

@@ -1,0 +1,18 @@
+"""Distributions, and the questions that objectives and evaluations may ask of them."""
+
+from prioria.distributions.discretized import DiscretizedLogistic as DiscretizedLogistic
+from prioria.distributions.families import natural_parameters as natural_parameters
+from prioria.distributions.families import sufficient_statistics as sufficient_statistics
+from prioria.distributions.families import take as take
+from prioria.distributions.mixture import Mixture as Mixture
+from prioria.distributions.reduce import log_mean_exp as log_mean_exp
+from prioria.distributions.reduce import logsumexp as logsumexp
+from prioria.distributions.simple import at_least_float32 as at_least_float32
+from prioria.distributions.simple import bernoulli as bernoulli
+from prioria.distributions.simple import categorical as categorical
+from prioria.distributions.simple import normal as normal
+from prioria.distributions.traits import factors as factors
+from prioria.distributions.traits import has_kl as has_kl
+from prioria.distributions.traits import is_bound as is_bound
+from prioria.distributions.traits import kl as kl
+from prioria.distributions.traits import sample_and_log_prob as sample_and_log_prob

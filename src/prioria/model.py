@@ -1,0 +1,234 @@
+"""The variational autoencoder: an encoder, stages of latents, and a likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from prioria import storage
+from prioria.draw import Draw, Latent, descend
+from prioria.module import Module
+from prioria.stage import Stage
+
+ENCODE_DRAWS = 64  # draws that stand for the mean of a posterior without a closed one
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A model conditioned on a batch: the encoder, the top posterior and an unconditional prior, run once."""
+
+    model: VAE
+    x: Float[Tensor, "B *data"]
+    features: dict[str, Any]
+    top: tuple[Distribution, Distribution]
+
+    def draw(self, num_samples: int = 1, *, given: Mapping[str, Tensor] | None = None) -> Draw:
+        """Draws K latents for each example and records every log-density.
+
+        Args:
+            num_samples: K.
+            given: values to hold for some groups, any shape that broadcasts to (K, B, *event).
+        """
+        shape = (num_samples, len(self.x))
+        latents, above = descend(self.model.stages_, shape, features=self.features, given=given, top=self.top)
+        px = self.model.likelihood(above)
+        return Draw(latents=latents, px=px, x=self.x, log_px=px.log_prob(self.x))
+
+
+class VAE(Module):
+    r"""p(x, z) = p(x|z) p(z), inferred by q(z|x); z may have several groups, p(z) = prod_i p(z_i | z_above).
+
+    One group, named ``z``, is given by ``posterior=`` and ``prior=``; a hierarchy by ``stages=``, top first.
+
+    Args:
+        encoder: network x (B, D) -> features; or a dict group -> network, where groups read x through networks of their own.
+        likelihood: conditional on the latents, p(x|z).
+        posterior: conditional on the features, q(z|x).
+        prior: conditional on nothing, p(z).
+        stages: group name -> :class:`prioria.stage.Stage`, top group first; instead of ``posterior`` and ``prior``.
+
+    Raises:
+        ValueError: neither or both of (posterior, prior) and stages are given, an encoder is missing for a group, or a
+            VampPrior was built on another encoder or posterior than the model's.
+
+    Example:
+        >>> from prioria import likelihoods, nets, posteriors, priors
+        >>> model = VAE(
+        ...     encoder=nets.GatedMLP(6, 8, gated_output=True),
+        ...     posterior=posteriors.Gaussian(8, 2),
+        ...     prior=priors.StandardNormal(2),
+        ...     likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 8, 6)),
+        ... )
+        >>> model.draw(torch.zeros(5, 6), num_samples=3).log_w.shape
+        torch.Size([3, 5])
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder: nn.Module | Mapping[str, nn.Module],
+        likelihood: nn.Module,
+        posterior: nn.Module | None = None,
+        prior: nn.Module | None = None,
+        stages: Mapping[str, Stage] | None = None,
+    ) -> None:
+        super().__init__()
+        stages = _stages(posterior, prior, stages)
+        encoders = dict(encoder) if isinstance(encoder, Mapping) else {"": encoder}
+        _check_encoders(encoders, list(stages))
+        self.encoder = nn.ModuleDict({name or "x": module for name, module in encoders.items()})
+        self.stages = nn.ModuleDict(stages)
+        self.likelihood = likelihood
+        self._check_shared()
+
+    @property
+    def groups(self) -> list[str]:
+        """Names of the latent groups, top first."""
+        return list(self.stages)
+
+    @property
+    def stages_(self) -> dict[str, Stage]:
+        """The stages by name, top first, with their type."""
+        return {name: stage for name, stage in self.stages.items() if isinstance(stage, Stage)}
+
+    def encoder_of(self, group: str) -> nn.Module:
+        """Returns the network through which a group reads x."""
+        return self.encoder[group] if group in self.encoder else self.encoder["x"]
+
+    def condition(self, x: Float[Tensor, "B *data"]) -> Condition:
+        """Runs the encoder, the top posterior and the unconditional prior, once, whatever the number of draws."""
+        shared = {id(module): module(x) for module in self.encoder.values()}
+        features = {group: shared[id(self.encoder_of(group))] for group in self.groups}
+        group, stage = next(iter(self.stages_.items()))
+        prior = stage.prior(None)
+        return Condition(self, x, features, top=(prior, stage.posterior(features[group], None, prior)))
+
+    def draw(self, x: Float[Tensor, "B *data"], num_samples: int = 1) -> Draw:
+        """Draws K latents for each example: the record that objectives and evaluations read."""
+        return self.condition(x).draw(num_samples)
+
+    def generate(self, num_samples: int, **given: Tensor) -> Draw:
+        """Samples from the model: latents are (1, n, *event), and so is the batch shape of ``px``.
+
+        Args:
+            num_samples: n.
+            given: values to hold for some groups, for instance ``z2=`` to fix the top and resample the bottom.
+
+        Raises:
+            ValueError: the model has no group of that name.
+        """
+        self._check_groups(given)
+        latents, above = descend(self.stages_, (1, num_samples), given=given)
+        return Draw(latents=latents, px=self.likelihood(above))
+
+    @torch.no_grad()
+    def encode(self, x: Float[Tensor, "B *data"], group: str | None = None) -> Float[Tensor, "B *event"]:
+        """Returns the posterior mean of a group (the top one by default), the groups above at their means.
+
+        The same x gives the same answer. A posterior without a closed mean (a flow) is averaged over 64 draws of a fixed seed.
+        """
+        group = group or self.groups[0]
+        self._check_groups([group])
+        condition, above = self.condition(x), None
+        for name, stage in self.stages_.items():
+            p = stage.prior(above)
+            mean = posterior_mean(stage.posterior(condition.features[name], above, p)).expand(1, len(x), *p.event_shape)
+            if name == group:
+                return mean[0]
+            above = stage.merge(above, mean)
+        raise AssertionError(group)
+
+    def decode(self, z: Tensor | Mapping[str, Tensor]) -> Distribution:
+        """Returns p(x | z) for latents (B, *event), a dict of them in a hierarchy; missing lower groups are sampled."""
+        given = dict(z) if isinstance(z, Mapping) else {self.groups[0]: z}
+        if not given:
+            raise ValueError("z is empty; give the latents of at least one group, or call generate(n)")
+        self._check_groups(given)
+        _, above = descend(self.stages_, (1, len(next(iter(given.values())))), given=given)
+        return self.likelihood(above)
+
+    def check(self, x: Float[Tensor, "B *data"]) -> str:
+        """Draws once and returns a table of shapes.
+
+        Raises:
+            ValueError: a density does not come out as (K, B); the message names the group.
+        """
+        with torch.random.fork_rng(), torch.no_grad():
+            draw = self.draw(x[:2].expand(2, *x.shape[1:]), num_samples=3)
+        rows = [_shapes(name, latent) for name, latent in draw.latents.items()]
+        if draw.log_px is None or draw.log_px.shape != (3, 2):
+            raise ValueError(f"likelihood gives log p(x|z) of shape {tuple(draw.distortion.shape)}, not (K, B); declare its event axes")
+        return "\n".join([*rows, f"x: {tuple(x.shape[1:])}, {type(draw.px).__name__} {tuple(draw.px.event_shape)}"])
+
+    def save(self, path: str | Path) -> None:
+        """Writes ``model.safetensors`` and ``model.json`` into a folder, each atomically."""
+        storage.save(self, Path(path))
+
+    def _check_groups(self, names: Any) -> None:
+        unknown = sorted(set(names) - set(self.groups))
+        if unknown:
+            raise ValueError(f"group {unknown[0]!r} is unknown; this model has {', '.join(self.groups)}")
+
+    def _check_shared(self) -> None:
+        for name, stage in self.stages_.items():
+            encoder, posterior = getattr(stage.p, "shared", (self.encoder_of(name), stage.q))
+            if encoder is not self.encoder_of(name) or posterior is not stage.q:
+                raise ValueError(
+                    f"prior of {name!r} was built on another encoder or posterior; pass the model's own objects to VampPrior"
+                )
+
+
+def load(path: str | Path, modules: dict[str, nn.Module] | None = None) -> VAE:
+    """Loads a model that :meth:`VAE.save` wrote; only weights and names are read, nothing is unpickled.
+
+    Args:
+        path: the folder.
+        modules: instances of the modules that are not prioria's, by their path in the architecture.
+
+    Raises:
+        ValueError: a file is missing or damaged, a module is missing from ``modules``, or the weights do not fit.
+    """
+    model = storage.load(Path(path), modules)
+    if not isinstance(model, VAE):
+        raise ValueError(f"path={str(path)!r} holds a {type(model).__name__}, not a VAE")
+    return model
+
+
+def posterior_mean(q: Distribution) -> Tensor:
+    """Returns the mean of a posterior; where there is no closed one, the average of 64 draws of a fixed seed."""
+    try:
+        return q.mean
+    except NotImplementedError:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return q.sample(torch.Size([ENCODE_DRAWS])).mean(0)
+
+
+def _stages(posterior: nn.Module | None, prior: nn.Module | None, stages: Mapping[str, Stage] | None) -> dict[str, Stage]:
+    if stages is not None:
+        if posterior is not None or prior is not None or not stages:
+            raise ValueError("stages: give either stages={name: Stage, ...}, top first, or posterior= and prior=")
+        return dict(stages)
+    if posterior is None or prior is None:
+        raise ValueError("posterior and prior: give both, or stages={name: Stage, ...}")
+    return {"z": Stage(prior=prior, posterior=posterior)}
+
+
+def _check_encoders(encoders: dict[str, nn.Module], groups: list[str]) -> None:
+    if "" not in encoders and set(encoders) != set(groups):
+        raise ValueError(f"encoder has networks for {sorted(encoders)} but the groups are {groups}; give one for each group")
+
+
+def _shapes(name: str, latent: Latent) -> str:
+    for term, value in {"log_q": latent.log_q, "log_p": latent.log_p}.items():
+        if value is None or value.shape != (3, 2):
+            found = None if value is None else tuple(value.shape)
+            raise ValueError(f"group {name!r} gives {term} of shape {found}, not (K, B); declare the event axes of its distribution")
+    return f"{name}: {tuple(latent.z.shape[2:])}, posterior {type(latent.q).__name__}, prior {type(latent.p).__name__}"

@@ -1,0 +1,176 @@
+"""Modules that remember how they were built, and the JSON that rebuilds them.
+
+A saved model is two files: its weights (safetensors) and its architecture, the constructor arguments of every prioria
+module as JSON. Nothing is unpickled and no name outside prioria is ever resolved.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TensorArgument:
+    """Shape and type of a tensor given to a constructor; its values are in the weights."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Module(nn.Module):
+    """An ``nn.Module`` that records its constructor arguments, so that it can be saved without pickle.
+
+    Example:
+        >>> from prioria.nets import GatedMLP
+        >>> describe(GatedMLP(4, 3, 2))["args"]
+        {'sizes': {'tuple': [4, 3, 2]}, 'gated_output': False}
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _recording(cls.__init__)
+
+
+def _recording(init: Callable[..., None]) -> Callable[..., None]:
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def recorded(self: Module, *args: Any, **kwargs: Any) -> None:
+        if "_arguments" not in self.__dict__:  # the outermost constructor is the one to call again
+            bound = signature.bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            arguments = dict(list(bound.arguments.items())[1:])
+            object.__setattr__(self, "_arguments", {name: _without_values(value) for name, value in arguments.items()})
+        init(self, *args, **kwargs)
+
+    return recorded
+
+
+def _without_values(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return TensorArgument(tuple(value.shape), str(value.dtype).removeprefix("torch."))
+    return value
+
+
+def describe(module: nn.Module) -> dict[str, Any]:
+    """Returns the constructor arguments of a module and of all it is made of, as JSON values.
+
+    A module met twice is written once and referred to by number afterwards. A module that is not prioria's is written as
+    ``{"foreign": path}``.
+    """
+    return _describe(module, path="", seen={})
+
+
+def _describe(value: Any, *, path: str, seen: dict[int, int]) -> Any:
+    match value:
+        case nn.Module() if id(value) in seen:
+            return {"ref": seen[id(value)]}
+        case Module():
+            arguments = value.__dict__["_arguments"]
+            args = {name: _describe(item, path=f"{path}.{name}".lstrip("."), seen=seen) for name, item in arguments.items()}
+            seen[id(value)] = len(seen)  # after its parts: the order in which they are rebuilt
+            return {"class": public_name(type(value)), "args": args}
+        case nn.Module():
+            seen[id(value)] = len(seen)
+            return {"foreign": path}
+        case TensorArgument(shape, dtype):
+            return {"tensor": list(shape), "dtype": dtype}
+        case tuple() | list():
+            items = [_describe(item, path=f"{path}.{index}", seen=seen) for index, item in enumerate(value)]
+            return {"tuple": items} if isinstance(value, tuple) else items
+        case dict():
+            return {"dict": {str(key): _describe(item, path=f"{path}.{key}", seen=seen) for key, item in value.items()}}
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            raise ValueError(f"{path}={value!r} cannot be written as JSON; pass numbers, text, tensors or modules")
+
+
+def rebuild(description: Any, *, modules: dict[str, nn.Module] | None = None) -> Any:
+    """Builds the module that :func:`describe` wrote down; weights are loaded afterwards.
+
+    Raises:
+        ValueError: a class is not prioria's, or a module that is not prioria's is missing from ``modules``.
+    """
+    return _rebuild(description, modules=modules or {}, built=[])
+
+
+def _rebuild(item: Any, *, modules: dict[str, nn.Module], built: list[nn.Module]) -> Any:
+    again = functools.partial(_rebuild, modules=modules, built=built)
+    match item:
+        case {"class": str(name), "args": dict(args)}:
+            built.append(_construct(public_class(name), {key: again(value) for key, value in args.items()}))
+            return built[-1]
+        case {"foreign": str(path)}:
+            if path not in modules:
+                raise ValueError(f"modules has no {path!r}: it is not a prioria module; pass load(path, modules={{{path!r}: ...}})")
+            built.append(modules[path])
+            return built[-1]
+        case {"ref": int(number)}:
+            return built[number]
+        case {"tensor": list(shape), "dtype": str(dtype)}:
+            return torch.zeros(shape, dtype=getattr(torch, dtype))
+        case {"tuple": list(items)}:
+            return tuple(again(value) for value in items)
+        case {"dict": dict(items)}:
+            return {key: again(value) for key, value in items.items()}
+        case list():
+            return [again(value) for value in item]
+        case _:
+            return item
+
+
+def _construct(cls: type[Module], args: dict[str, Any]) -> Module:
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    unknown = set(args) - {parameter.name for parameter in parameters}
+    if unknown:
+        raise ValueError(f"{cls.__name__} has no argument {sorted(unknown)}; was the model saved by another version of prioria?")
+    variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+    if variadic is None:
+        return cls(**args)
+    return cls(*args.pop(variadic), **args)
+
+
+def foreign(description: Any) -> list[str]:
+    """Returns the paths of the modules in a description that are not prioria's."""
+    match description:
+        case {"foreign": str(path)}:
+            return [path]
+        case dict():
+            return [path for value in description.values() for path in foreign(value)]
+        case list():
+            return [path for value in description for path in foreign(value)]
+        case _:
+            return []
+
+
+def public_name(cls: type[Module]) -> str:
+    """Returns where prioria exports a class, such as ``priors.Mixture``."""
+    package = cls.__module__.split(".")
+    if package[0] != "prioria":
+        raise ValueError(f"{cls.__qualname__} derives from prioria's Module but is not part of prioria; derive from torch.nn.Module")
+    return f"{package[1]}.{cls.__name__}"
+
+
+def public_class(name: str) -> type[Module]:
+    """Returns the class that prioria exports under a name.
+
+    Raises:
+        ValueError: prioria exports no module of that name.
+    """
+    package, _, cls = name.partition(".")
+    known = package.isidentifier() and importlib.util.find_spec(f"prioria.{package}") is not None
+    found = getattr(importlib.import_module(f"prioria.{package}"), cls, None) if known else None
+    if not (isinstance(found, type) and issubclass(found, Module)):
+        raise ValueError(f"class {name!r} is not exported by prioria; only prioria's own classes are loaded")
+    return found

@@ -1,0 +1,82 @@
+"""What an objective is.
+
+An objective reads one :class:`prioria.draw.Draw` and is written as -log_w plus departures from it, so that no group of
+latents can be left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from torch import Tensor, nn
+
+from prioria.draw import Draw
+from prioria.module import Module
+
+if TYPE_CHECKING:
+    from prioria.model import VAE
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training is, both counted from zero. ``None`` in its place means the end of every schedule."""
+
+    step: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What an objective says of a batch, in nats.
+
+    Attributes:
+        value: the objective itself, a scalar: reported.
+        surrogate: a scalar with the gradient to descend; the same as ``value`` unless gradients need score functions, a
+            closed-form KL or the fit of a discriminator.
+        per_example: the objective (B,) without terms that couple a batch: what best weights are selected by.
+        terms: parts to report, per example (B,).
+    """
+
+    value: Tensor
+    surrogate: Tensor
+    per_example: Tensor
+    terms: dict[str, Tensor]
+
+
+class Sized(Protocol):
+    """Data that knows its number of training examples."""
+
+    def __len__(self) -> int: ...
+
+
+class Objective(Module):
+    """An objective; subclasses define ``forward``.
+
+    Attributes:
+        num_samples: K, how many latents the training loop draws for each example.
+    """
+
+    num_samples: int = 1
+
+    def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
+        """Scores a draw; ``progress=None`` is the end of every schedule, as in validation."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward")
+
+    def check(self, model: VAE, data: Sized | None = None) -> None:
+        """Raises ValueError, before the first step, where this objective cannot train this model on this data."""
+
+    def update(self, terms: dict[str, Tensor]) -> None:
+        """Moves multipliers after a step, from terms averaged over the batch and over all processes."""
+
+    def frozen(self, model: VAE) -> set[nn.Parameter]:
+        """Returns the parameters whose gradients are dropped at this step."""
+        return set()
+
+
+def terms_of(draw: Draw) -> dict[str, Tensor]:
+    """Returns distortion, rate, and the rate of each group where there are several, averaged over K (B,)."""
+    terms = {"distortion": draw.distortion.mean(0), "rate": draw.rate.mean(0)}
+    if len(draw.latents) > 1:
+        terms |= {f"rate/{name}": latent.rate.mean(0) for name, latent in draw.latents.items()}
+    return {name: term.detach() for name, term in terms.items()}

@@ -1,0 +1,31 @@
+"""The importance-weighted bound."""
+
+from __future__ import annotations
+
+from prioria.distributions import log_mean_exp
+from prioria.draw import Draw
+from prioria.objectives.base import Loss, Objective, Progress, terms_of
+
+
+class IWAE(Objective):
+    r"""-log (1/K) sum_k w_k (Burda, Grosse and Salakhutdinov, 2016, eq. 8).
+
+    What is reported is the bound itself, and its gradient is taken through the log-mean-exp.
+
+    Args:
+        num_samples: K.
+
+    Raises:
+        ValueError: no sample.
+    """
+
+    def __init__(self, num_samples: int = 50) -> None:
+        super().__init__()
+        if num_samples < 1:
+            raise ValueError(f"num_samples={num_samples} must be at least 1")
+        self.num_samples = num_samples
+
+    def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
+        per_example = -log_mean_exp(draw.log_w, 0)
+        value = per_example.mean()
+        return Loss(value, value, per_example.detach(), terms_of(draw))

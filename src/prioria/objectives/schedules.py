@@ -1,0 +1,41 @@
+"""Linear warm-up, in steps or epochs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from prioria.objectives.base import Progress
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """Rises linearly to 1 over ``length`` steps or epochs, the first of which is already 1/length.
+
+    Example:
+        >>> Ramp.parse("100 epochs")(Progress(step=0, epoch=49))
+        0.5
+    """
+
+    length: int
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str | None) -> Ramp:
+        """Reads "100 epochs" or "5000 steps"; None is no ramp at all.
+
+        Raises:
+            ValueError: the text is neither.
+        """
+        if text is None:
+            return cls(0, "steps")
+        match = re.fullmatch(r"\s*(\d+)\s*(epoch|step)s?\s*", text)
+        if match is None:
+            raise ValueError(f"warmup={text!r} is not understood; write '100 epochs' or '5000 steps'")
+        return cls(int(match[1]), f"{match[2]}s")
+
+    def __call__(self, progress: Progress | None) -> float:
+        if progress is None or self.length == 0:
+            return 1.0
+        done = progress.epoch if self.unit == "epochs" else progress.step
+        return min(1.0, (done + 1) / self.length)

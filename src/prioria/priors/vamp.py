@@ -1,0 +1,73 @@
+"""Variational mixture of posteriors (VampPrior)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from prioria.distributions import Mixture
+from prioria.module import Module
+
+
+class VampPrior(Module):
+    r"""p(z) = (1/K) sum_k q(z | u_k), with learned pseudo-inputs u_k (Tomczak and Welling, 2018, eq. 9).
+
+    The gradient reaches the pseudo-inputs, and the encoder through the components too. With ``trainable=False`` and rows
+    of training data as ``pseudo_inputs`` it is the paper's "VampPrior data".
+
+    The encoder and the posterior are the model's own objects, held without registering them a second time; ``VAE``
+    raises if they are not.
+
+    Args:
+        encoder: the model's encoder (of the top group).
+        posterior: the model's posterior (of the top group); diagonal Gaussian or Bernoulli.
+        components: K.
+        inputs: width of x; needed unless ``pseudo_inputs`` is given.
+        pseudo_inputs: starting values (K, inputs), for instance training rows.
+        trainable: learn the pseudo-inputs.
+        bounds: range that pseudo-inputs are clamped to, that of the data; None for unbounded data.
+        initial: mean and standard deviation of the starting values, (0.05, 0.01) in the paper's code for MNIST.
+
+    Raises:
+        ValueError: neither or both of ``inputs`` and ``pseudo_inputs`` are given, or ``components`` does not fit.
+
+    Example:
+        >>> from prioria import nets, posteriors
+        >>> encoder, posterior = nets.GatedMLP(6, 4, gated_output=True), posteriors.Gaussian(4, 2)
+        >>> VampPrior(encoder, posterior, components=3, inputs=6)().log_prob(torch.zeros(5, 2)).shape
+        torch.Size([5])
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        posterior: nn.Module,
+        *,
+        components: int = 500,
+        inputs: int | None = None,
+        pseudo_inputs: Tensor | None = None,
+        trainable: bool = True,
+        bounds: tuple[float, float] | None = (0.0, 1.0),
+        initial: tuple[float, float] = (0.05, 0.01),
+    ) -> None:
+        super().__init__()
+        if (inputs is None) == (pseudo_inputs is None):
+            raise ValueError(f"inputs={inputs} and pseudo_inputs: give exactly one, the width of x or the starting rows")
+        if components < 1:
+            raise ValueError(f"components={components} must be positive")
+        if pseudo_inputs is None:
+            pseudo_inputs = initial[0] + initial[1] * torch.randn(components, inputs or 0)
+        if len(pseudo_inputs) != components:
+            raise ValueError(f"components={components} but pseudo_inputs has {len(pseudo_inputs)} rows; make them equal")
+        self.shared = (encoder, posterior)  # a tuple: not registered, the model owns both
+        self.pseudo_inputs = nn.Parameter(pseudo_inputs.clone().float(), requires_grad=trainable)
+        self.bounds = bounds
+
+    def forward(self, context: Tensor | None = None) -> Distribution:
+        encoder, posterior = self.shared
+        return Mixture(posterior(encoder(self.clamped())))
+
+    def clamped(self) -> Tensor:
+        """Returns the pseudo-inputs within the range of the data (K, inputs)."""
+        return self.pseudo_inputs if self.bounds is None else self.pseudo_inputs.clamp(*self.bounds)

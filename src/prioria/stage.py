@@ -1,0 +1,45 @@
+"""A stage: one group of latents, its prior given the groups above and its posterior given features of x."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from prioria.module import Module
+
+
+class Stage(Module):
+    """One latent group z_i with prior p(z_i | above) and posterior q(z_i | features of x, above).
+
+    ``above`` is what the last ``merge`` returned: None for the top group, else a tensor (or a feature map, in stages that
+    override ``merge``). The posterior also sees the prior, which stages that fuse the two need.
+
+    Args:
+        prior: conditional on ``above`` (on nothing for the top group).
+        posterior: conditional on the features, or on ``join(features, above)`` below the top.
+        join: network of (features (B, F), above (K, B, L)); concatenation by default.
+    """
+
+    def __init__(self, *, prior: nn.Module, posterior: nn.Module, join: nn.Module | None = None) -> None:
+        super().__init__()
+        self.p, self.q, self.join = prior, posterior, join
+
+    def prior(self, above: Tensor | None) -> Distribution:
+        """Returns p(z | above)."""
+        return self.p(above)
+
+    def posterior(self, features: Tensor, above: Tensor | None, prior: Distribution) -> Distribution:
+        """Returns q(z | features, above)."""
+        if above is None:
+            return self.q(features)
+        join = _concatenate if self.join is None else self.join
+        return self.q(join(features, above))
+
+    def merge(self, above: Tensor | None, z: Tensor) -> Tensor:
+        """Returns what the groups below and the likelihood see."""
+        return z if above is None else torch.cat([above, z], -1)
+
+
+def _concatenate(features: Tensor, above: Tensor) -> Tensor:
+    return torch.cat([features.expand(*above.shape[:-1], -1), above], -1)

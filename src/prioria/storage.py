@@ -1,0 +1,81 @@
+"""Files that are never half written and never unpickled: safetensors for tensors, JSON for the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from prioria.module import describe, rebuild
+
+FORMAT = 1
+WEIGHTS, ARCHITECTURE = "model.safetensors", "model.json"
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Calls ``write`` on a temporary file beside ``path`` and moves it into place: the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON atomically."""
+    write_atomically(path, lambda file: _write_text(file, json.dumps(value, indent=2) + "\n"))
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Writes tensors as safetensors, atomically."""
+    write_atomically(path, lambda file: save_file({name: t.detach().contiguous() for name, t in tensors.items()}, file))
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON; raises ValueError that names the file where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"path={str(path)!r} cannot be read as JSON ({error})") from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads safetensors; raises ValueError that names the file where it is missing or damaged."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"path={str(path)!r} cannot be read as safetensors ({error})") from error
+
+
+def save(module: nn.Module, folder: Path) -> None:
+    """Writes weights and architecture of a module into a folder."""
+    write_tensors(folder / WEIGHTS, module.state_dict())
+    write_json(folder / ARCHITECTURE, {"format": FORMAT, "architecture": describe(module)})
+
+
+def load(folder: Path, modules: dict[str, nn.Module] | None = None) -> nn.Module:
+    """Builds the module that :func:`save` wrote."""
+    saved = read_json(folder / ARCHITECTURE)
+    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+        raise ValueError(f"path={str(folder)!r} is not a model of format {FORMAT}; save it again with this version of prioria")
+    module = rebuild(saved["architecture"], modules=modules)
+    try:
+        module.load_state_dict(read_tensors(folder / WEIGHTS))
+    except RuntimeError as error:
+        raise ValueError(f"path={str(folder)!r}: the weights do not fit the architecture ({error})") from error
+    return module
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
