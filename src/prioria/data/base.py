@@ -98,7 +98,9 @@ class Split:
     def __post_init__(self) -> None:
         name = self.protocol.name
         if tuple(self.rows.shape[1:]) != (self.protocol.dimensions,):
-            raise DataError(f"{name}: rows have shape {tuple(self.rows.shape)}, expected (N, {self.protocol.dimensions})")
+            raise DataError(
+                f"{name}: rows have shape {tuple(self.rows.shape)}, expected (N, {self.protocol.dimensions})"
+            )
         if self.labels is not None and len(self.labels) != len(self):
             raise DataError(f"{name}: {len(self.labels)} labels for {len(self)} rows; give one label per row")
 
@@ -182,9 +184,13 @@ def check_likelihood(protocol: Protocol, likelihood: str, relaxed: bool = False)
     ...
     prioria.data.base.DataError: two-moons: likelihood Bernoulli is not legal for continuous values; use Gaussian
     """
-    if likelihood in protocol.likelihoods or (relaxed and likelihood == "Bernoulli" and protocol.kind == "grey"):
+    if likelihood in protocol.likelihoods or (
+        relaxed and likelihood == "Bernoulli" and protocol.kind == "grey"
+    ):
         return
     remedy = f"use {' or '.join(protocol.likelihoods)}"
     if likelihood == "Bernoulli" and protocol.kind == "grey":
         remedy += ", or load it with binarise='dynamic', or say relaxed=True and do not call the result a likelihood"
-    raise DataError(f"{protocol.name}: likelihood {likelihood} is not legal for {protocol.kind} values; {remedy}")
+    raise DataError(
+        f"{protocol.name}: likelihood {likelihood} is not legal for {protocol.kind} values; {remedy}"
+    )

@@ -26,7 +26,8 @@ def assemble(protocol: Protocol, train: Part, validation: Part, test: Part) -> D
     generator = np.random.RandomState(BINARISATION_SEED)
     dynamic = protocol.binarisation == "dynamic"
     held_out = [
-        (draw_once(protocol, rows, generator) if dynamic else rows, labels) for rows, labels in (validation, test)
+        (draw_once(protocol, rows, generator) if dynamic else rows, labels)
+        for rows, labels in (validation, test)
     ]
     splits = [
         Split(_stored(rows), _labels(labels), protocol, fresh=dynamic and number == 0)
@@ -35,7 +36,9 @@ def assemble(protocol: Protocol, train: Part, validation: Part, test: Part) -> D
     return Dataset(protocol, *splits)
 
 
-def assemble_random(protocol: Protocol, rows: NDArray, labels: NDArray | None, sizes: Sequence[int], seed: int) -> Dataset:
+def assemble_random(
+    protocol: Protocol, rows: NDArray, labels: NDArray | None, sizes: Sequence[int], seed: int
+) -> Dataset:
     """The data set of a random split: a permutation of the rows by numpy's default generator, cut into `sizes`."""
     order = np.random.default_rng(seed).permutation(len(rows))
     parts = np.split(order, np.cumsum(sizes)[:2])
@@ -76,7 +79,9 @@ def allocate(shape: tuple[int, ...], dtype: np.dtype | type) -> NDArray:
         return np.memmap(tempfile.TemporaryFile(), dtype=dtype, mode="w+", shape=shape)
     except OSError as error:
         folder = tempfile.gettempdir()
-        raise DataError(f"{size / 2**30:.1f} GiB do not fit into {folder} ({error}); set TMPDIR to a larger disk") from error
+        raise DataError(
+            f"{size / 2**30:.1f} GiB do not fit into {folder} ({error}); set TMPDIR to a larger disk"
+        ) from error
 
 
 def tiles(rows: NDArray) -> Iterator[slice]:
@@ -104,4 +109,6 @@ def _stored(rows: NDArray) -> Tensor | NDArray:
 
 
 def _labels(labels: NDArray | None) -> Tensor | None:
-    return None if labels is None else torch.from_numpy(np.ascontiguousarray(labels))
+    if labels is None:
+        return None
+    return torch.from_numpy(labels.astype(np.float32 if labels.dtype.kind == "f" else np.int64))

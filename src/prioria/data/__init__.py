@@ -1,0 +1,19 @@
+"""Data sets under a stated protocol: split, binarisation, and the likelihoods that are legal."""
+
+from prioria.data.base import DataError, Dataset, Protocol, Split, check_likelihood
+from prioria.data.catalogue import Entry, catalogue
+from prioria.data.inspection import Inspection
+from prioria.data.sources import inspect, load
+
+__all__ = [
+    "DataError",
+    "Dataset",
+    "Entry",
+    "Inspection",
+    "Protocol",
+    "Split",
+    "catalogue",
+    "check_likelihood",
+    "inspect",
+    "load",
+]
