@@ -6,16 +6,51 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from prioria import data, evaluate, explore, likelihoods, nets, objectives, posteriors, priors, stages, theory
+    from prioria import data as data
+    from prioria import evaluate as evaluate
+    from prioria import explore as explore
+    from prioria import likelihoods as likelihoods
+    from prioria import nets as nets
+    from prioria import objectives as objectives
+    from prioria import posteriors as posteriors
+    from prioria import priors as priors
+    from prioria import stages as stages
+    from prioria import theory as theory
     from prioria.model import VAE as VAE
     from prioria.model import load as load
     from prioria.train import Run as Run
     from prioria.train import fit as fit
 
-_MODULES = ("data", "evaluate", "explore", "likelihoods", "nets", "objectives", "posteriors", "priors", "stages", "theory")
+_MODULES = (
+    "data",
+    "evaluate",
+    "explore",
+    "likelihoods",
+    "nets",
+    "objectives",
+    "posteriors",
+    "priors",
+    "stages",
+    "theory",
+)
 _NAMES = {"VAE": "prioria.model", "load": "prioria.model", "fit": "prioria.train", "Run": "prioria.train"}
 
-__all__ = [*_MODULES, *_NAMES]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "Run",
+    "VAE",
+    "data",
+    "evaluate",
+    "explore",
+    "fit",
+    "likelihoods",
+    "load",
+    "nets",
+    "objectives",
+    "posteriors",
+    "priors",
+    "stages",
+    "theory",
+]
 
 
 def __getattr__(name: str) -> Any:

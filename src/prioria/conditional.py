@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -29,7 +28,12 @@ class Gaussian(Module):
     """
 
     def __init__(
-        self, context: int, latents: int, *, net: nn.Module | None = None, log_variance_bounds: tuple[float, float] | None = None
+        self,
+        context: int,
+        latents: int,
+        *,
+        net: nn.Module | None = None,
+        log_variance_bounds: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
         if log_variance_bounds is not None and log_variance_bounds[0] >= log_variance_bounds[1]:
@@ -43,4 +47,3 @@ class Gaussian(Module):
         if self.bounds is not None:
             log_variance = log_variance.clamp(*self.bounds)
         return normal(mean, (0.5 * log_variance).exp())
-

@@ -49,7 +49,7 @@ class Latent:
 
     @property
     def rate(self) -> Float[Tensor, "K B"]:
-        """log q(z | x) - log p(z) at z; its mean is a KL divergence."""
+        """The log-ratio log q(z | x) - log p(z) at z; its mean is a KL divergence."""
         if self.log_q is None:
             raise ValueError("rate needs log q(z | x), and this draw was generated; use model.draw(x) instead")
         return self.log_q - self.log_p
@@ -68,7 +68,7 @@ class Draw:
 
     latents: dict[str, Latent]
     px: Distribution
-    x: Float[Tensor, "B *data"] | None = None
+    x: Float[Tensor, "B D"] | None = None
     log_px: Float[Tensor, "K B"] | None = None
 
     @property
@@ -85,7 +85,7 @@ class Draw:
 
     @property
     def rate(self) -> Float[Tensor, "K B"]:
-        """log q - log p, summed over the groups."""
+        """The log-ratio log q - log p, summed over the groups."""
         return torch.stack([latent.rate for latent in self.latents.values()]).sum(0)
 
     @property
@@ -94,7 +94,7 @@ class Draw:
         return -self.distortion - self.rate
 
     def resample(self) -> dict[str, Tensor]:
-        """Picks one of the K samples for each example with probability proportional to its weight: name -> (B, *event)."""
+        """Picks one of the K samples of each example in proportion to its weight: group name -> (B, *event)."""
         index = torch.multinomial(self.log_w.mT.softmax(-1), 1).squeeze(-1)
         examples = torch.arange(len(index), device=index.device)
         return {name: z[index, examples] for name, z in self.z.items()}

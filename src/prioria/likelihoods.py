@@ -37,7 +37,8 @@ class Gaussian(Module):
     """p(x|z) = N(x; m(z), diag s^2) with a fixed, a global learned or a per-pixel learned variance.
 
     Args:
-        net: network (..., L) -> means (..., D); with ``variance="pixel"`` -> (..., 2D), means first, then log-variances.
+        net: network (..., L) -> means (..., D); with ``variance="pixel"`` -> (..., 2D), means first, then log-
+            variances.
         variance: "fixed" at ``scale``^2; "global": one learned variance; "pixel": one for each pixel and z.
         scale: standard deviation s, the starting value if it is global.
         minimum_scale: lower bound of a learned s, so that the density of a perfect reconstruction stays finite.
@@ -117,4 +118,3 @@ class Categorical(Module):
 
     def forward(self, z: Tensor) -> Distribution:
         return categorical(at_least_float32(self.net(z)).unflatten(-1, (-1, self.categories)))
-

@@ -25,7 +25,7 @@ class Condition:
     """A model conditioned on a batch: the encoder, the top posterior and an unconditional prior, run once."""
 
     model: VAE
-    x: Float[Tensor, "B *data"]
+    x: Float[Tensor, "B D"]
     features: dict[str, Any]
     top: tuple[Distribution, Distribution]
 
@@ -48,7 +48,8 @@ class VAE(Module):
     One group, named ``z``, is given by ``posterior=`` and ``prior=``; a hierarchy by ``stages=``, top first.
 
     Args:
-        encoder: network x (B, D) -> features; or a dict group -> network, where groups read x through networks of their own.
+        encoder: network x (B, D) -> features; or a dict group -> network, where groups read x through networks of
+            their own.
         likelihood: conditional on the latents, p(x|z).
         posterior: conditional on the features, q(z|x).
         prior: conditional on nothing, p(z).
@@ -102,7 +103,7 @@ class VAE(Module):
         """Returns the network through which a group reads x."""
         return self.encoder[group] if group in self.encoder else self.encoder["x"]
 
-    def condition(self, x: Float[Tensor, "B *data"]) -> Condition:
+    def condition(self, x: Float[Tensor, "B D"]) -> Condition:
         """Runs the encoder, the top posterior and the unconditional prior, once, whatever the number of draws."""
         shared = {id(module): module(x) for module in self.encoder.values()}
         features = {group: shared[id(self.encoder_of(group))] for group in self.groups}
@@ -110,7 +111,7 @@ class VAE(Module):
         prior = stage.prior(None)
         return Condition(self, x, features, top=(prior, stage.posterior(features[group], None, prior)))
 
-    def draw(self, x: Float[Tensor, "B *data"], num_samples: int = 1) -> Draw:
+    def draw(self, x: Float[Tensor, "B D"], num_samples: int = 1) -> Draw:
         """Draws K latents for each example: the record that objectives and evaluations read."""
         return self.condition(x).draw(num_samples)
 
@@ -129,10 +130,11 @@ class VAE(Module):
         return Draw(latents=latents, px=self.likelihood(above))
 
     @torch.no_grad()
-    def encode(self, x: Float[Tensor, "B *data"], group: str | None = None) -> Float[Tensor, "B *event"]:
+    def encode(self, x: Float[Tensor, "B D"], group: str | None = None) -> Float[Tensor, "B ..."]:
         """Returns the posterior mean of a group (the top one by default), the groups above at their means.
 
-        The same x gives the same answer. A posterior without a closed mean (a flow) is averaged over 64 draws of a fixed seed.
+        The same x gives the same answer. A posterior without a closed mean (a flow) is averaged over 64 draws of a
+        fixed seed.
         """
         group = group or self.groups[0]
         self._check_groups([group])
@@ -154,7 +156,7 @@ class VAE(Module):
         _, above = descend(self.stages_, (1, len(next(iter(given.values())))), given=given)
         return self.likelihood(above)
 
-    def check(self, x: Float[Tensor, "B *data"]) -> str:
+    def check(self, x: Float[Tensor, "B D"]) -> str:
         """Draws once and returns a table of shapes.
 
         Raises:
@@ -164,7 +166,9 @@ class VAE(Module):
             draw = self.draw(x[:2].expand(2, *x.shape[1:]), num_samples=3)
         rows = [_shapes(name, latent) for name, latent in draw.latents.items()]
         if draw.log_px is None or draw.log_px.shape != (3, 2):
-            raise ValueError(f"likelihood gives log p(x|z) of shape {tuple(draw.distortion.shape)}, not (K, B); declare its event axes")
+            raise ValueError(
+                f"likelihood gives log p(x|z) of shape {tuple(draw.distortion.shape)}, not (K, B); declare event axes"
+            )
         return "\n".join([*rows, f"x: {tuple(x.shape[1:])}, {type(draw.px).__name__} {tuple(draw.px.event_shape)}"])
 
     def save(self, path: str | Path) -> None:
@@ -181,7 +185,7 @@ class VAE(Module):
             encoder, posterior = getattr(stage.p, "shared", (self.encoder_of(name), stage.q))
             if encoder is not self.encoder_of(name) or posterior is not stage.q:
                 raise ValueError(
-                    f"prior of {name!r} was built on another encoder or posterior; pass the model's own objects to VampPrior"
+                    f"prior of {name!r} was built on another encoder or posterior; pass the model's own objects to it"
                 )
 
 
@@ -211,7 +215,9 @@ def posterior_mean(q: Distribution) -> Tensor:
             return q.sample(torch.Size([ENCODE_DRAWS])).mean(0)
 
 
-def _stages(posterior: nn.Module | None, prior: nn.Module | None, stages: Mapping[str, Stage] | None) -> dict[str, Stage]:
+def _stages(
+    posterior: nn.Module | None, prior: nn.Module | None, stages: Mapping[str, Stage] | None
+) -> dict[str, Stage]:
     if stages is not None:
         if posterior is not None or prior is not None or not stages:
             raise ValueError("stages: give either stages={name: Stage, ...}, top first, or posterior= and prior=")
@@ -223,12 +229,16 @@ def _stages(posterior: nn.Module | None, prior: nn.Module | None, stages: Mappin
 
 def _check_encoders(encoders: dict[str, nn.Module], groups: list[str]) -> None:
     if "" not in encoders and set(encoders) != set(groups):
-        raise ValueError(f"encoder has networks for {sorted(encoders)} but the groups are {groups}; give one for each group")
+        raise ValueError(
+            f"encoder has networks for {sorted(encoders)} but the groups are {groups}; give one for each group"
+        )
 
 
 def _shapes(name: str, latent: Latent) -> str:
     for term, value in {"log_q": latent.log_q, "log_p": latent.log_p}.items():
         if value is None or value.shape != (3, 2):
             found = None if value is None else tuple(value.shape)
-            raise ValueError(f"group {name!r} gives {term} of shape {found}, not (K, B); declare the event axes of its distribution")
+            raise ValueError(
+                f"group {name!r} gives {term} of shape {found}, not (K, B); declare the event axes of its distribution"
+            )
     return f"{name}: {tuple(latent.z.shape[2:])}, posterior {type(latent.q).__name__}, prior {type(latent.p).__name__}"

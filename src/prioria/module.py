@@ -65,8 +65,8 @@ def _without_values(value: Any) -> Any:
 def describe(module: nn.Module) -> dict[str, Any]:
     """Returns the constructor arguments of a module and of all it is made of, as JSON values.
 
-    A module met twice is written once and referred to by number afterwards. A module that is not prioria's is written as
-    ``{"foreign": path}``.
+    A module met twice is written once and referred to by number afterwards. A module that is not prioria's (a user's
+    subclass too) is written as ``{"foreign": path}``.
     """
     return _describe(module, path="", seen={})
 
@@ -75,9 +75,11 @@ def _describe(value: Any, *, path: str, seen: dict[int, int]) -> Any:
     match value:
         case nn.Module() if id(value) in seen:
             return {"ref": seen[id(value)]}
-        case Module():
+        case Module() if type(value).__module__.startswith("prioria."):
             arguments = value.__dict__["_arguments"]
-            args = {name: _describe(item, path=f"{path}.{name}".lstrip("."), seen=seen) for name, item in arguments.items()}
+            args = {
+                name: _describe(item, path=f"{path}.{name}".lstrip("."), seen=seen) for name, item in arguments.items()
+            }
             seen[id(value)] = len(seen)  # after its parts: the order in which they are rebuilt
             return {"class": public_name(type(value)), "args": args}
         case nn.Module():
@@ -102,6 +104,11 @@ def rebuild(description: Any, *, modules: dict[str, nn.Module] | None = None) ->
     Raises:
         ValueError: a class is not prioria's, or a module that is not prioria's is missing from ``modules``.
     """
+    missing = [path for path in foreign(description) if path not in (modules or {})]
+    if missing:
+        raise ValueError(
+            f"modules lacks {', '.join(missing)}: not prioria's own; pass load(path, modules={{{missing[0]!r}: ...}})"
+        )
     return _rebuild(description, modules=modules or {}, built=[])
 
 
@@ -112,8 +119,6 @@ def _rebuild(item: Any, *, modules: dict[str, nn.Module], built: list[nn.Module]
             built.append(_construct(public_class(name), {key: again(value) for key, value in args.items()}))
             return built[-1]
         case {"foreign": str(path)}:
-            if path not in modules:
-                raise ValueError(f"modules has no {path!r}: it is not a prioria module; pass load(path, modules={{{path!r}: ...}})")
             built.append(modules[path])
             return built[-1]
         case {"ref": int(number)}:
@@ -134,7 +139,9 @@ def _construct(cls: type[Module], args: dict[str, Any]) -> Module:
     parameters = inspect.signature(cls.__init__).parameters.values()
     unknown = set(args) - {parameter.name for parameter in parameters}
     if unknown:
-        raise ValueError(f"{cls.__name__} has no argument {sorted(unknown)}; was the model saved by another version of prioria?")
+        raise ValueError(
+            f"{cls.__name__} has no argument {sorted(unknown)}; was the model saved by another version of prioria?"
+        )
     variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
     if variadic is None:
         return cls(**args)
@@ -156,10 +163,7 @@ def foreign(description: Any) -> list[str]:
 
 def public_name(cls: type[Module]) -> str:
     """Returns where prioria exports a class, such as ``priors.Mixture``."""
-    package = cls.__module__.split(".")
-    if package[0] != "prioria":
-        raise ValueError(f"{cls.__qualname__} derives from prioria's Module but is not part of prioria; derive from torch.nn.Module")
-    return f"{package[1]}.{cls.__name__}"
+    return f"{cls.__module__.split('.')[1]}.{cls.__name__}"
 
 
 def public_class(name: str) -> type[Module]:

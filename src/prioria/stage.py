@@ -12,7 +12,8 @@ from prioria.module import Module
 class Stage(Module):
     """One latent group z_i with prior p(z_i | above) and posterior q(z_i | features of x, above).
 
-    ``above`` is what the last ``merge`` returned: None for the top group, else a tensor (or a feature map, in stages that
+    ``above`` is what the last ``merge`` returned: None for the top group, else a tensor (or a feature map, in
+    stages that
     override ``merge``). The posterior also sees the prior, which stages that fuse the two need.
 
     Args:

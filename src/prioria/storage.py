@@ -20,7 +20,9 @@ WEIGHTS, ARCHITECTURE = "model.safetensors", "model.json"
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Calls ``write`` on a temporary file beside ``path`` and moves it into place: the old file or the new one, never a part."""
+    """Calls ``write`` on a temporary file beside ``path`` and moves it into place: the old file or the new one,
+    never a part.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
@@ -60,15 +62,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def save(module: nn.Module, folder: Path) -> None:
     """Writes weights and architecture of a module into a folder."""
+    architecture = describe(module)  # first: what cannot be described must not leave half a model behind
     write_tensors(folder / WEIGHTS, module.state_dict())
-    write_json(folder / ARCHITECTURE, {"format": FORMAT, "architecture": describe(module)})
+    write_json(folder / ARCHITECTURE, {"format": FORMAT, "architecture": architecture})
 
 
 def load(folder: Path, modules: dict[str, nn.Module] | None = None) -> nn.Module:
     """Builds the module that :func:`save` wrote."""
     saved = read_json(folder / ARCHITECTURE)
     if not isinstance(saved, dict) or saved.get("format") != FORMAT:
-        raise ValueError(f"path={str(folder)!r} is not a model of format {FORMAT}; save it again with this version of prioria")
+        raise ValueError(
+            f"path={str(folder)!r} is not a model of format {FORMAT}; save it again with this version of prioria"
+        )
     module = rebuild(saved["architecture"], modules=modules)
     try:
         module.load_state_dict(read_tensors(folder / WEIGHTS))

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 class DiscretizedLogistic(Distribution):
     r"""Logistic distribution on [0, 1) cut into equal bins, the outer two with their tails.
 
-    P(x) = sigmoid((x + 1/n - m) / s) - sigmoid((x - m) / s) for the bin [x, x + 1/n), n the number of bins; the first bin
+    P(x) = sigmoid((x + 1/n - m) / s) - sigmoid((x - m) / s) for the bin [x, x + 1/n), n the number of bins; the
+    first bin
     starts at -infinity and the last one ends at +infinity, so the probabilities sum to one. (Kingma et al., 2016, IAF,
     appendix; the VampPrior code (Tomczak and Welling, 2018) leaves the outer bins open at neither end.)
 
@@ -43,7 +44,8 @@ class DiscretizedLogistic(Distribution):
         inverse_scale = (-self.log_scale).exp()
         lower = (index / self.bins - self.location) * inverse_scale
         upper = ((index + 1) / self.bins - self.location) * inverse_scale
-        # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)): no cancellation in the tails.
+        # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)): no
+        # cancellation in the tails.
         inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
         outer = torch.where(index == 0, F.logsigmoid(upper), F.logsigmoid(-lower))
         return torch.where((index == 0) | (index == self.bins - 1), outer, inside)

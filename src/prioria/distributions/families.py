@@ -22,7 +22,9 @@ def base(d: Distribution) -> Distribution:
     """
     if isinstance(d, Independent) and isinstance(d.base_dist, Normal | Bernoulli) and d.reinterpreted_batch_ndims == 1:
         return d.base_dist
-    raise ValueError(f"components={d} is not a diagonal Gaussian or Bernoulli; use posteriors.Gaussian or posteriors.Bernoulli")
+    raise ValueError(
+        f"components={d} is not a diagonal Gaussian or Bernoulli; use posteriors.Gaussian or posteriors.Bernoulli"
+    )
 
 
 def natural_parameters(d: Distribution, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,9 @@ class Mixture(Distribution):
 
     def __init__(self, components: Distribution, log_weights: Tensor | None = None) -> None:
         if len(components.batch_shape) != 1:
-            raise ValueError(f"components has batch shape {tuple(components.batch_shape)}; a mixture needs one axis (C,)")
+            raise ValueError(
+                f"components has batch shape {tuple(components.batch_shape)}; a mixture needs one axis (C,)"
+            )
         self.components = components
         self._natural = _natural(components)
         self.log_weights = _log_weights(log_weights, self._natural[1])

@@ -27,5 +27,7 @@ def categorical(logits: Tensor, event_dims: int = 1) -> Independent:
 
 
 def at_least_float32(parameters: Tensor) -> Tensor:
-    """Returns the output of a network as parameters of a density: networks may run in half precision, densities may not."""
+    """Returns the output of a network as parameters of a density: networks may run in half precision, densities may
+    not.
+    """
     return parameters.float() if parameters.dtype in (torch.bfloat16, torch.float16) else parameters

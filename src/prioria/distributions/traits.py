@@ -30,8 +30,9 @@ def factors(d: Distribution) -> Distribution:
 
 def has_kl(q: Distribution, p: Distribution) -> bool:
     """Says whether KL(q || p) has a closed form here: both factorised, of one family."""
-    both = isinstance(q, Independent) and isinstance(p, Independent)
-    return both and type(q.base_dist) is type(p.base_dist) and isinstance(q.base_dist, Normal | Bernoulli | Categorical)
+    if not (isinstance(q, Independent) and isinstance(p, Independent)):
+        return False
+    return type(q.base_dist) is type(p.base_dist) and isinstance(q.base_dist, Normal | Bernoulli | Categorical)
 
 
 def kl(q: Distribution, p: Distribution) -> Tensor:

@@ -42,7 +42,8 @@ class GatedConvEncoder(Module):
 
     Args:
         shape: image shape (C, H, W); the input is (..., C*H*W) or (..., C, H, W).
-        layers: (channels, kernel, stride, padding) of each layer; ``conv.TOP`` is the paper's q(z2 given x), 294 features
+        layers: (channels, kernel, stride, padding) of each layer; ``conv.TOP`` is the paper's q(z2 given x), 294
+            features
             for 28x28, and ``conv.BOTTOM`` the part of q(z1 given x, z2) that reads x.
 
     Example:
@@ -75,7 +76,13 @@ class GatedConvDecoder(Module):
     """
 
     def __init__(
-        self, inputs: int, shape: tuple[int, int, int], *, channels: int = 64, depth: int = 4, outputs_per_pixel: int = 1
+        self,
+        inputs: int,
+        shape: tuple[int, int, int],
+        *,
+        channels: int = 64,
+        depth: int = 4,
+        outputs_per_pixel: int = 1,
     ) -> None:
         super().__init__()
         convs = [GatedConv(shape[0] if i == 0 else channels, channels, 3, 1, 1) for i in range(depth)]
@@ -103,7 +110,9 @@ class ConvEncoder(Module):
         for inputs, outputs in zip([shape[0], *channels[:-1]], channels, strict=True):
             layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.ReLU()]
         sides = [reduced(side, [(c, 4, 2, 1) for c in channels]) for side in shape[1:]]
-        self.net = Rows(nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * math.prod(sides), features), nn.ReLU()))
+        self.net = Rows(
+            nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * math.prod(sides), features), nn.ReLU())
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -123,12 +132,17 @@ class ConvDecoder(Module):
     """
 
     def __init__(
-        self, inputs: int, shape: tuple[int, int, int], *, channels: Sequence[int] = (32, 64), outputs_per_pixel: int = 1
+        self,
+        inputs: int,
+        shape: tuple[int, int, int],
+        *,
+        channels: Sequence[int] = (32, 64),
+        outputs_per_pixel: int = 1,
     ) -> None:
         super().__init__()
         scale = 2 ** len(channels)
         if shape[1] % scale or shape[2] % scale:
-            raise ValueError(f"shape={shape} is not divisible by {scale}; use fewer than {len(channels)} channels, or GatedConvDecoder")
+            raise ValueError(f"shape={shape} is not divisible by {scale}; use fewer channels, or GatedConvDecoder")
         start = (channels[-1], shape[1] // scale, shape[2] // scale)
         layers: list[nn.Module] = [nn.Linear(inputs, math.prod(start)), nn.ReLU(), nn.Unflatten(1, start)]
         for before, after in zip(channels[:0:-1], channels[-2::-1], strict=True):

@@ -52,7 +52,9 @@ class GatedMLP(Module):
     def __init__(self, *sizes: int, gated_output: bool = False) -> None:
         super().__init__()
         if len(sizes) < 2 or min(sizes) < 1:
-            raise ValueError(f"sizes={sizes} must be two or more positive widths, input first; for instance GatedMLP(784, 300, 40)")
+            raise ValueError(
+                f"sizes={sizes} must be two or more positive widths, input first; for instance GatedMLP(784, 300, 40)"
+            )
         *hidden, (before, last) = zip(sizes[:-1], sizes[1:], strict=True)
         final = GatedLinear(before, last) if gated_output else linear(before, last)
         self.layers = nn.Sequential(*(GatedLinear(i, o) for i, o in hidden), final)

@@ -37,7 +37,9 @@ class Parallel(Module):
     def __init__(self, sizes: Sequence[int], modules: Sequence[nn.Module]) -> None:
         super().__init__()
         if len(sizes) != len(modules):
-            raise ValueError(f"sizes has {len(sizes)} parts but modules has {len(modules)}; give one module for each part")
+            raise ValueError(
+                f"sizes has {len(sizes)} parts but modules has {len(modules)}; give one module for each part"
+            )
         self.sizes, self.parts = list(sizes), nn.ModuleList(modules)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,7 +49,8 @@ class Parallel(Module):
 class Join(Module):
     """Gated dense layer of features of x (B, F) and a network of the latents above (K, B, L).
 
-    The layer acts on the concatenation [f(x), g(z)]; its weight is kept in two halves, so that the half of x is computed
+    The layer acts on the concatenation [f(x), g(z)]; its weight is kept in two halves, so that the half of x is
+    computed
     once per example however many samples K there are.
 
     Args:

@@ -39,7 +39,9 @@ class MLP(Module):
     def __init__(self, *sizes: int, activation: Activation = "relu", activate_output: bool = False) -> None:
         super().__init__()
         if len(sizes) < 2 or min(sizes) < 1:
-            raise ValueError(f"sizes={sizes} must be two or more positive widths, input first; for instance MLP(2, 100, 4)")
+            raise ValueError(
+                f"sizes={sizes} must be two or more positive widths, input first; for instance MLP(2, 100, 4)"
+            )
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r} is unknown; use one of {', '.join(ACTIVATIONS)}")
         layers: list[nn.Module] = []

@@ -41,7 +41,10 @@ class ResidualMLP(Module):
 
     def __init__(self, inputs: int, outputs: int, *, width: int = 256, blocks: int = 2) -> None:
         super().__init__()
-        stack = [Residual(nn.Sequential(nn.ELU(), nn.Linear(width, width), nn.ELU()), nn.Linear(width, width)) for _ in range(blocks)]
+        stack = [
+            Residual(nn.Sequential(nn.ELU(), nn.Linear(width, width), nn.ELU()), nn.Linear(width, width))
+            for _ in range(blocks)
+        ]
         self.net = nn.Sequential(nn.Linear(inputs, width), *stack, nn.ELU(), nn.Linear(width, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,13 +61,28 @@ class ResidualEncoder(Module):
         blocks: residual blocks at each resolution.
     """
 
-    def __init__(self, shape: tuple[int, int, int], features: int, *, channels: Sequence[int] = (32, 64), blocks: int = 2) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        features: int,
+        *,
+        channels: Sequence[int] = (32, 64),
+        blocks: int = 2,
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Unflatten(1, shape)]
         for before, after in zip([shape[0], *channels[:-1]], channels, strict=True):
             layers += [nn.Conv2d(before, after, 3, 2, 1), *(residual_conv(after) for _ in range(blocks))]
         sides = _sides(shape, len(channels))[-1]
-        self.net = Rows(nn.Sequential(*layers, nn.ELU(), nn.Flatten(), nn.Linear(channels[-1] * math.prod(sides), features), nn.ELU()))
+        self.net = Rows(
+            nn.Sequential(
+                *layers,
+                nn.ELU(),
+                nn.Flatten(),
+                nn.Linear(channels[-1] * math.prod(sides), features),
+                nn.ELU(),
+            )
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -96,7 +114,10 @@ class ResidualDecoder(Module):
         layers: list[nn.Module] = [nn.Linear(inputs, math.prod(start)), nn.Unflatten(1, start)]
         for index in reversed(range(len(channels))):
             width = channels[max(index - 1, 0)]
-            layers += [*(residual_conv(channels[index]) for _ in range(blocks)), nn.Upsample(size=larger[index])]
+            layers += [
+                *(residual_conv(channels[index]) for _ in range(blocks)),
+                nn.Upsample(size=larger[index]),
+            ]
             layers += [nn.ELU(), nn.Conv2d(channels[index], width, 3, padding=1)]
         layers += [nn.ELU(), nn.Conv2d(channels[0], outputs_per_pixel * shape[0], 3, padding=1), nn.Flatten()]
         self.net = Rows(nn.Sequential(*layers))

@@ -6,16 +6,14 @@ latents can be left out.
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor, nn
 
 from prioria.draw import Draw
+from prioria.model import VAE
 from prioria.module import Module
-
-if TYPE_CHECKING:
-    from prioria.model import VAE
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,6 @@ class Loss:
     surrogate: Tensor
     per_example: Tensor
     terms: dict[str, Tensor]
-
-
-class Sized(Protocol):
-    """Data that knows its number of training examples."""
-
-    def __len__(self) -> int: ...
 
 
 class Objective(Module):

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sized
 
 import torch
 from torch import Tensor
 
 from prioria.distributions import has_kl, kl
 from prioria.draw import Draw, Latent
-from prioria.objectives.base import Loss, Objective, Progress, Sized, terms_of
+from prioria.model import VAE
+from prioria.objectives.base import Loss, Objective, Progress, terms_of
 from prioria.objectives.schedules import Ramp
-
-if TYPE_CHECKING:
-    from prioria.model import VAE
 
 
 class ELBO(Objective):
     r"""-log_w + (beta - 1) rate, plus max(lambda - mean rate_i, 0) for each group i where there are free bits.
 
-    Every term is Monte Carlo at the one z that was drawn, as in the VampPrior paper's code. With beta other than 1 it is
+    Every term is Monte Carlo at the one z that was drawn, as in the VampPrior paper's code. With beta other than 1
+    it is
     beta-VAE-H (Higgins et al., 2017).
 
     Args:
         beta: weight of the rate at the end of the warm-up.
         warmup: "100 epochs" or "5000 steps" over which beta rises linearly from zero.
         free_bits: lambda, nats of rate below which a group is not pressed, on the batch mean (Kingma et al., 2016).
-        closed_form_kl: differentiate the closed-form KL in place of the rate, where every group has one; what is reported
+        closed_form_kl: differentiate the closed-form KL in place of the rate, where every group has one; what is
+            reported
             stays the rate at z.
         num_samples: K draws to average over.
 
@@ -58,7 +58,9 @@ class ELBO(Objective):
             generated = model.generate(1)
         for name, latent in generated.latents.items():
             if not has_kl(latent.p, latent.p):
-                raise ValueError(f"closed_form_kl=True needs a closed KL, but the prior of {name!r} has none; leave it False")
+                raise ValueError(
+                    f"closed_form_kl=True needs a closed KL, but the prior of {name!r} has none; leave it False"
+                )
 
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         beta = self.beta * self.ramp(progress)

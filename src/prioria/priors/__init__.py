@@ -1,4 +1,6 @@
-"""Priors over a group of latents. A new one is one file here, one line below, one contract entry and one line of docs."""
+"""Priors over a group of latents. A new one is one file here, one line below, one contract entry and one line of
+docs.
+"""
 
 from prioria.conditional import Gaussian as Gaussian
 from prioria.priors.mixture import Mixture as Mixture

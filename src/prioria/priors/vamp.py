@@ -13,7 +13,8 @@ from prioria.module import Module
 class VampPrior(Module):
     r"""p(z) = (1/K) sum_k q(z | u_k), with learned pseudo-inputs u_k (Tomczak and Welling, 2018, eq. 9).
 
-    The gradient reaches the pseudo-inputs, and the encoder through the components too. With ``trainable=False`` and rows
+    The gradient reaches the pseudo-inputs, and the encoder through the components too. With ``trainable=False`` and
+    rows
     of training data as ``pseudo_inputs`` it is the paper's "VampPrior data".
 
     The encoder and the posterior are the model's own objects, held without registering them a second time; ``VAE``
@@ -53,13 +54,17 @@ class VampPrior(Module):
     ) -> None:
         super().__init__()
         if (inputs is None) == (pseudo_inputs is None):
-            raise ValueError(f"inputs={inputs} and pseudo_inputs: give exactly one, the width of x or the starting rows")
+            raise ValueError(
+                f"inputs={inputs} and pseudo_inputs: give exactly one, the width of x or the starting rows"
+            )
         if components < 1:
             raise ValueError(f"components={components} must be positive")
         if pseudo_inputs is None:
             pseudo_inputs = initial[0] + initial[1] * torch.randn(components, inputs or 0)
         if len(pseudo_inputs) != components:
-            raise ValueError(f"components={components} but pseudo_inputs has {len(pseudo_inputs)} rows; make them equal")
+            raise ValueError(
+                f"components={components} but pseudo_inputs has {len(pseudo_inputs)} rows; make them equal"
+            )
         self.shared = (encoder, posterior)  # a tuple: not registered, the model owns both
         self.pseudo_inputs = nn.Parameter(pseudo_inputs.clone().float(), requires_grad=trainable)
         self.bounds = bounds

@@ -21,7 +21,8 @@ def TwoLevel(  # noqa: N802 - reads as a constructor beside DependencyGraph and 
 ) -> dict[str, Stage]:
     r"""p(z1, z2) = p(z1|z2) p(z2) and q(z1, z2|x) = q(z1|x, z2) q(z2|x) (Tomczak and Welling, 2018, section 4).
 
-    z2 is inferred from x directly, not through z1. Any prior goes on top. The two groups read x through encoders of their
+    z2 is inferred from x directly, not through z1. Any prior goes on top. The two groups read x through encoders of
+    their
     own: ``VAE(encoder={"z2": ..., "z1": ...})``; convolutions in them make it the paper's convHVAE. The likelihood sees
     [z2, z1].
 
@@ -37,12 +38,15 @@ def TwoLevel(  # noqa: N802 - reads as a constructor beside DependencyGraph and 
 
     Example:
         >>> from prioria import posteriors, priors
-        >>> list(TwoLevel(prior=priors.StandardNormal(2), posterior=posteriors.Gaussian(8, 2), features=8, latents=(2, 3)))
+        >>> list(TwoLevel(prior=priors.StandardNormal(2), posterior=posteriors.Gaussian(8, 2), features=8,
+        latents=(2, 3)))
         ['z2', 'z1']
     """
     top, bottom = latents
     below = Stage(
-        prior=Gaussian(hidden, bottom, net=GatedMLP(top, hidden, hidden, gated_output=True), log_variance_bounds=BOUNDS),
+        prior=Gaussian(
+            hidden, bottom, net=GatedMLP(top, hidden, hidden, gated_output=True), log_variance_bounds=BOUNDS
+        ),
         posterior=Gaussian(hidden, bottom, log_variance_bounds=BOUNDS),
         join=Join(features, GatedLinear(top, hidden), width=hidden, outputs=hidden),
     )

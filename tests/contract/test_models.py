@@ -1,0 +1,127 @@
+"""One contract for every model: shapes, replay, gradients, generation, saving, the reported bound."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from prioria import VAE, load, objectives
+from tests.contract.variants import INPUTS, MODELS, OBJECTIVES, RANDOM, STRUCTURES
+
+
+def rows(count: int) -> torch.Tensor:
+    return torch.bernoulli(torch.full((count, INPUTS), 0.5))
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> VAE:
+    torch.manual_seed(0)
+    return MODELS[request.param]()
+
+
+@pytest.mark.parametrize(("samples", "examples"), [(3, 5), (3, 1), (1, 5), (1, 1)])
+def test_every_density_is_one_number_per_sample_and_example(model: VAE, samples: int, examples: int) -> None:
+    draw = model.draw(rows(examples), num_samples=samples)
+    assert draw.log_w.shape == draw.rate.shape == draw.distortion.shape == (samples, examples)
+    for latent in draw.latents.values():
+        assert latent.z.shape[:2] == (samples, examples)
+        assert latent.rate.shape == (samples, examples)
+    assert all(z.shape[0] == examples for z in draw.resample().values())
+    assert draw.log_w.isfinite().all()
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if not any(part in name for part in RANDOM)])
+def test_each_sample_of_each_example_is_scored_as_if_it_were_alone(name: str) -> None:
+    model, x = MODELS[name](), rows(5)
+    draw = model.draw(x, num_samples=3)
+    for k in range(3):
+        for b in range(5):
+            given = {name: z[k, b] for name, z in draw.z.items()}
+            alone = model.condition(x[b : b + 1]).draw(1, given=given)
+            torch.testing.assert_close(alone.log_w[0, 0], draw.log_w[k, b], rtol=1e-4, atol=1e-4)
+
+
+def test_samples_and_examples_differ(model: VAE) -> None:
+    for z in model.draw(rows(5), num_samples=3).z.values():
+        if z.is_floating_point() and not torch.equal(z, z.round()):
+            assert z.reshape(15, -1).unique(dim=0).shape[0] == 15
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_gradient_reaches_every_parameter(model: VAE, objective: str) -> None:
+    loss = OBJECTIVES[objective]()
+    loss.check(model, rows(64))
+    loss(model.draw(rows(16), num_samples=loss.num_samples)).surrogate.backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+            assert parameter.grad.abs().sum() > 0, name
+
+
+def test_reported_objective_is_the_bound_recomputed_from_the_weights(model: VAE) -> None:
+    draw = model.draw(rows(5), num_samples=4)
+    log_w = draw.log_w.double()
+    elbo, iwae = objectives.ELBO(num_samples=4)(draw), objectives.IWAE(num_samples=4)(draw)
+    torch.testing.assert_close(elbo.value.double(), -log_w.mean(), rtol=1e-5, atol=1e-5)
+    bound = (
+        log_w.exp().mean(0).log() if log_w.abs().max() < 500 else torch.logsumexp(log_w, 0) - torch.tensor(4.0).log()
+    )
+    torch.testing.assert_close(iwae.value.double(), -bound.mean(), rtol=1e-5, atol=1e-5)
+    assert iwae.value <= elbo.value + 1e-5
+
+
+def test_generation_fills_and_holds_groups(model: VAE) -> None:
+    draw = model.generate(5)
+    assert draw.px.sample().shape == (1, 5, INPUTS)
+    top = model.groups[0]
+    held = model.generate(5, **{top: draw.z[top]})
+    assert torch.equal(held.z[top], draw.z[top])
+    with pytest.raises(ValueError, match="model.draw"):
+        _ = draw.rate
+    with pytest.raises(ValueError, match="unknown"):
+        model.generate(5, elsewhere=torch.zeros(1))
+
+
+def test_encode_is_deterministic_and_decode_reads_it(model: VAE) -> None:
+    x = rows(5)
+    for group in model.groups:
+        assert torch.equal(model.encode(x, group), model.encode(x, group))
+        assert model.encode(x, group).shape[0] == 5
+    assert model.decode(model.encode(x)).sample().shape == (1, 5, INPUTS)
+
+
+def test_check_leaves_the_random_numbers_alone(model: VAE) -> None:
+    x, before = rows(2), torch.get_rng_state()
+    assert all(group in model.check(x) for group in model.groups)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+LIBRARY = [name for name in MODELS if "standin" not in name and "opaque" not in name]
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_saved_and_loaded_model_draws_the_same_bits(name: str, tmp_path) -> None:
+    model, x = MODELS[name](), rows(5)
+    model.save(tmp_path)
+    again = load(tmp_path)
+    draws = []
+    for each in (model, again):
+        torch.manual_seed(1)
+        draws.append(each.draw(x, num_samples=3).log_w)
+    assert torch.equal(*draws)
+    assert [p.requires_grad for p in model.parameters()] == [p.requires_grad for p in again.parameters()]
+
+
+@pytest.mark.parametrize("name", [name for name in STRUCTURES if "standin" in name])
+def test_stages_that_are_not_ours_are_asked_for_by_their_paths(name: str, tmp_path) -> None:
+    model, x = STRUCTURES[name](), rows(5)
+    model.save(tmp_path)
+    with pytest.raises(ValueError, match="modules lacks") as refused:
+        load(tmp_path)
+    paths = re.findall(r"(?:stages|likelihood)[\w.]*\b", str(refused.value).split(":")[0])
+    assert [path for path in paths if path.startswith("stages.")] == [f"stages.{group}" for group in model.groups]
+    others = STRUCTURES[name]()
+    again = load(tmp_path, modules={path: others.get_submodule(path) for path in paths})
+    assert torch.equal(again.encode(x), model.encode(x))

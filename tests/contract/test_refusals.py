@@ -1,0 +1,143 @@
+"""What cannot be built says which argument is wrong, its value, and what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import jaxtyping
+import pytest
+import torch
+from torch import nn
+
+from prioria import VAE, likelihoods, load, nets, objectives, posteriors, priors, stages
+from prioria.module import rebuild
+from tests.contract.variants import FEATURES, INPUTS, LATENTS, encoder, single
+
+
+@pytest.fixture(autouse=True)
+def without_shape_checks() -> Iterator[None]:
+    """Our own messages are what users see: they have no type checks at run time."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: nets.GatedMLP(5), "sizes=\\(5,\\)"),
+        (lambda: nets.MLP(5, 3, activation="gelu"), "activation='gelu'.*relu"),  # pyright: ignore
+        (lambda: nets.Parallel((1, 2), (nn.Identity(),)), "2 parts.*1"),
+        (lambda: nets.ConvDecoder(3, (1, 30, 28)), "shape=\\(1, 30, 28\\).*divisible"),
+        (lambda: nets.GatedConvEncoder((1, 1, 1), layers=((4, 3, 1, 0),)), "nothing of the image"),
+        (lambda: posteriors.Gaussian(3, 2, log_variance_bounds=(2.0, -6.0)), "log_variance_bounds"),
+        (lambda: priors.StandardNormal(0), "latents=0"),
+        (lambda: priors.Mixture(2, 0), "components=0"),
+        (lambda: priors.VampPrior(nn.Identity(), nn.Identity()), "exactly one"),
+        (
+            lambda: priors.VampPrior(nn.Identity(), nn.Identity(), components=3, pseudo_inputs=torch.zeros(2, 6)),
+            "components=3",
+        ),
+        (lambda: likelihoods.Gaussian(nn.Identity(), variance="learned"), "'fixed', 'global' or 'pixel'"),  # pyright: ignore
+        (lambda: likelihoods.Gaussian(nn.Identity(), scale=0.0), "scale=0.0"),
+        (lambda: likelihoods.Categorical(nn.Identity(), categories=1), "categories=1"),
+        (lambda: objectives.ELBO(beta=-1.0), "beta=-1.0"),
+        (lambda: objectives.ELBO(warmup="soon"), "warmup='soon'.*100 epochs"),
+        (lambda: objectives.ELBO(num_samples=0), "num_samples=0"),
+        (lambda: objectives.IWAE(0), "num_samples=0"),
+    ],
+)
+def test_bad_arguments_are_named(build, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_an_option_that_does_not_exist_raises() -> None:
+    with pytest.raises(TypeError, match="unused"):
+        objectives.ELBO(unused=1)  # pyright: ignore[reportCallIssue]
+
+
+def test_vamp_prior_must_share_the_models_own_parts() -> None:
+    network, q = encoder(), posteriors.Gaussian(FEATURES, LATENTS)
+    stranger = priors.VampPrior(encoder(), q, components=3, inputs=INPUTS)
+    with pytest.raises(ValueError, match="own objects"):
+        VAE(
+            encoder=network,
+            posterior=q,
+            prior=stranger,
+            likelihood=likelihoods.Bernoulli(nn.Linear(LATENTS, INPUTS)),
+        )
+
+
+def test_groups_need_encoders_and_encoders_need_groups() -> None:
+    levels = stages.TwoLevel(
+        prior=priors.StandardNormal(2), posterior=posteriors.Gaussian(4, 2), features=4, latents=(2, 3)
+    )
+    with pytest.raises(ValueError, match=r"\['z2'\].*\['z2', 'z1'\]"):
+        VAE(encoder={"z2": nn.Identity()}, stages=levels, likelihood=nn.Identity())
+    with pytest.raises(ValueError, match="posterior and prior"):
+        VAE(encoder=nn.Identity(), likelihood=nn.Identity())
+
+
+def test_event_axes_that_are_not_declared_are_found_before_training() -> None:
+    class Loose(nn.Module):
+        def forward(self, z: torch.Tensor) -> torch.distributions.Distribution:
+            return torch.distributions.Bernoulli(logits=z.sum(-1, keepdim=True).expand(*z.shape[:-1], INPUTS))
+
+    model = single()
+    model.likelihood = Loose()
+    with pytest.raises(ValueError, match="likelihood.*event axes"):
+        model.check(torch.zeros(2, INPUTS))
+
+
+def test_closed_form_kl_is_refused_where_there_is_none() -> None:
+    objectives.ELBO(closed_form_kl=True).check(single("standard"))
+    with pytest.raises(ValueError, match="closed_form_kl"):
+        objectives.ELBO(closed_form_kl=True).check(single("vamp"))
+
+
+def test_only_priorias_own_classes_are_loaded(tmp_path) -> None:
+    single().save(tmp_path)
+    saved = json.loads((tmp_path / "model.json").read_text())
+    for name in ("os.system", "module.Module.__init__", "storage.json", "..evil", "nets.nn"):
+        saved["architecture"]["class"] = name
+        (tmp_path / "model.json").write_text(json.dumps(saved))
+        with pytest.raises(ValueError, match="not exported by prioria|no argument"):
+            load(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "other-format", "weights"])
+def test_a_damaged_model_is_named(tmp_path, damage: str) -> None:
+    single().save(tmp_path)
+    if damage == "missing":
+        (tmp_path / "model.json").unlink()
+    elif damage == "truncated":
+        (tmp_path / "model.json").write_text('{"format": 1,')
+    elif damage == "other-format":
+        (tmp_path / "model.json").write_text('{"format": 99}')
+    else:
+        (tmp_path / "model.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(ValueError, match="path="):
+        load(tmp_path)
+
+
+def test_foreign_modules_are_asked_for_by_path(tmp_path) -> None:
+    network = nn.Linear(INPUTS, FEATURES)
+    model = VAE(
+        encoder=network,
+        posterior=posteriors.Gaussian(FEATURES, LATENTS),
+        prior=priors.StandardNormal(LATENTS),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(LATENTS, INPUTS)),
+    )
+    model.save(tmp_path)
+    with pytest.raises(ValueError, match="'encoder'"):
+        load(tmp_path)
+    again = load(tmp_path, modules={"encoder": nn.Linear(INPUTS, FEATURES)})
+    x = torch.rand(5, INPUTS)
+    assert torch.equal(again.encode(x), model.encode(x))
+
+
+def test_a_class_outside_prioria_is_never_resolved() -> None:
+    with pytest.raises(ValueError, match="not exported"):
+        rebuild({"class": "torch.Mine", "args": {"width": 3}})

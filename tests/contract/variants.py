@@ -1,0 +1,127 @@
+"""The one list of all variants. A new prior, posterior, structure, likelihood or objective adds one entry here.
+
+Every axis has a size of its own, so that a broadcast along the wrong one fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from prioria import VAE, likelihoods, nets, objectives, posteriors, priors, stages
+from tests.contract.standins import FeatureMapStage, FusedStage, OpaqueFlow
+
+INPUTS, FEATURES, LATENTS, LOWER, COMPONENTS = 6, 7, 2, 4, 3
+
+PriorFactory = Callable[[nn.Module, nn.Module, int], nn.Module]
+
+PRIORS: dict[str, PriorFactory] = {
+    "standard": lambda encoder, posterior, latents: priors.StandardNormal(latents),
+    "mixture": lambda encoder, posterior, latents: priors.Mixture(latents, COMPONENTS),
+    "weighted-mixture": lambda encoder, posterior, latents: priors.Mixture(latents, COMPONENTS, learned_weights=True),
+    "vamp": lambda encoder, posterior, latents: priors.VampPrior(
+        encoder, posterior, components=COMPONENTS, inputs=INPUTS, initial=(0.5, 0.2)
+    ),
+    "vamp-data": lambda encoder, posterior, latents: priors.VampPrior(
+        encoder,
+        posterior,
+        components=COMPONENTS,
+        pseudo_inputs=torch.rand(COMPONENTS, INPUTS),
+        trainable=False,
+    ),
+}
+
+# Priors whose log_prob is a lower bound, from noise of its own: they are compared with quadrature in tests/exact.
+BOUNDS: set[str] = set()
+
+POSTERIORS: dict[str, Callable[[int, int], nn.Module]] = {
+    "gaussian": posteriors.Gaussian,
+    "bounded-gaussian": lambda context, latents: posteriors.Gaussian(context, latents, log_variance_bounds=(-6.0, 2.0)),
+    "opaque-flow": OpaqueFlow,
+}
+
+# What cannot be scored again at a given z: bounds draw fresh noise, a flow posterior knows its own draws only.
+RANDOM: set[str] = {*BOUNDS, "opaque-flow"}
+
+LIKELIHOODS: dict[str, Callable[[int], nn.Module]] = {
+    "bernoulli": lambda latents: likelihoods.Bernoulli(nets.GatedMLP(latents, 8, INPUTS)),
+    "gaussian": lambda latents: likelihoods.Gaussian(nets.MLP(latents, 8, INPUTS), scale=0.5),
+    "gaussian-global": lambda latents: likelihoods.Gaussian(nets.MLP(latents, 8, INPUTS), variance="global"),
+    "gaussian-pixel": lambda latents: likelihoods.Gaussian(nets.MLP(latents, 8, 2 * INPUTS), variance="pixel"),
+    "discretized-logistic": lambda latents: likelihoods.DiscretizedLogistic(nets.MLP(latents, 8, 2 * INPUTS), bins=4),
+    "categorical": lambda latents: likelihoods.Categorical(nets.MLP(latents, 8, 3 * INPUTS), categories=3),
+}
+
+
+def encoder() -> nn.Module:
+    return nets.GatedMLP(INPUTS, FEATURES, gated_output=True)
+
+
+def single(
+    prior: str = "standard",
+    posterior: str = "gaussian",
+    likelihood: str = "bernoulli",
+    latents: int = LATENTS,
+) -> VAE:
+    network, q = encoder(), POSTERIORS[posterior](FEATURES, latents)
+    return VAE(
+        encoder=network,
+        posterior=q,
+        prior=PRIORS[prior](network, q, latents),
+        likelihood=LIKELIHOODS[likelihood](latents),
+    )
+
+
+def two_level(prior: str = "standard") -> VAE:
+    top, bottom, q = (
+        encoder(),
+        nets.GatedMLP(INPUTS, 5, gated_output=True),
+        posteriors.Gaussian(FEATURES, LATENTS),
+    )
+    levels = stages.TwoLevel(
+        prior=PRIORS[prior](top, q, LATENTS), posterior=q, features=5, latents=(LATENTS, LOWER), hidden=9
+    )
+    decoder = nets.Chain(
+        nets.Parallel((LATENTS, LOWER), (nets.GatedLinear(LATENTS, 8), nets.GatedLinear(LOWER, 8))),
+        nets.GatedMLP(16, INPUTS),
+    )
+    return VAE(encoder={"z2": top, "z1": bottom}, stages=levels, likelihood=likelihoods.Bernoulli(decoder))
+
+
+def fused_standin() -> VAE:
+    chain = {
+        "z2": FusedStage(FEATURES, LATENTS, above=None),
+        "z1": FusedStage(FEATURES, LOWER, above=LATENTS),
+    }
+    return VAE(encoder=encoder(), stages=chain, likelihood=LIKELIHOODS["bernoulli"](LATENTS + LOWER))
+
+
+def feature_map_standin() -> VAE:
+    ladder = {name: FeatureMapStage(FEATURES, channels=2, side=3) for name in ("z3", "z2", "z1")}
+    decoder = likelihoods.Bernoulli(nets.Rows(nn.Sequential(nn.Flatten(), nn.Linear(18, INPUTS)), event_dims=3))
+    return VAE(encoder=encoder(), stages=ladder, likelihood=decoder)
+
+
+STRUCTURES: dict[str, Callable[[], VAE]] = {
+    "fused-standin": fused_standin,
+    "feature-map-standin": feature_map_standin,
+}
+
+MODELS: dict[str, Callable[[], VAE]] = {
+    **{f"{prior}-prior": (lambda prior=prior: single(prior)) for prior in PRIORS},
+    **{f"{prior}-prior-two-level": (lambda prior=prior: two_level(prior)) for prior in PRIORS},
+    **{f"{posterior}-posterior": (lambda q=posterior: single(posterior=q)) for posterior in POSTERIORS},
+    **{f"{likelihood}-likelihood": (lambda p=likelihood: single(likelihood=p)) for likelihood in LIKELIHOODS},
+    "one-latent": lambda: single(latents=1),
+    **STRUCTURES,
+}
+
+OBJECTIVES: dict[str, Callable[[], objectives.Objective]] = {
+    "elbo": objectives.ELBO,
+    "elbo-two-draws": lambda: objectives.ELBO(num_samples=2),
+    "beta": lambda: objectives.ELBO(beta=4.0, warmup="10 steps"),
+    "free-bits": lambda: objectives.ELBO(free_bits=1e-6),
+    "iwae": lambda: objectives.IWAE(num_samples=3),
+}
