@@ -18,10 +18,11 @@ from prioria.module import Module
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training is, both counted from zero. ``None`` in its place means the end of every schedule."""
+    """Where training is, counted from zero, and how long it will be. ``None`` in its place: the end of every schedule."""
 
     step: int
     epoch: int
+    total_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,28 @@ class Objective(Module):
     def check(self, model: VAE, data: Sized | None = None) -> None:
         """Raises ValueError, before the first step, where this objective cannot train this model on this data."""
 
-    def update(self, terms: dict[str, Tensor]) -> None:
+    def update(self, terms: dict[str, Tensor], progress: Progress | None = None) -> None:
         """Moves multipliers after a step, from terms averaged over the batch and over all processes."""
 
     def frozen(self, model: VAE) -> set[nn.Parameter]:
         """Returns the parameters whose gradients are dropped at this step."""
         return set()
+
+    def weighting(self) -> str | None:
+        """Returns what weighs the rate in this objective, or None: a constraint wraps only one that leaves it alone."""
+        return None
+
+    def status(self) -> dict[str, float | str]:
+        """Returns what to show beside the terms while training, such as a multiplier."""
+        return {}
+
+    def violation(self, terms: dict[str, Tensor]) -> float:
+        """Returns by how much averaged terms miss what is demanded; best weights have the least, then the best bound."""
+        return 0.0
+
+    def verdict(self, terms: dict[str, Tensor]) -> str | None:
+        """Returns in one sentence whether the averaged terms of the best weights meet what is demanded."""
+        return None
 
 
 def terms_of(draw: Draw) -> dict[str, Tensor]:

@@ -69,6 +69,11 @@ class ELBO(Objective):
         value = per_example.mean() + beta * free.sum()
         return Loss(value, value + beta * self._closed_form(draw), per_example.detach(), terms_of(draw))
 
+    def weighting(self) -> str | None:
+        if self.beta != 1:
+            return f"beta={self.beta}"
+        return "a warm-up" if self.ramp.length else None
+
     def _closed_form(self, draw: Draw) -> Tensor | float:
         # Zero in expectation: it exchanges the gradient of the sampled rate for that of the KL, not the reported bound.
         if not self.closed_form_kl:

@@ -29,3 +29,6 @@ class IWAE(Objective):
         per_example = -log_mean_exp(draw.log_w, 0)
         value = per_example.mean()
         return Loss(value, value, per_example.detach(), terms_of(draw))
+
+    def weighting(self) -> str | None:
+        return "a log-mean-exp over K weights"
