@@ -18,7 +18,7 @@ from prioria.module import Module
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training is, counted from zero, and how long it will be. ``None`` in its place: the end of every schedule."""
+    """Where training is, counted from zero, and how long it will be. ``None``: the end of every schedule."""
 
     step: int
     epoch: int
@@ -75,7 +75,7 @@ class Objective(Module):
         return {}
 
     def violation(self, terms: dict[str, Tensor]) -> float:
-        """Returns by how much averaged terms miss what is demanded; best weights have the least, then the best bound."""
+        """Returns by how much averaged terms miss what is demanded: best weights have the least of it."""
         return 0.0
 
     def verdict(self, terms: dict[str, Tensor]) -> str | None:
