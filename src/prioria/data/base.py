@@ -1,4 +1,4 @@
-"""The one protocol class: a data set is rows, a split, a binarisation and the likelihoods that are legal for it."""
+"""The one protocol class: a data set is rows, a split, a binarisation and the likelihoods it allows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Kind = Literal["binary", "grey", "count", "continuous"]
 Binarisation = Literal["none", "dynamic", "static"]
 
 TILE_BYTES = 32 * 2**20
-"""No temporary array is larger than this: larger ones cost page faults, and an array larger than memory must train."""
+"""No temporary array is larger: larger ones cost page faults, and arrays larger than memory must train."""
 
 
 class DataError(ValueError):
-    """A data set that cannot be used: one line that names the file or array, what is wrong with it, and the remedy."""
+    """A data set that cannot be used: one line that names the file or array, the defect and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Protocol:
         title: The name that a table prints.
         shape: Event shape: (channels, height, width) for images, (columns,) for tables.
         kind: What the values are before binarisation.
-        binarisation: "dynamic": training rows are drawn afresh from Bernoulli(x) for every batch, validation and
-            test rows were drawn once. "static": the files hold bits. "none": values are used as they are.
+        binarisation: "dynamic": training rows are drawn afresh from Bernoulli(x) for every batch, validation
+            and test rows were drawn once. "static": the files hold bits. "none": values are used as they are.
         likelihoods: Names of the likelihood classes that are legal for the set.
         split: The split, in words.
         source: Who made the set, and where it comes from.
@@ -86,7 +86,7 @@ class Split:
         labels: (N,) or (N, factors), or None.
         protocol: The protocol that the rows follow.
         fresh: Draw every batch from Bernoulli(x) with torch's global generator.
-        members: Row numbers of this split inside `rows` when several splits share one memory map; None = all rows.
+        members: Row numbers of this split in `rows` when several splits share a memory map; None = all rows.
     """
 
     rows: Tensor | np.ndarray
@@ -120,7 +120,7 @@ class Split:
         return (total / len(self)).float()
 
     def tensor(self, limit: int | None = None) -> Tensor:
-        """The first `limit` rows (all when None) as float32 (N, D); a dynamic training split draws them afresh."""
+        """The first `limit` rows (None = all) as float32 (N, D); a dynamic training split draws afresh."""
         count = len(self) if limit is None else min(limit, len(self))
         out = torch.empty(count, self.protocol.dimensions)
         for positions in self._tiles(count):
@@ -131,7 +131,7 @@ class Split:
         if isinstance(self.rows, Tensor):
             return self.rows.index_select(0, indices)
         positions = indices.numpy() if self.members is None else self.members[indices.numpy()]
-        return torch.from_numpy(np.asarray(self.rows[positions]))
+        return torch.from_numpy(self.rows[positions].astype(np.float32))
 
     def _tiles(self, count: int) -> Iterator[Tensor]:
         yield from torch.arange(count).split(rows_per_tile(self.protocol.dimensions))
@@ -182,15 +182,11 @@ def check_likelihood(protocol: Protocol, likelihood: str, relaxed: bool = False)
     >>> check_likelihood(load("two-moons").protocol, "Bernoulli")
     Traceback (most recent call last):
     ...
-    prioria.data.base.DataError: two-moons: likelihood Bernoulli is not legal for continuous values; use Gaussian
+    prioria.data.base.DataError: two-moons: Bernoulli is not legal for continuous values; use Gaussian
     """
-    if likelihood in protocol.likelihoods or (
-        relaxed and likelihood == "Bernoulli" and protocol.kind == "grey"
-    ):
+    if likelihood in protocol.likelihoods or (relaxed and likelihood == "Bernoulli" and protocol.kind == "grey"):
         return
     remedy = f"use {' or '.join(protocol.likelihoods)}"
     if likelihood == "Bernoulli" and protocol.kind == "grey":
-        remedy += ", or load it with binarise='dynamic', or say relaxed=True and do not call the result a likelihood"
-    raise DataError(
-        f"{protocol.name}: likelihood {likelihood} is not legal for {protocol.kind} values; {remedy}"
-    )
+        remedy += ", load it with binarise='dynamic', or say relaxed=True (the result is then no likelihood)"
+    raise DataError(f"{protocol.name}: {likelihood} is not legal for {protocol.kind} values; {remedy}")

@@ -6,17 +6,48 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prioria.data.base import Protocol
+from prioria.data.caltech101_silhouettes import CALTECH101_SILHOUETTES, CALTECH101_SILHOUETTES_RANDOM
+from prioria.data.celeba import CELEBA
+from prioria.data.cifar10 import CIFAR10, CIFAR10_SAMPLE
+from prioria.data.cmu_mocap import CMU_MOCAP, CMU_MOCAP_35
 from prioria.data.digits import DIGITS
+from prioria.data.dsprites import DSPRITES, DSPRITES_GRID
+from prioria.data.fashion_mnist import FASHION_MNIST
 from prioria.data.files import data_root
+from prioria.data.frey_faces import FREY_FACES
+from prioria.data.lfwcrop import LFWCROP, LFWCROP_FULL
 from prioria.data.mnist import MNIST
 from prioria.data.mnist_static import MNIST_STATIC
+from prioria.data.olivetti import OLIVETTI
+from prioria.data.omniglot import OMNIGLOT
+from prioria.data.omniglot28 import OMNIGLOT28
+from prioria.data.pendulum import PENDULUM
+from prioria.data.svhn import SVHN
 from prioria.data.two_moons import TWO_MOONS
 
 KNOWN_SETS = (
     DIGITS,
     TWO_MOONS,
+    PENDULUM,
     MNIST,
     MNIST_STATIC,
+    FASHION_MNIST,
+    OMNIGLOT,
+    OMNIGLOT28,
+    CALTECH101_SILHOUETTES,
+    CALTECH101_SILHOUETTES_RANDOM,
+    FREY_FACES,
+    CMU_MOCAP,
+    CMU_MOCAP_35,
+    DSPRITES,
+    DSPRITES_GRID,
+    OLIVETTI,
+    LFWCROP,
+    LFWCROP_FULL,
+    CIFAR10,
+    CIFAR10_SAMPLE,
+    SVHN,
+    CELEBA,
 )
 BY_NAME = {known.protocol.name: known for known in KNOWN_SETS}
 

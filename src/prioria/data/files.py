@@ -1,10 +1,12 @@
-"""Where the original files of a data set lie, how they are fetched and checked, and where parsed copies are kept."""
+"""Where the original files of a data set lie, how they are fetched and checked, and where parsed copies go."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prioria.data.base import DataError
+from prioria.data.formats import naming
 from prioria.storage import write_atomically
 
 
 @dataclass(frozen=True)
 class File:
-    """One original file of a data set.
+    """One original file (or folder) of a data set.
 
     Args:
         path: Path below the data root.
-        checksum: "sha256:...", "md5:..." or "git:..." (what `git hash-object` prints); "" where none is known.
-        address: Public address; "" where there is none.
+        checksum: "sha256:...", "md5:...", "git:..." (what `git hash-object` prints) or "text:..." (sha256
+            without carriage returns, for text that travels with either line ending); several, separated by
+            blanks, where any will do; "" = none known.
+        address: Public address that is fetched; "" = none.
+        page: Where a person finds it, when there is no direct address.
         instead: Another form of the same content, equally good (unpacked, or from another source).
     """
 
     path: str
     checksum: str = ""
     address: str = ""
+    page: str = ""
     instead: File | None = None
 
     @property
@@ -42,10 +49,10 @@ class File:
         return any((root / form.path).exists() for form in self.forms)
 
     def locate(self, root: Path) -> Path:
-        """The path of one form of the file, downloaded first if none is at hand and it has an address.
+        """The path of one form of the file, fetched first if none is at hand and one has an address.
 
         Raises:
-            DataError: The file is damaged, or neither at hand nor reachable: names the file, address and folder.
+            DataError: Damaged, or neither at hand nor reachable; names the file, its address and the folder.
         """
         for form in self.forms:
             if (root / form.path).exists():
@@ -53,9 +60,8 @@ class File:
         for form in self.forms:
             if form.address:
                 return _download(root, form)
-        raise DataError(
-            f"{self.path} is not below {root} and has no public address; put it into {_folder(root, self)}"
-        )
+        where = f"find it at {self.page}" if self.page else "it has no public address"
+        raise DataError(f"{self.path} is not at hand; {where} and {_put_it(root, self)}")
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -64,76 +70,108 @@ def data_root(root: str | Path | None = None) -> Path:
 
 
 def user_cache() -> Path:
-    """The folder of the user's cache for prioria."""
+    """The folder of prioria in the user's cache."""
     import pooch
 
     return Path(pooch.os_cache("prioria"))
 
 
-def _folder(root: Path, file: File) -> Path:
-    return (root / file.path).parent
-
-
-def _checked(path: Path, file: File) -> Path:
-    if file.checksum and (found := checksum(path, file.checksum.partition(":")[0])) != file.checksum:
-        remedy = f"delete it and fetch {file.address}" if file.address else "fetch it again"
-        raise DataError(
-            f"{path} is not the original file or is damaged ({found}, expected {file.checksum}); {remedy}"
-        )
-    return path
-
-
 def checksum(path: Path, algorithm: str) -> str:
-    """The checksum "algorithm:hex" of a file; "git" is the sha1 of git's blob, header included."""
-    digest = (
-        hashlib.sha1(b"blob %d\0" % path.stat().st_size) if algorithm == "git" else hashlib.new(algorithm)
-    )
+    """The checksum "algorithm:hex" of a file, in the notations of `File`."""
+    name = {"git": "sha1", "text": "sha256"}.get(algorithm, algorithm)
+    digest = hashlib.new(name, b"blob %d\0" % path.stat().st_size if algorithm == "git" else b"")
     with path.open("rb") as stream:
         while block := stream.read(2**20):
-            digest.update(block)
+            digest.update(block.replace(b"\r", b"") if algorithm == "text" else block)
     return f"{algorithm}:{digest.hexdigest()}"
 
 
+def _checked(path: Path, file: File) -> Path:
+    expected = file.checksum.split()
+    if expected and not any(checksum(path, one.partition(":")[0]) == one for one in expected):
+        remedy = f"delete it and fetch {file.address}" if file.address else "fetch it again"
+        raise DataError(f"{path} is damaged or not the original (expected {file.checksum}); {remedy}")
+    return path
+
+
+def _put_it(root: Path, file: File) -> str:
+    path = Path(file.path)
+    return f"put it into {(root / path).parent}, or set PRIORIA_DATA to the folder that holds {path.parent}/"
+
+
 def _download(root: Path, file: File) -> Path:
-    folder = _folder(root, file)
-    known = None if file.checksum.startswith("git:") else file.checksum or None
+    target = root / file.path
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _checked(_fetched(file, known, folder), file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(file.address, target)
+        return _checked(target, file)
     except DataError:
+        target.unlink(missing_ok=True)
         raise
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0][:200]
+        with contextlib.suppress(OSError):
+            target.parent.rmdir()  # only if it is empty: a failure leaves no trace
+        reason = str(error) if len(str(error)) < 100 else type(error).__name__
         raise DataError(
-            f"{file.path} is not at hand and could not be fetched from {file.address} ({reason}); "
-            f"put it into {folder}, or set PRIORIA_DATA to the folder that holds {Path(file.path).parent}/"
+            f"{file.path} is not at hand and fetching {file.address} failed ({reason}); {_put_it(root, file)}"
         ) from error
 
 
-def _fetched(file: File, known: str | None, folder: Path) -> Path:
+def _fetch(address: str, target: Path) -> None:
     import pooch
 
     from prioria.data.progress import Bar
 
-    name = Path(file.path).name
-    downloader = pooch.HTTPDownloader(progressbar=Bar(name), chunk_size=2**16)
-    return Path(pooch.retrieve(file.address, known, name, folder, downloader=downloader))
+    downloader = pooch.HTTPDownloader(progressbar=Bar(target.name), chunk_size=2**16)
+    pooch.retrieve(address, None, target.name, target.parent, downloader=downloader)
 
 
-def cached(name: str, build: Callable[[], NDArray]) -> NDArray:
-    """The array that `build` makes, kept as NAME.npy in the user's cache because making it is slow.
+def cached(name: str, source: Path, build: Callable[[], NDArray]) -> NDArray:
+    """The array that `build` makes from a file, kept in the user's cache because making it is slow.
 
     Where the cache cannot be written the array is made every time.
     """
-    path = user_cache() / "parsed" / f"{name}.npy"
-    with contextlib.suppress(OSError, ValueError, EOFError):  # absent or damaged: make it again
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+    path = _cache_path(name, source)
+    if (kept := _kept(path)) is not None:
+        return kept
     array = build()
-    with contextlib.suppress(OSError):  # a cache on a full or read-only disk costs time, not the data
+    with contextlib.suppress(OSError):  # a full or read-only disk costs time, not the data
         write_atomically(path, lambda temporary: _save(temporary, array))
     return array
+
+
+def unpacked(archive: Path, name: str) -> NDArray:
+    """One array of an npz file as a memory map: its packed .npy is copied into the user's cache.
+
+    Where the cache cannot be written the array is read into memory.
+    """
+    path = _cache_path(f"{archive.stem}-{name}", archive)
+    if (kept := _kept(path)) is not None:
+        return kept
+    with naming(archive):
+        with contextlib.suppress(OSError):
+            write_atomically(path, lambda temporary: _unpack(archive, f"{name}.npy", temporary))
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        with np.load(archive, allow_pickle=False) as arrays:
+            return arrays[name]
+
+
+def _cache_path(name: str, source: Path) -> Path:
+    return user_cache() / "parsed" / f"{name}-{checksum(source, 'sha256')[-12:]}.npy"
+
+
+def _kept(path: Path) -> NDArray | None:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # absent or damaged: to be made again
+        return None
 
 
 def _save(path: Path, array: NDArray) -> None:
     with path.open("wb") as stream:
         np.save(stream, array, allow_pickle=False)
+
+
+def _unpack(archive: Path, member: str, path: Path) -> None:
+    with zipfile.ZipFile(archive) as packed, packed.open(member) as source, path.open("wb") as target:
+        shutil.copyfileobj(source, target, 2**20)

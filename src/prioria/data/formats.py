@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import struct
+import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +17,18 @@ from numpy.typing import NDArray
 from prioria.data.base import DataError
 
 IDX_LABELS, IDX_IMAGES = 2049, 2051
+DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    UnicodeError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @contextmanager
@@ -24,34 +38,41 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (OSError, EOFError, ValueError, KeyError, struct.error, zipfile.BadZipFile, UnicodeError) as error:
-        raise DataError(
-            f"{path} cannot be read ({_first_line(error)}); it may be cut off or of another format"
-        ) from error
+    except DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise DataError(f"{path} cannot be read ({reason}); it may be cut off or of another format") from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
-def opened(path: Path) -> bytes:
-    """The content of a file, unpacked if its name ends in .gz."""
+def content(path: Path) -> bytes:
+    """The bytes of a file, unpacked if its name ends in .gz."""
     with naming(path):
-        if path.suffix == ".gz":
-            with gzip.open(path) as stream:
-                return stream.read()
-        return path.read_bytes()
+        if path.suffix != ".gz":
+            return path.read_bytes()
+        with gzip.open(path) as stream:
+            return stream.read()
 
 
 def read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
-    """An idx file of LeCun's: big-endian magic (2049 labels, 2051 images), the sizes, then uint8 values."""
-    content = opened(path)
+    """An idx file: big-endian magic (2049 labels, 2051 images), the sizes, then values in uint8."""
+    data = content(path)
     with naming(path):
-        found, first = struct.unpack(">ii", content[:8])
+        found, first = struct.unpack(">ii", data[:8])
         if found != magic:
             kinds = {IDX_LABELS: "labels", IDX_IMAGES: "images"}
-            raise DataError(
-                f"{path} holds {kinds.get(found, 'something else')} (idx magic {found}), not {kinds[magic]}"
-            )
-        shape = (first, *struct.unpack(">ii", content[8:16])) if magic == IDX_IMAGES else (first,)
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+            holds = kinds.get(found, "something else")
+            raise DataError(f"{path} holds {holds} (idx magic {found}), not {kinds[magic]}; are files swapped?")
+        shape = (first, *struct.unpack(">ii", data[8:16])) if magic == IDX_IMAGES else (first,)
+        return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+
+
+def read_mat(path: Path, *names: str) -> list[NDArray]:
+    """The named arrays of a MATLAB (version 5 to 7) file."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    with naming(path):
+        try:
+            arrays = loadmat(path, variable_names=names)
+        except (MatReadError, NotImplementedError) as error:
+            raise DataError(f"{path} is no MATLAB file of version 5 to 7 ({error})") from error
+        return [arrays[name] for name in names]

@@ -83,9 +83,7 @@ def survey(rows: NDArray, name: str) -> Inspection:
         finite = np.isfinite(tile)
         if not finite.all():
             missing += int((~finite).sum())
-            first_missing = (
-                part.start + int(np.argmin(finite.all(1))) if first_missing is None else first_missing
-            )
+            first_missing = part.start + int(np.argmin(finite.all(1))) if first_missing is None else first_missing
         np.minimum(low, np.where(finite, tile, np.inf).min(0), out=low)
         np.maximum(high, np.where(finite, tile, -np.inf).max(0), out=high)
         whole = whole and bool((tile[finite] == np.round(tile[finite])).all())

@@ -17,7 +17,7 @@ class KnownSet:
     Args:
         protocol: Its protocol.
         sizes: Rows of the training, validation and test split.
-        read: (data root, seed of a random split) -> the data set. Sets with an official split ignore the seed.
+        read: (data root, seed of a random split) -> the data set. Sets with a fixed split ignore the seed.
         files: The original files, empty for sets that are generated or bundled.
     """
 

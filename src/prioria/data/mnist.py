@@ -19,8 +19,8 @@ PROTOCOL = Protocol(
     likelihoods=("Bernoulli",),
     split="first 50,000 / last 10,000 of the training file / 10,000 of the test file",
     source="LeCun, Bottou, Bengio, Haffner 1998",
-    note="Training pixels are drawn afresh from Bernoulli(v/255) for every batch; validation and test were drawn once "
-    "(numpy seed 777, Tomczak and Welling 2018). Not comparable with static or thresholded MNIST.",
+    note="Training pixels are drawn afresh from Bernoulli(v/255) for every batch; validation and test were "
+    "drawn once (numpy seed 777, Tomczak and Welling 2018). Not comparable with static or thresholded MNIST.",
     scale=255.0,
     classes=tuple("0123456789"),
 )
@@ -37,7 +37,7 @@ FILES = tuple(
 
 
 def read_idx_set(protocol: Protocol, files: tuple[File, ...], root: Path) -> Dataset:
-    """The four idx files of MNIST and of the sets made in its form: the last 10,000 training images validate."""
+    """The four idx files of MNIST and of sets made in its form; the last 10,000 training images validate."""
     train_images, train_labels, test_images, test_labels = (file.locate(root) for file in files)
     images, labels = read_idx(train_images, IDX_IMAGES), read_idx(train_labels, IDX_LABELS)
     return assemble(

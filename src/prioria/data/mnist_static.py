@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from prioria.data.base import DataError, Dataset, Protocol
 from prioria.data.files import File
-from prioria.data.formats import naming, opened
+from prioria.data.formats import content, naming
 from prioria.data.known import KnownSet
 from prioria.data.splits import assemble
 
@@ -22,7 +22,8 @@ PROTOCOL = Protocol(
     likelihoods=("Bernoulli",),
     split="50,000 / 10,000 / 10,000, the three files",
     source="Salakhutdinov and Murray 2008; files of Larochelle and Murray 2011",
-    note="Comparable only with numbers on the same files; without labels, and the test file is ordered by digit.",
+    note="Comparable only with numbers on the same files. They have no labels; the test file is ordered by "
+    "digit, so a prefix of it is not a random sample.",
 )
 ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
 
@@ -53,10 +54,10 @@ FILES = (
 
 
 def read_amat(path: Path, columns: int = 784) -> NDArray[np.uint8]:
-    """Text of one image a line, every value one digit 0 or 1 and one separator: read as bytes, without parsing."""
-    content = opened(path)
+    """Text of one image a line, every value a digit 0 or 1 and a separator: read as bytes, not parsed."""
+    data = content(path)
     with naming(path):
-        characters = np.frombuffer(content, np.uint8).reshape(-1, columns, 2)
+        characters = np.frombuffer(data, np.uint8).reshape(-1, columns, 2)
         bits = characters[..., 0] - np.uint8(ord("0"))
         if not bits.size or bits.max() > 1 or characters[..., 1].max() > ord(" "):
             raise DataError(f"{path} is not lines of {columns} zeros and ones")

@@ -48,9 +48,7 @@ def load(
     """
     if isinstance(source, str) and source in BY_NAME:
         if binarise or relaxed:
-            raise DataError(
-                f"{source} has a protocol of its own: binarise= and relaxed= are for your own data"
-            )
+            raise DataError(f"{source} has a protocol of its own: binarise= and relaxed= are for your own data")
         return BY_NAME[source].read(data_root(root), seed)
     name, rows, labels = read_source(source)
     return own(name, rows, labels, binarise=binarise, relaxed=relaxed, seed=seed)
@@ -117,13 +115,9 @@ def own(
     """The user's rows under a protocol found by looking at them."""
     found = survey(rows, name)
     if found.missing:
-        raise DataError(
-            f"{name}: {found.missing} values are NaN or infinite, the first in row {found.first_missing}"
-        )
+        raise DataError(f"{name}: {found.missing} values are NaN or infinite, the first in row {found.first_missing}")
     if len(rows) < MINIMUM_ROWS:
-        raise DataError(
-            f"{name}: {len(rows)} rows cannot be split 80/10/10; at least {MINIMUM_ROWS} are needed"
-        )
+        raise DataError(f"{name}: {len(rows)} rows cannot be split 80/10/10; at least {MINIMUM_ROWS} are needed")
     if labels is not None and len(labels) != len(rows):
         raise DataError(f"{name}: {len(labels)} labels for {len(rows)} rows; give one label per row")
     held_out = len(rows) // 10

@@ -19,14 +19,14 @@ PROTOCOL = Protocol(
     binarisation="none",
     likelihoods=("Gaussian",),
     split="random 2,000 / 200 / 200, generated from the seed",
-    source="generated: half circles of radius 1 around (0, 0) and (1, 1/2), Gaussian noise of standard deviation 0.05",
+    source="generated: half circles of radius 1 around (0, 0) and (1, 1/2), Gaussian noise of sd 0.05",
     note="Densities in nats of the plane; another noise or another scale shifts them.",
     classes=("upper", "lower"),
 )
 
 
 def two_moons(count: int, noise: float, generator: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """Points (count, 2) on the half circles (cos t, sin t) and (1 - cos t, 1/2 - sin t), t in [0, pi], and their moon."""
+    """Points (count, 2) near (cos t, sin t) and (1 - cos t, 1/2 - sin t), t in [0, pi], and their moon."""
     angle = generator.uniform(0, np.pi, count)
     moon = generator.integers(0, 2, count)
     upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
