@@ -1,0 +1,138 @@
+"""Promises of the layout: imports point one way, files are short, nothing is unpickled, starting is quick."""
+
+import ast
+import functools
+import importlib.util
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+SOURCE = REPOSITORY / "src" / "prioria"
+FILES = sorted(SOURCE.rglob("*.py"))
+PARTS = [path for path in FILES if path != SOURCE / "__init__.py"]  # the root only re-exports
+
+LAYERS = [
+    {"distributions", "flows", "nets", "module", "storage", "conditional", "stage"},
+    {"priors", "posteriors", "likelihoods", "stages"},
+    {"draw", "model"},
+    {"objectives", "evaluate", "explore", "theory", "data"},
+    {"train"},
+    {"report"},
+    {"recipes"},
+    {"commands"},
+    {"commands", "cli"},
+]
+LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+
+FORBIDDEN_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "runpy", "torchvision"}
+FORBIDDEN_CALLS = {"exec", "eval", "compile", "__import__", "torch.load", "torch.save", "yaml.load"}
+
+
+@functools.cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def part_of(path: Path) -> str:
+    """The top-level part of prioria that a file belongs to, such as ``priors`` or ``draw``."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The dotted names that a file imports, at its top or inside a function."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def parts_used(path: Path) -> set[str]:
+    """The other parts of prioria that a file imports."""
+    dotted = [item.split(".") for item in imported(path)]
+    used = {names[1] for names in dotted if names[0] == "prioria" and len(names) > 1}
+    return (used & set(LEVEL)) - {part_of(path)}
+
+
+def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from the first statement after the docstring to the last."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def cpu_seconds(code: str) -> float:
+    """CPU time that code prints last: the better of two runs, as the first may compile bytecode."""
+    runs = [subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True) for _ in range(2)]
+    return min(float(run.stdout.split()[-1]) for run in runs)
+
+
+def test_every_part_has_a_layer():
+    assert {part_of(path) for path in PARTS} <= set(LEVEL)
+
+
+def test_imports_point_down():
+    upward = [
+        f"{path.relative_to(SOURCE)} -> {part}"
+        for path in PARTS
+        for part in parts_used(path)
+        if LEVEL[part] > LEVEL[part_of(path)]
+    ]
+    assert upward == []
+
+
+def test_parts_do_not_import_in_circles():
+    graph = defaultdict(set)
+    for path in PARTS:
+        graph[part_of(path)] |= parts_used(path)
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_nothing_is_unpickled_or_executed(path: Path):
+    calls = [node for node in ast.walk(parse(path)) if isinstance(node, ast.Call)]
+    keywords = [keyword for call in calls for keyword in call.keywords if keyword.arg == "allow_pickle"]
+    assert not {item.split(".")[0] for item in imported(path)} & FORBIDDEN_MODULES
+    assert not {ast.unparse(call.func) for call in calls} & FORBIDDEN_CALLS
+    assert [ast.unparse(keyword.value) for keyword in keywords if ast.unparse(keyword.value) != "False"] == []
+
+
+def test_files_are_short():
+    paths = [path for folder in ("src", "tests", "docs") for path in (REPOSITORY / folder).rglob("*.py")]
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert {path: length for path, length in lengths.items() if length > 300} == {}
+
+
+def test_functions_are_short():
+    nodes = [node for path in FILES for node in ast.walk(parse(path))]
+    functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    assert {f.name: body_length(f) for f in functions if body_length(f) > 60} == {}
+
+
+def test_importing_everything_takes_under_two_seconds_beyond_torch():
+    code = (
+        "import time, torch; start = time.process_time(); import prioria\n"
+        "for name in prioria.__all__: getattr(prioria, name)\n"
+        "print(time.process_time() - start)"
+    )
+    assert cpu_seconds(code) < 2.0
+
+
+def test_help_is_quick_and_imports_no_torch():
+    code = (
+        "import sys, time; sys.argv = ['prioria', '--help']; from prioria.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert 'torch' not in sys.modules; print(time.process_time())"
+    )
+    assert cpu_seconds(code) < 1.5
+
+
+def test_torchvision_is_not_installed():
+    assert importlib.util.find_spec("torchvision") is None
