@@ -31,10 +31,11 @@ PRIORS: dict[str, PriorFactory] = {
         pseudo_inputs=torch.rand(COMPONENTS, INPUTS),
         trainable=False,
     ),
+    "hierarchical": lambda encoder, posterior, latents: priors.Hierarchical(latents, 3, num_samples=4),
 }
 
 # Priors whose log_prob is a lower bound, from noise of its own: they are compared with quadrature in tests/exact.
-BOUNDS: set[str] = set()
+BOUNDS: set[str] = {"hierarchical"}
 
 POSTERIORS: dict[str, Callable[[int, int], nn.Module]] = {
     "gaussian": posteriors.Gaussian,

@@ -1,0 +1,68 @@
+"""A prior with latents of its own: the variational hierarchical prior (VHP)."""
+
+from __future__ import annotations
+
+from torch import Size, Tensor, nn
+from torch.distributions import Distribution
+
+from prioria.conditional import Gaussian
+from prioria.distributions.marginal import Marginal
+from prioria.module import Module
+from prioria.nets import MLP
+from prioria.priors.normal import StandardNormal
+
+HIDDEN = 256
+
+
+class Hierarchical(Module):
+    r"""p(z) = integral of p(z|zeta) p(zeta) d zeta, p(zeta) = N(0, I), learned through q(zeta|z).
+
+    ``log_prob`` is the K-sample importance-weighted lower bound (marked ``bound``), so that the rate of a model with it is
+    an upper bound on KL(q(z|x) || p(z)); ``sample`` is ancestral (Klushyn et al., 2019, "Learning Hierarchical Priors in
+    VAEs", the poster's bound L_IW). With ``num_samples=1`` under the IWAE objective it is the importance-weighted
+    autoencoder with two stochastic layers (Burda, Grosse and Salakhutdinov, 2016).
+
+    The poster leaves the networks, the width of zeta and K open; the defaults here are ours.
+
+    Args:
+        latents: dimensions of z.
+        auxiliary_latents: dimensions of zeta.
+        num_samples: K; may be changed between uses, for instance to evaluate with more.
+        decoder: conditional zeta (..., auxiliary_latents) -> p(z|zeta), for instance ``priors.Gaussian`` on any network;
+            by default a diagonal Gaussian on two ReLU layers of 256.
+        encoder: conditional z (..., latents) -> q(zeta|z), likewise.
+
+    Raises:
+        ValueError: a size or the number of samples is not positive.
+
+    Example:
+        >>> import torch
+        >>> prior = Hierarchical(2, 3, num_samples=8)
+        >>> prior().log_prob(torch.zeros(5, 2)).shape
+        torch.Size([5])
+    """
+
+    def __init__(
+        self,
+        latents: int,
+        auxiliary_latents: int,
+        num_samples: int = 16,
+        *,
+        decoder: nn.Module | None = None,
+        encoder: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        if min(latents, auxiliary_latents, num_samples) < 1:
+            sizes = f"latents={latents}, auxiliary_latents={auxiliary_latents} and num_samples={num_samples}"
+            raise ValueError(f"{sizes} must be positive")
+        self.latents, self.num_samples = latents, num_samples
+        self.zeta = StandardNormal(auxiliary_latents)
+        self.decoder = decoder if decoder is not None else _gaussian(auxiliary_latents, latents)
+        self.encoder = encoder if encoder is not None else _gaussian(latents, auxiliary_latents)
+
+    def forward(self, context: Tensor | None = None) -> Distribution:
+        return Marginal(self.zeta(), self.decoder, self.encoder, Size([self.latents]), self.num_samples)
+
+
+def _gaussian(inputs: int, outputs: int) -> Gaussian:
+    return Gaussian(HIDDEN, outputs, net=MLP(inputs, HIDDEN, HIDDEN, activate_output=True))
