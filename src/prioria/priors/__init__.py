@@ -3,8 +3,9 @@ docs.
 """
 
 from prioria.conditional import Gaussian as Gaussian
-from prioria.priors.hierarchical import Hierarchical as Hierarchical
 from prioria.priors.bernoulli import Bernoulli as Bernoulli
+from prioria.priors.flow import RealNVP as RealNVP
+from prioria.priors.hierarchical import Hierarchical as Hierarchical
 from prioria.priors.mixture import Mixture as Mixture
 from prioria.priors.normal import StandardNormal as StandardNormal
 from prioria.priors.vamp import VampPrior as VampPrior

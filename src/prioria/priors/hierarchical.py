@@ -17,10 +17,10 @@ HIDDEN = 256
 class Hierarchical(Module):
     r"""p(z) = integral of p(z|zeta) p(zeta) d zeta, p(zeta) = N(0, I), learned through q(zeta|z).
 
-    ``log_prob`` is the K-sample importance-weighted lower bound (marked ``bound``), so that the rate of a model with it is
-    an upper bound on KL(q(z|x) || p(z)); ``sample`` is ancestral (Klushyn et al., 2019, "Learning Hierarchical Priors in
-    VAEs", the poster's bound L_IW). With ``num_samples=1`` under the IWAE objective it is the importance-weighted
-    autoencoder with two stochastic layers (Burda, Grosse and Salakhutdinov, 2016).
+    ``log_prob`` is the K-sample importance-weighted lower bound (marked ``bound``), so that the rate of a model with
+    it is an upper bound on KL(q(z|x) || p(z)); ``sample`` is ancestral (Klushyn et al., 2019, "Learning Hierarchical
+    Priors in VAEs", the poster's bound L_IW). With ``num_samples=1`` under the IWAE objective it is the
+    importance-weighted autoencoder with two stochastic layers (Burda, Grosse and Salakhutdinov, 2016).
 
     The poster leaves the networks, the width of zeta and K open; the defaults here are ours.
 
@@ -28,8 +28,8 @@ class Hierarchical(Module):
         latents: dimensions of z.
         auxiliary_latents: dimensions of zeta.
         num_samples: K; may be changed between uses, for instance to evaluate with more.
-        decoder: conditional zeta (..., auxiliary_latents) -> p(z|zeta), for instance ``priors.Gaussian`` on any network;
-            by default a diagonal Gaussian on two ReLU layers of 256.
+        decoder: conditional zeta (..., auxiliary_latents) -> p(z|zeta), for instance ``priors.Gaussian`` on any
+            network; by default a diagonal Gaussian on two ReLU layers of 256.
         encoder: conditional z (..., latents) -> q(zeta|z), likewise.
 
     Raises:
