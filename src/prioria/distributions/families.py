@@ -1,6 +1,7 @@
 """Exponential families: p(z) = h(z) exp(<t(z), eta> - A(eta)).
 
-The Gaussian and the Bernoulli are all that a mixture (and, later, a fused stage) needs to know about a family.
+What a mixture, a fused stage and the theory of exponential-family VAEs need to know of a family is all here: its natural
+parameters eta, sufficient statistics t, log-normaliser A, and how prior and evidence are fused.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Independent, Normal
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
 
 from prioria.distributions.simple import bernoulli, normal
 
@@ -58,3 +59,60 @@ def take(d: Distribution, index: Tensor) -> Distribution:
             return bernoulli(logits[index])
         case other:
             raise AssertionError(other)
+
+
+def log_normalizer(d: Distribution, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Returns A(eta) (...), summed over the event, of a diagonal Gaussian or Bernoulli.
+
+    Gaussian with h(z) = (2 pi)^(-1/2): A = m^2 / (2 s^2) + log s. Bernoulli: A = softplus(logit). Its gradient in eta is E t(z).
+
+    Example:
+        >>> log_normalizer(bernoulli(torch.zeros(1))).exp()
+        tensor(2., dtype=torch.float64)
+    """
+    _, constant = natural_parameters(d, dtype)
+    dimensions = d.event_shape[-1] if isinstance(base(d), Normal) else 0
+    return -constant - 0.5 * dimensions * math.log(2 * math.pi)  # constant = log h - A
+
+
+def fuse(prior: Distribution, evidence: Distribution) -> Independent:
+    r"""Returns the distribution whose natural parameters are the sum of the two: prior times evidence, renormalised.
+
+    Gaussian: precision weighting, 1/s^2 = 1/s_p^2 + 1/s_e^2 and m = s^2 (m_p / s_p^2 + m_e / s_e^2). Bernoulli and
+    categorical: the logits add. Batch shapes broadcast. Bits keep the evidence's way of differentiating a draw.
+
+    Raises:
+        ValueError: the two are not diagonal and of one family.
+
+    Example:
+        >>> q = fuse(normal(torch.zeros(1), torch.ones(1)), normal(torch.full((1,), 2.0), torch.full((1,), 0.5)))
+        >>> q.mean, q.variance
+        (tensor([1.6000]), tensor([0.2000]))
+    """
+    if not (isinstance(prior, Independent) and isinstance(evidence, Independent)):
+        raise _cannot_fuse(prior, evidence)
+    match prior.base_dist, evidence.base_dist:
+        case Normal() as p, Normal() as e:
+            fused = _precision_weighted(p, e)
+        case Bernoulli() as p, Bernoulli() as e:
+            fused = type(e)(logits=p.logits + e.logits, validate_args=False)
+        case Categorical() as p, Categorical() as e:
+            fused = Categorical(logits=p.logits + e.logits, validate_args=False)
+        case _:
+            raise _cannot_fuse(prior, evidence)
+    return Independent(fused, prior.reinterpreted_batch_ndims, validate_args=False)
+
+
+def _precision_weighted(prior: Normal, evidence: Normal) -> Normal:
+    # Written with the evidence's share of the precision: no 1/s^2 that could overflow, no difference that could cancel.
+    prior_variance, evidence_variance = prior.scale.square(), evidence.scale.square()
+    share = prior_variance / (prior_variance + evidence_variance)
+    mean = prior.loc + share * (evidence.loc - prior.loc)
+    return Normal(mean, evidence.scale * share.sqrt(), validate_args=False)
+
+
+def _cannot_fuse(prior: Distribution, evidence: Distribution) -> ValueError:
+    return ValueError(
+        f"prior {prior} and evidence {evidence} cannot be fused: both must be diagonal Gaussian, Bernoulli or "
+        "Categorical of one family; for a top group with another prior use root='evidence'"
+    )

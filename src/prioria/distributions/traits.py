@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from torch import Size, Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, kl_divergence
+from torch.nn.functional import softplus
+
+FAMILIES = (Normal, Bernoulli, Categorical)
 
 
 def sample_and_log_prob(d: Distribution, sample_shape: Size | tuple[int, ...] = Size()) -> tuple[Tensor, Tensor]:
@@ -23,7 +26,7 @@ def factors(d: Distribution) -> Distribution:
     Raises:
         ValueError: the distribution does not factorise over its dimensions.
     """
-    if isinstance(d, Independent) and isinstance(d.base_dist, Normal | Bernoulli | Categorical):
+    if isinstance(d, Independent) and isinstance(d.base_dist, FAMILIES):
         return d.base_dist
     raise ValueError(f"{type(d).__name__} has no per-dimension marginals; use posteriors.Gaussian or tc=DensityRatio()")
 
@@ -32,7 +35,8 @@ def has_kl(q: Distribution, p: Distribution) -> bool:
     """Says whether KL(q || p) has a closed form here: both factorised, of one family."""
     if not (isinstance(q, Independent) and isinstance(p, Independent)):
         return False
-    return type(q.base_dist) is type(p.base_dist) and isinstance(q.base_dist, Normal | Bernoulli | Categorical)
+    a, b = q.base_dist, p.base_dist
+    return any(isinstance(a, family) and isinstance(b, family) for family in FAMILIES)
 
 
 def kl(q: Distribution, p: Distribution) -> Tensor:
@@ -43,7 +47,19 @@ def kl(q: Distribution, p: Distribution) -> Tensor:
     """
     if not has_kl(q, p):
         raise ValueError(f"KL({type(q).__name__} || {type(p).__name__}) has no closed form; use the Monte-Carlo rate")
-    return kl_divergence(factors(q), factors(p)).sum(-1)
+    return _kl_per_dimension(factors(q), factors(p)).flatten(-len(q.event_shape)).sum(-1)
+
+
+def _kl_per_dimension(q: Distribution, p: Distribution) -> Tensor:
+    if not (isinstance(q, Bernoulli) and isinstance(p, Bernoulli)):
+        return kl_divergence(q, p)
+    # torch's form is infinite where a probability underflows; on logits it never is.
+    return q.probs * (q.logits - p.logits) - softplus(q.logits) + softplus(p.logits)
+
+
+def is_reparameterized(d: Distribution) -> bool:
+    """Says whether the gradient of a draw reaches the parameters; where it does not, a score function is needed."""
+    return hasattr(d, "rsample_and_log_prob") or d.has_rsample
 
 
 def is_bound(d: Distribution) -> bool:

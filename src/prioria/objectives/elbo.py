@@ -12,14 +12,15 @@ from prioria.draw import Draw, Latent
 from prioria.model import VAE
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
 from prioria.objectives.schedules import Ramp
+from prioria.objectives.score_function import discrete_log_q, leave_one_out, score_function
 
 
 class ELBO(Objective):
     r"""-log_w + (beta - 1) rate, plus max(lambda - mean rate_i, 0) for each group i where there are free bits.
 
-    Every term is Monte Carlo at the one z that was drawn, as in the VampPrior paper's code. With beta other than 1
-    it is
-    beta-VAE-H (Higgins et al., 2017).
+    Every term is Monte Carlo at the one z that was drawn, as in the VampPrior paper's code. With beta other than 1 it
+    is beta-VAE-H (Higgins et al., 2017). Where a posterior's draws have no gradient (bits without straight-through) the
+    unbiased score-function term is added, which needs ``num_samples`` of at least 2 in training.
 
     Args:
         beta: weight of the rate at the end of the warm-up.
@@ -65,22 +66,28 @@ class ELBO(Objective):
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         beta = self.beta * self.ramp(progress)
         free = torch.stack([(self.free_bits - latent.rate.mean()).clamp(min=0) for latent in draw.latents.values()])
-        per_example = (-draw.log_w + (beta - 1) * draw.rate).mean(0)
-        value = per_example.mean() + beta * free.sum()
-        return Loss(value, value + beta * self._closed_form(draw), per_example.detach(), terms_of(draw))
+        cost = -draw.log_w + (beta - 1) * draw.rate
+        value = cost.mean() + beta * free.sum()
+        surrogate = self._surrogate(draw, cost + beta * self._departure(draw))
+        return Loss(value, surrogate, cost.mean(0).detach(), terms_of(draw))
 
     def weighting(self) -> str | None:
         if self.beta != 1:
             return f"beta={self.beta}"
         return "a warm-up" if self.ramp.length else None
 
-    def _closed_form(self, draw: Draw) -> Tensor | float:
-        # Zero in expectation: it exchanges the gradient of the sampled rate for that of the KL, not the reported bound.
-        if not self.closed_form_kl:
-            return 0.0
-        return torch.stack([self._exchange(latent) for latent in draw.latents.values()]).sum()
+    def _surrogate(self, draw: Draw, cost: Tensor) -> Tensor:
+        log_q = discrete_log_q(draw)
+        return cost.mean() if log_q is None else cost.mean() + score_function(log_q, leave_one_out(cost))
+
+    def _departure(self, draw: Draw) -> Tensor:
+        return torch.stack([self._exchange(latent) for latent in draw.latents.values()]).sum(0)
 
     def _exchange(self, latent: Latent) -> Tensor:
-        if latent.q is None or latent.rate.mean() < self.free_bits:
-            return latent.log_p.new_zeros(())
-        return kl(latent.q, latent.p).mean() - latent.rate.mean()
+        # What is differentiated in place of the sampled rate (K, B): nothing below the free bits, else the closed-form KL
+        # if asked for, which has the same expectation.
+        if latent.rate.mean() < self.free_bits:
+            return -latent.rate
+        if self.closed_form_kl and latent.q is not None:
+            return kl(latent.q, latent.p) - latent.rate
+        return torch.zeros_like(latent.rate)

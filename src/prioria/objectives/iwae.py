@@ -5,12 +5,14 @@ from __future__ import annotations
 from prioria.distributions import log_mean_exp
 from prioria.draw import Draw
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
+from prioria.objectives.score_function import discrete_log_q, leave_one_out_bound, score_function
 
 
 class IWAE(Objective):
     r"""-log (1/K) sum_k w_k (Burda, Grosse and Salakhutdinov, 2016, eq. 8).
 
-    What is reported is the bound itself, and its gradient is taken through the log-mean-exp.
+    What is reported is the bound itself, and its gradient is taken through the log-mean-exp. Where a posterior's draws have
+    no gradient, the unbiased score-function term is added.
 
     Args:
         num_samples: K.
@@ -27,8 +29,9 @@ class IWAE(Objective):
 
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         per_example = -log_mean_exp(draw.log_w, 0)
-        value = per_example.mean()
-        return Loss(value, value, per_example.detach(), terms_of(draw))
+        value, log_q = per_example.mean(), discrete_log_q(draw)
+        score = 0.0 if log_q is None else score_function(log_q, leave_one_out_bound(draw.log_w))
+        return Loss(value, value + score, per_example.detach(), terms_of(draw))
 
     def weighting(self) -> str | None:
         return "a log-mean-exp over K weights"
