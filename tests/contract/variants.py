@@ -31,6 +31,7 @@ PRIORS: dict[str, PriorFactory] = {
         pseudo_inputs=torch.rand(COMPONENTS, INPUTS),
         trainable=False,
     ),
+    "realnvp": lambda encoder, posterior, latents: priors.RealNVP(latents, hidden=8),
     "hierarchical": lambda encoder, posterior, latents: priors.Hierarchical(latents, 3, num_samples=4),
 }
 

@@ -1,0 +1,130 @@
+"""Invertible transforms: the couplings of RealNVP, and the generation space of a prior.
+
+zuko supplies composition and the distribution of a flow. Importing it switches off the validation of arguments in every
+torch distribution of the process; what it changed is put back here, and its own classes keep the settings they rely on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+from torch.distributions import AffineTransform, Distribution, Independent, Normal, Transform, constraints
+
+from prioria.distributions import at_least_float32
+from prioria.module import Module
+from prioria.nets import MLP
+
+_before = (Distribution._validate_args, Distribution.__dict__["arg_constraints"])
+
+from zuko.distributions import NormalizingFlow  # noqa: E402
+from zuko.transforms import ComposedTransform  # noqa: E402
+
+Distribution._validate_args, Distribution.arg_constraints = _before  # pyright: ignore[reportAttributeAccessIssue]
+for _class in Distribution.__subclasses__():
+    if _class.__module__.startswith("zuko."):
+        _class._validate_args = False
+        if "arg_constraints" not in _class.__dict__:
+            _class.arg_constraints = {}  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def flow(transforms: Iterable[Transform], base: Distribution) -> NormalizingFlow:
+    """Returns the distribution of z for which the transforms, one after another, take z to the base distribution."""
+    return NormalizingFlow(ComposedTransform(*transforms), base)
+
+
+class AffineCoupling(Transform):
+    """z0 = (z - t(b z)) exp(-s(b z)), with s = t = 0 where the mask b keeps z, so that log|det dz0/dz| = -sum_l s_l.
+
+    Args:
+        scale_and_shift: function z (..., L) -> s and t (..., L), which reads the kept entries of z only.
+    """
+
+    domain = constraints.real_vector
+    codomain = constraints.real_vector
+    bijective = True
+
+    def __init__(self, scale_and_shift: Callable[[Tensor], tuple[Tensor, Tensor]]) -> None:
+        super().__init__()
+        self.scale_and_shift = scale_and_shift
+
+    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns z0 (..., L) and log|det dz0/dz| (...) in one pass."""
+        s, t = self.scale_and_shift(x)
+        return (x - t) * (-s).exp(), -s.sum(-1)
+
+    def _call(self, x: Tensor) -> Tensor:
+        return self.call_and_ladj(x)[0]
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        s, t = self.scale_and_shift(y)  # the kept entries are the same on both sides
+        return y * s.exp() + t
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.call_and_ladj(x)[1]
+
+
+class Coupling(Module):
+    """One coupling block, its s and t networks L-hidden-hidden-L, leaky ReLU (0.01) inside and tanh on both outputs.
+
+    These are the networks of the dpVAE code (Bhalodia, Lee and Elhabian, 2020), where the mask keeps the first half of
+    z in one block and the second half in the next.
+
+    Args:
+        latents: L. With one latent there is nothing to condition on, and s and t are constants.
+        hidden: width of the two hidden layers.
+        keep_first: keep the first half of z, else the second.
+    """
+
+    def __init__(self, latents: int, *, hidden: int = 64, keep_first: bool = True) -> None:
+        super().__init__()
+        first = torch.arange(latents) < latents // 2
+        self.register_buffer("moved", (~first if keep_first else first).float(), persistent=False)
+        self.scale = MLP(latents, hidden, hidden, latents, activation="leaky_relu")
+        self.shift = MLP(latents, hidden, hidden, latents, activation="leaky_relu")
+
+    def forward(self, context: Tensor | None = None) -> Transform:
+        return AffineCoupling(self.scale_and_shift)
+
+    def scale_and_shift(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns s and t (..., L), zero where z is kept."""
+        moved = self.get_buffer("moved")
+        kept = (1 - moved) * z
+        return moved * _bounded(self.scale(kept)), moved * _bounded(self.shift(kept))
+
+
+def _bounded(output: Tensor) -> Tensor:
+    return at_least_float32(output).tanh()
+
+
+def to_generation(prior: Distribution, z: Tensor) -> Tensor:
+    """Returns z0 = g(z) (..., L), where g is the map for which z0 ~ N(0, I) when z follows the prior.
+
+    For a flow g is the flow's transform, for a diagonal Gaussian (z - m)/s, which is the identity for N(0, I).
+
+    Raises:
+        ValueError: the prior has no such map.
+
+    Example:
+        >>> from prioria.distributions import normal
+        >>> prior = normal(torch.tensor([1.0, 1.0]), torch.tensor([2.0, 0.5]))
+        >>> to_generation(prior, torch.tensor([3.0, 1.0]))
+        tensor([1., 0.])
+    """
+    return _generation(prior)(z)  # pyright: ignore[reportReturnType]
+
+
+def from_generation(prior: Distribution, z0: Tensor) -> Tensor:
+    """Returns z = g^-1(z0) (..., L), the inverse of :func:`to_generation`."""
+    return _generation(prior).inv(z0)  # pyright: ignore[reportReturnType]
+
+
+def _generation(prior: Distribution) -> Transform:
+    if isinstance(prior, NormalizingFlow):
+        return prior.transform
+    if isinstance(prior, Independent) and isinstance(prior.base_dist, Normal):
+        return AffineTransform(prior.base_dist.loc, prior.base_dist.scale, event_dim=1).inv
+    raise ValueError(
+        f"prior {type(prior).__name__} has no generation space; use priors.RealNVP, another flow or StandardNormal"
+    )
