@@ -39,7 +39,7 @@ class Gaussian(Module):
     Args:
         net: network (..., L) -> means (..., D); with ``variance="pixel"`` -> (..., 2D), means first, then log-
             variances.
-        variance: "fixed" at ``scale``^2; "global": one learned variance; "pixel": one for each pixel and z.
+        variance: "fixed" at the square of ``scale``; "global": one learned variance; "pixel": one for each pixel and z.
         scale: standard deviation s, the starting value if it is global.
         minimum_scale: lower bound of a learned s, so that the density of a perfect reconstruction stays finite.
 
