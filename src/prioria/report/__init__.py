@@ -1,0 +1,1 @@
+"""Pictures and pages: what a run learned, with every number's estimator, samples and split."""

@@ -1,0 +1,88 @@
+"""How every picture looks and is written: one palette, one kind of figure, nothing of pyplot's global state."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prioria.storage import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, LINE, PAPER = "#1c2430", "#5f6b7a", "#dde3ea", "#ffffff"
+DATA, SAMPLE, RECONSTRUCTION, PRIOR = "#0072b2", "#d55e00", "#009e73", "#5f6b7a"
+# The palette of Okabe and Ito, which the colour-blind can tell apart.
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+CLASSES = "tab10"  # colour map of labels
+MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
+
+
+def panels(width: float, height: float, *, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """Returns a figure of ``width`` x ``height`` inches and its axes, row by row."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor=PAPER)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def dress(axes: Axes, title: str = "", *, x: str = "", y: str = "") -> Axes:
+    """Gives axes their title, labels and the plain look: no box, a light grid."""
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_xlabel(x, fontsize=9, color=MUTED)
+    axes.set_ylabel(y, fontsize=9, color=MUTED)
+    axes.tick_params(labelsize=8, colors=MUTED, length=0)
+    axes.grid(color=LINE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    return axes
+
+
+def legend(axes: Axes) -> None:
+    """Adds a legend without a box."""
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+
+
+def render(figure: Figure, suffix: str = ".svg", *, dpi: int = 150) -> bytes:
+    """Returns a figure as the bytes of an .svg or .png file; the same drawing gives the same bytes.
+
+    Draw clouds of points with ``rasterized=True``: inside an .svg they become one picture of ``dpi``.
+
+    Raises:
+        ValueError: another suffix.
+    """
+    from matplotlib import rc_context
+
+    _medium(suffix)
+    buffer = io.BytesIO()
+    plain = dict.fromkeys(("Creator", "Date", "Format", "Type")) if suffix == ".svg" else {"Software": None}
+    with rc_context({"svg.hashsalt": "prioria"}):
+        figure.savefig(buffer, format=suffix[1:], dpi=dpi, metadata=plain)
+    return buffer.getvalue()
+
+
+def write(figure: Figure, path: str | Path, *, dpi: int = 150) -> Path:
+    """Writes a figure atomically, as what the suffix of ``path`` says, .png or .svg, and returns the path."""
+    path = Path(path)
+    content = render(figure, path.suffix, dpi=dpi)
+    write_atomically(path, lambda file: _write_bytes(file, content))
+    return path
+
+
+def inline(content: bytes, suffix: str = ".svg") -> str:
+    """Returns the bytes of a picture as a data URI, for the ``src`` of an image in a page that stands alone."""
+    return f"data:{_medium(suffix)};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _medium(suffix: str) -> str:
+    if suffix not in MEDIA:
+        raise ValueError(f"suffix={suffix!r} is no picture that prioria writes; use {' or '.join(MEDIA)}")
+    return MEDIA[suffix]
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
