@@ -1,0 +1,47 @@
+"""Sphinx configuration. Pages need no network: equations become MathML, which browsers draw themselves."""
+
+import re
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+import prioria
+
+project = "prioria"
+author = "The prioria authors"
+version = release = prioria.__version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "myst_parser"]
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 2
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+napoleon_numpy_docstring = False
+
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"prioria {release}"
+html_copy_source = False
+html_math_renderer = "mathml"
+
+
+def inline_equation(translator: HTML5Translator, node: nodes.math) -> None:
+    translator.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def block_equation(translator: HTML5Translator, node: nodes.math_block) -> None:
+    translator.body.append(tex2mathml(node.astext(), as_block=True))
+    raise nodes.SkipNode
+
+
+def escape_shapes(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """A shape such as (K, B, *event) in a docstring is not emphasis."""
+    lines[:] = [re.sub(r"(?<![*`\w])\*(?=[a-z]+\b(?!\*))", r"\\*", line) for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", escape_shapes)
+    app.add_html_math_renderer("mathml", (inline_equation, None), (block_equation, None))

@@ -1,0 +1,57 @@
+"""Every code block of README.md and of the documentation runs, in order, as a reader would run it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(?P<language>bash|python)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+SET_UP = ("git clone ", "make ", "pip install ", "python3 -m venv ", "source ")  # makes the machine, not the result
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return [match["code"] for match in BLOCK.finditer(text) if match["language"] == language]
+
+
+def as_program(text: str) -> str:
+    """A page as one Python program with the page's line numbers: bash becomes a subprocess, prose blank lines."""
+    lines = [""] * text.count("\n")
+    for match in BLOCK.finditer(text):
+        code = match["code"].splitlines()
+        if match["language"] == "bash":
+            commands = "\n".join(line for line in code if not line.startswith(SET_UP))
+            code = [f"import subprocess; subprocess.run(['bash', '-euc', {commands!r}], check=True)"]
+        first = text.count("\n", 0, match.start("code"))
+        lines[first : first + len(code)] = code
+    return "\n".join(lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_runs(page: Path, tmp_path: Path):
+    program = tmp_path / f"{page.stem}.py"
+    program.write_text(as_program(page.read_text(encoding="utf-8")), encoding="utf-8")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {name: value for name, value in os.environ.items() if name != "PRIORIA_DATA"} | {"PATH": path}
+    command = [sys.executable, program]
+    run = subprocess.run(command, check=False, cwd=tmp_path, env=environment, text=True, capture_output=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_is_in_a_language_that_runs(page: Path):
+    fences = re.findall(r"^\s*```(\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {language for language in fences if not language.startswith("{")} <= {"bash", "python", "text"}
+
+
+def test_make_targets_exist():
+    pages = [*PAGES, REPOSITORY / "CONTRIBUTING.md"]
+    commands = [code for page in pages for code in blocks(page.read_text(encoding="utf-8"), "bash")]
+    targets = re.findall(r"^make (\w+)", "\n".join(commands), re.MULTILINE)
+    assert {"demo", "test"} <= set(targets)
+    subprocess.run(["make", "--dry-run", *sorted(set(targets))], cwd=REPOSITORY, stdout=subprocess.DEVNULL, check=True)
