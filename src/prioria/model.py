@@ -48,8 +48,8 @@ class VAE(Module):
     One group, named ``z``, is given by ``posterior=`` and ``prior=``; a hierarchy by ``stages=``, top first.
 
     Args:
-        encoder: network x (B, D) -> features; or a dict group -> network, where groups read x through networks of
-            their own.
+        encoder: network x (B, D) -> features, one tensor for all groups or a dict of them by group (one bottom-up
+            network); or a dict group -> network, where groups read x through networks of their own.
         likelihood: conditional on the latents, p(x|z).
         posterior: conditional on the features, q(z|x).
         prior: conditional on nothing, p(z).
@@ -103,12 +103,18 @@ class VAE(Module):
         """Returns the network through which a group reads x."""
         return self.encoder[group] if group in self.encoder else self.encoder["x"]
 
-    def condition(self, x: Float[Tensor, "B D"]) -> Condition:
-        """Runs the encoder, the top posterior and the unconditional prior, once, whatever the number of draws."""
+    def condition(self, x: Float[Tensor, "B D"], *, prior: Distribution | None = None) -> Condition:
+        """Runs the encoder, the top posterior and the unconditional prior, once, whatever the number of draws.
+
+        Args:
+            x: the data (B, D).
+            prior: p(z) of the top group if it is known already: it does not depend on x.
+        """
         shared = {id(module): module(x) for module in self.encoder.values()}
-        features = {group: shared[id(self.encoder_of(group))] for group in self.groups}
+        outputs = {group: shared[id(self.encoder_of(group))] for group in self.groups}
+        features = {group: h[group] if isinstance(h, Mapping) else h for group, h in outputs.items()}
         group, stage = next(iter(self.stages_.items()))
-        prior = stage.prior(None)
+        prior = stage.prior(None) if prior is None else prior
         return Condition(self, x, features, top=(prior, stage.posterior(features[group], None, prior)))
 
     def draw(self, x: Float[Tensor, "B D"], num_samples: int = 1) -> Draw:

@@ -12,6 +12,7 @@ from torch import nn
 
 from prioria import VAE, likelihoods, nets, objectives, posteriors, priors, stages
 from tests.contract.standins import FeatureMapStage, FusedStage, OpaqueFlow
+from tests.contract.structured import structures
 
 INPUTS, FEATURES, LATENTS, LOWER, COMPONENTS = 6, 7, 2, 4, 3
 
@@ -109,6 +110,7 @@ def feature_map_standin() -> VAE:
 STRUCTURES: dict[str, Callable[[], VAE]] = {
     "fused-standin": fused_standin,
     "feature-map-standin": feature_map_standin,
+    **structures(INPUTS, FEATURES),
 }
 
 MODELS: dict[str, Callable[[], VAE]] = {

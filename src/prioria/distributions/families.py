@@ -1,7 +1,7 @@
 """Exponential families: p(z) = h(z) exp(<t(z), eta> - A(eta)).
 
-What a mixture, a fused stage and the theory of exponential-family VAEs need to know of a family is all here: its natural
-parameters eta, sufficient statistics t, log-normaliser A, and how prior and evidence are fused.
+What a mixture, a fused stage and the theory of exponential-family VAEs need to know of a family is all here: its
+natural parameters eta, sufficient statistics t, log-normaliser A, and how prior and evidence are fused.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def take(d: Distribution, index: Tensor) -> Distribution:
 def log_normalizer(d: Distribution, dtype: torch.dtype = torch.float64) -> Tensor:
     """Returns A(eta) (...), summed over the event, of a diagonal Gaussian or Bernoulli.
 
-    Gaussian with h(z) = (2 pi)^(-1/2): A = m^2 / (2 s^2) + log s. Bernoulli: A = softplus(logit). Its gradient in eta is E t(z).
+    Gaussian with h(z) = (2 pi)^(-1/2): A = m^2 / (2 s^2) + log s. Bernoulli: A = softplus(logit). The gradient of A in
+    eta is E t(z).
 
     Example:
         >>> log_normalizer(bernoulli(torch.zeros(1))).exp()

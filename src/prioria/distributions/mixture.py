@@ -42,13 +42,17 @@ class Mixture(Distribution):
         super().__init__(event_shape=components.event_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return logsumexp(self.component_log_prob(value) + self.log_weights).to(value.dtype)
+        return logsumexp(self._log_terms(value, self.log_weights)).to(value.dtype)
 
     def component_log_prob(self, value: Tensor) -> Tensor:
         """Returns log p_k(value) for every component: (..., D) -> (..., C) in float64."""
+        return self._log_terms(value, 0.0)
+
+    def _log_terms(self, value: Tensor, log_weights: Tensor | float) -> Tensor:
+        # The weights join the constants of the product: added to its result they would cost another pass over (..., C).
         eta, constant = self._natural
         statistics = sufficient_statistics(self.components, value, eta.dtype)
-        rows = torch.addmm(constant, statistics.reshape(-1, eta.shape[-1]), eta.mT)
+        rows = torch.addmm(constant + log_weights, statistics.reshape(-1, eta.shape[-1]), eta.mT)
         return rows.reshape(*value.shape[:-1], -1)
 
     def sample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:

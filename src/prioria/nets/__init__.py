@@ -1,5 +1,6 @@
 """Networks. Any ``torch.nn.Module`` will do in their place; these are the ones of the papers."""
 
+from prioria.nets.bottom_up import BottomUp as BottomUp
 from prioria.nets.conv import ConvDecoder as ConvDecoder
 from prioria.nets.conv import ConvEncoder as ConvEncoder
 from prioria.nets.conv import GatedConvDecoder as GatedConvDecoder

@@ -65,7 +65,7 @@ class ELBO(Objective):
 
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         beta = self.beta * self.ramp(progress)
-        free = torch.stack([(self.free_bits - latent.rate.mean()).clamp(min=0) for latent in draw.latents.values()])
+        free = torch.stack([self._free(latent) for latent in draw.latents.values()])
         cost = -draw.log_w + (beta - 1) * draw.rate
         value = cost.mean() + beta * free.sum()
         surrogate = self._surrogate(draw, cost + beta * self._departure(draw))
@@ -80,13 +80,17 @@ class ELBO(Objective):
         log_q = discrete_log_q(draw)
         return cost.mean() if log_q is None else cost.mean() + score_function(log_q, leave_one_out(cost))
 
+    def _free(self, latent: Latent) -> Tensor:
+        # The sampled rate of a batch may be negative: without free bits it counts as it is.
+        return (self.free_bits - latent.rate.mean()).clamp(min=0) if self.free_bits else latent.log_p.new_zeros(())
+
     def _departure(self, draw: Draw) -> Tensor:
         return torch.stack([self._exchange(latent) for latent in draw.latents.values()]).sum(0)
 
     def _exchange(self, latent: Latent) -> Tensor:
-        # What is differentiated in place of the sampled rate (K, B): nothing below the free bits, else the closed-form KL
-        # if asked for, which has the same expectation.
-        if latent.rate.mean() < self.free_bits:
+        # What is differentiated in place of the sampled rate (K, B): nothing below the free bits, else the
+        # closed-form KL if asked for, which has the same expectation.
+        if self.free_bits and latent.rate.mean() < self.free_bits:
             return -latent.rate
         if self.closed_form_kl and latent.q is not None:
             return kl(latent.q, latent.p) - latent.rate

@@ -11,8 +11,8 @@ from prioria.objectives.score_function import discrete_log_q, leave_one_out_boun
 class IWAE(Objective):
     r"""-log (1/K) sum_k w_k (Burda, Grosse and Salakhutdinov, 2016, eq. 8).
 
-    What is reported is the bound itself, and its gradient is taken through the log-mean-exp. Where a posterior's draws have
-    no gradient, the unbiased score-function term is added.
+    What is reported is the bound itself, and its gradient is taken through the log-mean-exp. Where a posterior's
+    draws have no gradient, the unbiased score-function term is added.
 
     Args:
         num_samples: K.

@@ -4,7 +4,8 @@ For a loss L(z_1, ..., z_K) of K independent draws from q(z | x),
 
     grad E L = E [ grad L + sum_k s_k grad log q(z_k | x) ],   s_k = L - (a baseline that does not depend on z_k).
 
-Here the baseline is the loss of the other draws: REINFORCE with leave-one-out (Mnih and Rezende, 2016; Kool, van Hoof and
+Here the baseline is the loss of the other draws: REINFORCE with leave-one-out (Mnih and Rezende, 2016; Kool, van Hoof
+    and
 Welling, 2019). It needs K >= 2 draws, and nothing but the record of them.
 """
 
@@ -57,7 +58,7 @@ def leave_one_out_bound(log_w: Tensor) -> Tensor:
 
 
 def score_function(log_q: Tensor, signal: Tensor) -> Tensor:
-    """Returns the scalar sum_k s_k log q(z_k | x), averaged over examples: a term of a surrogate, only to differentiate."""
+    """Returns the scalar sum_k s_k log q(z_k | x), averaged over examples; only its gradient matters."""
     return (signal.detach() * log_q).sum(0).mean()
 
 

@@ -1,0 +1,75 @@
+"""The fused stage: a posterior with the prior's natural parameters plus evidence from x."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from prioria.distributions import fuse
+from prioria.priors import VampPrior
+from prioria.stage import Stage
+
+
+class Fused(Stage):
+    r"""q(z_i | x, parents) with natural parameters eta_p(parents) + eta_e(x): one idea behind three kinds of model.
+
+    Its family is that of the distributions which ``prior`` and ``evidence`` return. Gaussians in a chain are the
+    ladder VAE (precision weighting; Soenderby et al., 2016), Bernoullis in a chain the binary hierarchy whose encoder
+    approximates the backward messages log p(x | z_i) of a hidden Markov model, Gaussians with gates on their parents
+    the latent dependency graph (He et al., 2019), and with a flow behind the fusion its combination with inverse
+    autoregressive flow.
+
+    Args:
+        prior: p(z_i | parents), a conditional on the parents' values (on nothing for a top group).
+        evidence: conditional on the features, of the prior's family.
+        bottom_up: network of this group alone between the features and both ``evidence`` and ``flow``.
+        parents: "last": a chain, the groups below (and the likelihood) see this group only; "all": they see every
+            group so far.
+        gates: module that multiplies the parents' values by their gates, see :class:`Gates`.
+        flow: module of (distribution, features) -> distribution behind the fusion, see :class:`prioria.flows`.
+        root: posterior of a top group: "evidence" alone, as in the ladder, or "fused" with its prior, as in the binary
+            hierarchy, which needs a prior of the evidence's family.
+
+    Raises:
+        ValueError: an unknown option, or a VampPrior, whose components would then be fused with the mixture of
+            themselves.
+    """
+
+    def __init__(
+        self,
+        prior: nn.Module,
+        evidence: nn.Module,
+        *,
+        bottom_up: nn.Module | None = None,
+        parents: Literal["last", "all"] = "last",
+        gates: nn.Module | None = None,
+        flow: nn.Module | None = None,
+        root: Literal["evidence", "fused"] = "evidence",
+    ) -> None:
+        super().__init__(prior=prior, posterior=evidence)
+        if parents not in ("last", "all"):
+            raise ValueError(f"parents={parents!r} is unknown; use 'last' for a chain or 'all' for a graph")
+        if root not in ("evidence", "fused"):
+            raise ValueError(f"root={root!r} is unknown; use 'evidence' or 'fused'")
+        if isinstance(prior, VampPrior):
+            raise ValueError(
+                "prior=VampPrior cannot be fused: its components are posteriors, which would contain it in turn; give "
+                "the top group a plain Stage(prior=VampPrior(...), posterior=...)"
+            )
+        self.bottom_up, self.gates, self.flow = bottom_up, gates, flow
+        self.parents, self.root = parents, root
+
+    def prior(self, above: Tensor | None) -> Distribution:
+        return self.p(above if above is None or self.gates is None else self.gates(above))
+
+    def posterior(self, features: Tensor, above: Tensor | None, prior: Distribution) -> Distribution:
+        features = features if self.bottom_up is None else self.bottom_up(features)
+        evidence = self.q(features)
+        q = evidence if above is None and self.root == "evidence" else fuse(prior, evidence)
+        return q if self.flow is None else self.flow(q, features)
+
+    def merge(self, above: Tensor | None, z: Tensor) -> Tensor:
+        return z if above is None or self.parents == "last" else torch.cat([above, z], -1)

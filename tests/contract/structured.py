@@ -1,0 +1,44 @@
+"""Structured models of the library, for the list of all variants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from prioria import VAE, likelihoods, nets, posteriors, priors, stages
+
+
+def bits(inputs: int, features: int) -> VAE:
+    prior = priors.Bernoulli(3)
+    torch.nn.init.constant_(prior.get_parameter("logits"), 3.0)  # away from the posterior: a rate that is not near zero
+    return VAE(
+        encoder=nets.GatedMLP(inputs, features, gated_output=True),
+        posterior=posteriors.Bernoulli(features, 3),
+        prior=prior,
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(3, inputs)),
+    )
+
+
+def binary_hierarchy(inputs: int, features: int) -> VAE:
+    sizes = {"z0": 2, "z1": 3, "z2": 4}
+    return VAE(
+        encoder=nets.BottomUp(inputs, sizes, activation="softplus"),
+        stages=stages.BinaryHierarchy(sizes),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(4, inputs)),
+    )
+
+
+def ladder(inputs: int, features: int) -> VAE:
+    widths = {"z3": 5, "z2": features, "z1": 8}
+    return VAE(
+        encoder=nets.BottomUp(inputs, widths, activation="softplus", activate_output=True),
+        stages=stages.Ladder({"z3": 2, "z2": 3, "z1": 4}, widths, hidden=9),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(4, inputs)),
+    )
+
+
+def structures(inputs: int, features: int) -> dict[str, Callable[[], VAE]]:
+    """Name -> a builder of the model on rows of so many inputs."""
+    builders = {"bits": bits, "binary-hierarchy": binary_hierarchy, "ladder": ladder}
+    return {name: lambda build=build: build(inputs, features) for name, build in builders.items()}
