@@ -3,7 +3,7 @@
 from prioria.data.base import DataError, Dataset, Protocol, Split, check_likelihood
 from prioria.data.catalogue import Entry, catalogue
 from prioria.data.inspection import Inspection
-from prioria.data.sources import inspect, load
+from prioria.data.loading import inspect, load, read_rows
 
 __all__ = [
     "DataError",
@@ -16,4 +16,5 @@ __all__ = [
     "check_likelihood",
     "inspect",
     "load",
+    "read_rows",
 ]

@@ -138,8 +138,8 @@ class Split:
 
 
 def rows_per_tile(dimensions: int) -> int:
-    """How many float32 rows of `dimensions` values fit in half of one tile (values and their scaled copy)."""
-    return max(1, TILE_BYTES // (8 * dimensions))
+    """How many rows of `dimensions` values fit in one tile with four copies in float64."""
+    return max(1, TILE_BYTES // (32 * dimensions))
 
 
 @dataclass(frozen=True)

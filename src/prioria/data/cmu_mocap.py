@@ -141,8 +141,12 @@ def read_subject_35(root: Path, seed: int) -> Dataset:
     protocol = _scaled_to_unit(SUBJECT_35_PROTOCOL, np.concatenate([rows, test[:, kept]]))
     order = np.random.default_rng(seed).permutation(len(rows))
     train, validation = np.split(order, [SUBJECT_35_SIZES[0]])
-    parts = ((rows[part], labels[part]) for part in (train, validation))
-    return assemble(protocol, *parts, (test[:, kept], test_labels))
+    return assemble(
+        protocol,
+        (rows[train], labels[train]),
+        (rows[validation], labels[validation]),
+        (test[:, kept], test_labels),
+    )
 
 
 CMU_MOCAP = KnownSet(PROTOCOL, SIZES, read, (*SKELETON_FILES.values(), *TRIAL_FILES.values()))

@@ -56,7 +56,8 @@ class File:
         """
         for form in self.forms:
             if (root / form.path).exists():
-                return _checked(root / form.path, form)
+                _check(root / form.path, form, str(root / form.path))
+                return root / form.path
         for form in self.forms:
             if form.address:
                 return _download(root, form)
@@ -86,12 +87,11 @@ def checksum(path: Path, algorithm: str) -> str:
     return f"{algorithm}:{digest.hexdigest()}"
 
 
-def _checked(path: Path, file: File) -> Path:
+def _check(path: Path, file: File, name: str) -> None:
     expected = file.checksum.split()
     if expected and not any(checksum(path, one.partition(":")[0]) == one for one in expected):
         remedy = f"delete it and fetch {file.address}" if file.address else "fetch it again"
-        raise DataError(f"{path} is damaged or not the original (expected {file.checksum}); {remedy}")
-    return path
+        raise DataError(f"{name} is damaged or not the original (expected {file.checksum}); {remedy}")
 
 
 def _put_it(root: Path, file: File) -> str:
@@ -102,28 +102,34 @@ def _put_it(root: Path, file: File) -> str:
 def _download(root: Path, file: File) -> Path:
     target = root / file.path
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(file.address, target)
-        return _checked(target, file)
-    except DataError:
-        target.unlink(missing_ok=True)
-        raise
+        write_atomically(target, lambda temporary: _fetch(file, temporary))
     except (OSError, ValueError) as error:
         with contextlib.suppress(OSError):
             target.parent.rmdir()  # only if it is empty: a failure leaves no trace
+        if isinstance(error, DataError):
+            raise
         reason = str(error) if len(str(error)) < 100 else type(error).__name__
         raise DataError(
             f"{file.path} is not at hand and fetching {file.address} failed ({reason}); {_put_it(root, file)}"
         ) from error
+    return target
 
 
-def _fetch(address: str, target: Path) -> None:
+def _fetch(file: File, path: Path) -> None:
     import pooch
+    import requests
 
     from prioria.data.progress import Bar
 
-    downloader = pooch.HTTPDownloader(progressbar=Bar(target.name), chunk_size=2**16)
-    pooch.retrieve(address, None, target.name, target.parent, downloader=downloader)
+    # pooch's annotations forbid what its documentation offers: a progress bar of one's own
+    bar = Bar(Path(file.path).name)
+    fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16)  # pyright: ignore[reportArgumentType]
+    try:
+        fetch(file.address, str(path), None)
+    except requests.HTTPError as error:
+        error.response.close()  # pooch leaves the connection of a refused request open
+        raise
+    _check(path, file, file.address)
 
 
 def cached(name: str, source: Path, build: Callable[[], NDArray]) -> NDArray:

@@ -25,7 +25,7 @@ class Bar:
         return self._progress.tasks[0].total
 
     @total.setter
-    def total(self, size: float) -> None:
+    def total(self, size: int) -> None:
         self._progress.start()
         self._progress.update(self._task, total=size)
 

@@ -1,154 +1,159 @@
-"""load: a known data set by name, or the user's own file, folder or array."""
+"""The user's own data, whatever it comes in: rows, labels and perhaps a split."""
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
-from prioria.data.base import DataError, Dataset, Protocol
+from prioria.data.base import DataError
 from prioria.data.catalogue import BY_NAME
-from prioria.data.files import data_root
 from prioria.data.formats import naming
-from prioria.data.inspection import Inspection, survey
-from prioria.data.splits import assemble_random
+from prioria.data.pictures import list_pictures, stack
+from prioria.data.tables import read_csv, read_parquet
 
-MINIMUM_ROWS = 10
+PARTS = ("train", "validation", "test")
 
 
-def load(
-    source: Any,
-    *,
-    root: str | Path | None = None,
-    binarise: Literal["dynamic"] | None = None,
-    relaxed: bool = False,
-    seed: int = 0,
-) -> Dataset:
-    """A data set under its protocol: one that prioria knows by name, or the user's own.
+@dataclass(frozen=True)
+class Source:
+    """What the user hands in.
 
     Args:
-        source: A known name ("mnist-static"); a path to .npy or .npz; an array or tensor (N, ...); a pair (x, y) of rows
-            and labels. The user's rows are split 80/10/10 at random.
-        root: Folder of the original files; None = PRIORIA_DATA, else the user's cache.
-        binarise: "dynamic": grey values become Bernoulli probabilities, drawn afresh for every training batch.
-        relaxed: Allow a Bernoulli likelihood on grey values as they are.
-        seed: Seed of a random split; sets with an official split do not use it.
+        name: The file, or what to call the array.
+        rows: (N, ...), in memory or mapped.
+        labels: (N,) or (N, factors), or None.
+        classes: Names of the label values.
+        sizes: Rows of the training, validation and test part where the source is split already; else None.
+    """
+
+    name: str
+    rows: NDArray
+    labels: NDArray | None = None
+    classes: tuple[str, ...] = ()
+    sizes: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels is not None and len(self.labels) != len(self.rows):
+            raise DataError(f"{self.name}: {len(self.labels)} labels for {len(self.rows)} rows; give one label a row")
+
+
+def read_source(source: Any) -> Source:
+    """Rows and labels of a path, an array or tensor, a pair (x, y), a torch data set or a DataLoader.
 
     Raises:
-        DataError: Unknown name, missing file, or values that cannot be trained on.
-
-    >>> import torch
-    >>> load("digits").train.batch(torch.arange(3)).shape
-    torch.Size([3, 64])
+        DataError: In one line that names the file or array and the defect.
     """
-    if isinstance(source, str) and source in BY_NAME:
-        if binarise or relaxed:
-            raise DataError(f"{source} has a protocol of its own: binarise= and relaxed= are for your own data")
-        return BY_NAME[source].read(data_root(root), seed)
-    name, rows, labels = read_source(source)
-    return own(name, rows, labels, binarise=binarise, relaxed=relaxed, seed=seed)
-
-
-def inspect(source: Any) -> Inspection:
-    """What a file or array holds: shape, range, kind of values, missing values, legal likelihoods."""
-    name, rows, _ = read_source(source)
-    return survey(rows, name)
-
-
-def read_source(source: Any) -> tuple[str, NDArray, NDArray | None]:
-    """Name, rows (N, ...) and labels of whatever the user hands in."""
     if isinstance(source, str | Path):
-        return read_path(Path(source))
+        return _encoded(read_path(Path(source)))
+    if isinstance(source, TorchDataset | DataLoader):
+        return _encoded(read_torch(source))
     if isinstance(source, tuple):
         if len(source) != 2:
             raise DataError(f"a tuple of {len(source)} is no data set; give (x, y), rows and labels")
-        return "array", _array(source[0]), _array(source[1])
-    return "array", _array(source), None
+        return _encoded(Source("array", _array(source[0]), _array(source[1])))
+    return Source("array", _array(source))
 
 
 def _array(values: Any) -> NDArray:
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    try:
+        return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"array: rows cannot be put into one array ({error}); they must have one shape") from error
 
 
-def read_path(path: Path) -> tuple[str, NDArray, NDArray | None]:
-    """Name, rows and labels of a file."""
+def _encoded(source: Source) -> Source:
+    """Labels that are not numbers become class numbers, their names the classes."""
+    if source.labels is None or source.labels.dtype.kind in "biuf":
+        return source
+    if source.labels.dtype.kind not in "US":
+        raise DataError(f"{source.name}: labels of type {source.labels.dtype} are neither numbers nor text")
+    classes, numbers = np.unique(source.labels, return_inverse=True)
+    return replace(source, labels=numbers, classes=tuple(map(str, classes)))
+
+
+def read_path(path: Path) -> Source:
+    """Rows and labels of a file or folder."""
     if not path.exists():
-        raise DataError(f"{path} is neither a file nor a known data set{_suggestion(str(path))}")
+        close = difflib.get_close_matches(str(path), BY_NAME, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(BY_NAME)}"
+        raise DataError(f"{path} is neither a file nor a known data set; {hint}")
+    reader = read_pictures if path.is_dir() else READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path}: {path.suffix or 'nameless'} files are not read; save the rows as .npy")
     with naming(path):
-        if path.suffix == ".npy":
-            return str(path), np.load(path, mmap_mode="r", allow_pickle=False), None
-        if path.suffix == ".npz":
-            return str(path), *read_npz(path)
-    raise DataError(f"{path}: files ending in {path.suffix!r} are not read; save the rows as .npy")
+        return reader(path)
 
 
-def _suggestion(name: str) -> str:
-    close = difflib.get_close_matches(name, BY_NAME, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(BY_NAME)}"
+def read_npy(path: Path) -> Source:
+    """A memory-mapped array, so that it may be larger than memory."""
+    rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not rows.flags.c_contiguous:
+        raise DataError(f"{path} is stored column by column; save np.ascontiguousarray of it")
+    return Source(str(path), rows)
 
 
-def read_npz(path: Path) -> tuple[NDArray, NDArray | None]:
-    """The rows under the key x and labels under y, or the only array there is."""
+def read_npz(path: Path) -> Source:
+    """The only array there is; or x and perhaps y; or train, validation, test and perhaps train_labels, ..."""
     with np.load(path, allow_pickle=False) as arrays:
         keys = set(arrays.files)
         if len(keys) == 1:
-            return arrays[keys.pop()], None
-        if "x" not in keys:
-            raise DataError(f"{path} holds {', '.join(sorted(keys))}; name the rows x and the labels y")
-        return arrays["x"], arrays["y"] if "y" in keys else None
+            return Source(str(path), arrays[keys.pop()])
+        if "x" in keys:
+            return Source(str(path), arrays["x"], arrays["y"] if "y" in keys else None)
+        if not keys.issuperset(PARTS):
+            found = ", ".join(sorted(keys)) or "nothing"
+            raise DataError(f"{path} holds {found}; name the rows x and labels y, or train, validation and test")
+        parts = [arrays[part] for part in PARTS]
+        names = [f"{part}_labels" for part in PARTS]
+        labels = np.concatenate([arrays[name] for name in names]) if keys.issuperset(names) else None
+    train, validation, test = map(len, parts)
+    return Source(str(path), np.concatenate(parts), labels, sizes=(train, validation, test))
 
 
-def own(
-    name: str,
-    rows: NDArray,
-    labels: NDArray | None,
-    *,
-    binarise: Literal["dynamic"] | None,
-    relaxed: bool,
-    seed: int,
-) -> Dataset:
-    """The user's rows under a protocol found by looking at them."""
-    found = survey(rows, name)
-    if found.missing:
-        raise DataError(f"{name}: {found.missing} values are NaN or infinite, the first in row {found.first_missing}")
-    if len(rows) < MINIMUM_ROWS:
-        raise DataError(f"{name}: {len(rows)} rows cannot be split 80/10/10; at least {MINIMUM_ROWS} are needed")
-    if labels is not None and len(labels) != len(rows):
-        raise DataError(f"{name}: {len(labels)} labels for {len(rows)} rows; give one label per row")
-    held_out = len(rows) // 10
-    sizes = (len(rows) - 2 * held_out, held_out, held_out)
-    return assemble_random(own_protocol(found, binarise=binarise, relaxed=relaxed), rows, labels, sizes, seed)
+def read_pictures(path: Path) -> Source:
+    """A folder or zip file of pictures; where they lie in several folders, these are the labels."""
+    names = list_pictures(path)
+    folders = np.array([Path(name).parent.as_posix() for name in names])
+    labels = folders if len(set(folders)) > 1 else None
+    return Source(str(path), stack(path, names), labels)
 
 
-def own_protocol(found: Inspection, *, binarise: Literal["dynamic"] | None, relaxed: bool) -> Protocol:
-    """The protocol of the user's rows: scale, binarisation and legal likelihoods follow from their kind."""
-    if (binarise or relaxed) and found.kind != "grey":
-        raise DataError(f"{found.name}: binarise= and relaxed= need grey values, these are {found.kind}")
-    levels = 255.0 if found.maximum > 1 and found.kind in ("binary", "grey") else 1.0
-    protocol = Protocol(
-        name=Path(found.name).stem,
-        title=found.name,
-        shape=found.shape[1:] or (1,),
-        kind=found.kind,
-        binarisation="none",
-        likelihoods=found.likelihoods,
-        split="random 80 / 10 / 10 %",
-        source="the user's own data",
-        scale=levels,
-    )
-    if binarise:
-        return replace(protocol, binarisation="dynamic", likelihoods=("Bernoulli",))
-    if relaxed:
-        return replace(
-            protocol,
-            likelihoods=("Bernoulli", *protocol.likelihoods),
-            note="Bernoulli on grey values: no likelihood",
-        )
-    if found.kind == "grey" and levels == 255:
-        return replace(protocol, shift=0.5, scale=256.0)
-    return protocol
+def _table(read: Callable[[Path], tuple[NDArray, NDArray | None]]) -> Callable[[Path], Source]:
+    return lambda path: Source(str(path), *read(path))
+
+
+READERS: dict[str, Callable[[Path], Source]] = {
+    ".npy": read_npy,
+    ".npz": read_npz,
+    ".zip": read_pictures,
+    ".csv": _table(read_csv),
+    ".parquet": _table(read_parquet),
+}
+
+
+def read_torch(source: TorchDataset | DataLoader) -> Source:
+    """One pass over a torch data set or DataLoader, collected in memory: rows, and labels where items are pairs.
+
+    A transform that changes from pass to pass is applied once.
+    """
+    batches: Iterable = source if isinstance(source, DataLoader) else DataLoader(source, batch_size=256)
+    try:
+        with torch.random.fork_rng():  # a DataLoader draws a seed, which must not change the training that follows
+            items = [batch if isinstance(batch, tuple | list) else (batch,) for batch in batches]
+        columns = [torch.cat(column).numpy() for column in zip(*items, strict=True)]
+    except (TypeError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0][:160]
+        raise DataError(f"torch data set: its items are no tensors of one shape ({reason})") from error
+    if len(columns) not in (1, 2):
+        raise DataError(f"torch data set: items of {len(columns)} parts are no (x) or (x, y)")
+    return Source("array", columns[0], columns[1] if len(columns) == 2 else None)

@@ -26,7 +26,7 @@ Part = tuple[NDArray, NDArray | None]
 
 def assemble(protocol: Protocol, train: Part, validation: Part, test: Part) -> Dataset:
     """The data set of three given parts, each (rows (N, ...), labels or None)."""
-    splits = (Split(_stored(rows), _stored_labels(labels), protocol) for rows, labels in (train, validation, test))
+    splits = (Split(stored(rows), _stored_labels(labels), protocol) for rows, labels in (train, validation, test))
     return _binarised(Dataset(protocol, *splits))
 
 
@@ -42,8 +42,8 @@ def assemble_random(
 def _members(protocol: Protocol, rows: NDArray, labels: NDArray | None, part: NDArray) -> Split:
     chosen = _stored_labels(None if labels is None else labels[part])
     if on_disk(rows):
-        return Split(_stored(rows), chosen, protocol, members=part)
-    return Split(_stored(rows[part]), chosen, protocol)
+        return Split(stored(rows), chosen, protocol, members=part)
+    return Split(stored(rows[part]), chosen, protocol)
 
 
 def _binarised(data: Dataset) -> Dataset:
@@ -54,6 +54,11 @@ def _binarised(data: Dataset) -> Dataset:
     return Dataset(data.protocol, replace(data.train, fresh=True), validation, test)
 
 
+def binarised_once(split: Split) -> Split:
+    """The split with every value drawn once from Bernoulli(x), as validation and test rows are."""
+    return _drawn_once(split, np.random.RandomState(BINARISATION_SEED))
+
+
 def _drawn_once(split: Split, generator: np.random.RandomState) -> Split:
     """Bernoulli(x) drawn once, stored as 0 or `scale` so that the protocol maps it to exactly 0 or 1."""
     scale = split.protocol.scale
@@ -62,7 +67,7 @@ def _drawn_once(split: Split, generator: np.random.RandomState) -> Split:
     for positions in tiles(bits):
         x = split.batch(torch.arange(len(split))[positions])
         bits[positions] = generator.binomial(1, x.numpy()) * scale
-    return Split(_stored(bits), split.labels, split.protocol)
+    return Split(stored(bits), split.labels, split.protocol)
 
 
 def on_disk(rows: NDArray) -> bool:
@@ -92,7 +97,8 @@ def tiles(rows: NDArray) -> Iterator[slice]:
     yield from (slice(start, start + step) for start in range(0, len(rows), step))
 
 
-def _stored(rows: NDArray) -> Tensor | NDArray:
+def stored(rows: NDArray) -> Tensor | NDArray:
+    """Flat rows (N, D): a tensor in uint8 or float32, or a memory map where they are too large for memory."""
     flat = rows.reshape(len(rows), -1)
     if on_disk(rows):
         return flat

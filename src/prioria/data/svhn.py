@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from numpy.typing import NDArray
+
 from prioria.data.base import Dataset, Protocol
 from prioria.data.files import File
 from prioria.data.formats import read_mat
 from prioria.data.known import KnownSet
-from prioria.data.splits import Part, assemble
+from prioria.data.splits import assemble
 
 VALIDATION = 5000
 PROTOCOL = Protocol(
@@ -33,7 +35,7 @@ FILES = (
 )
 
 
-def read_digits(path: Path) -> Part:
+def read_digits(path: Path) -> tuple[NDArray, NDArray]:
     """Pictures (N, 3, 32, 32) and labels; the file writes the digit 0 as 10."""
     pictures, labels = read_mat(path, "X", "y")
     return pictures.transpose(3, 2, 0, 1), labels.ravel() % 10

@@ -1,0 +1,83 @@
+"""Tables of numbers in text (.csv) and columns (.parquet); a column named label, class, target or y is the label."""
+
+from __future__ import annotations
+
+import csv
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prioria.data.base import DataError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+LABEL_NAMES = ("label", "labels", "class", "target", "y")
+
+
+def read_csv(path: Path) -> tuple[NDArray, NDArray | None]:
+    """Rows (N, columns) and labels of a text table, with or without a header; an empty field is missing."""
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        first, second = (line.rstrip("\r\n") for line in (*islice(stream, 2), *("", ""))[:2])
+    if not first:
+        raise DataError(f"{path} is empty")
+    delimiter = max(",;\t", key=first.count)
+    names = next(csv.reader([first], delimiter=delimiter))
+    header = not any(_is_number(name) for name in names)
+    if header and not second:
+        raise DataError(f"{path} has a header but no rows")
+    label = next((place for place, name in enumerate(names) if header and name.lower() in LABEL_NAMES), None)
+    columns = [place for place in range(len(names)) if place != label]
+    if not columns:
+        raise DataError(f"{path} has labels but no columns of values")
+    labels = None if label is None else _load_text(path, delimiter, header, [label], str)[:, 0]
+    return _load_text(path, delimiter, header, columns, np.float64), labels
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def _load_text(path: Path, delimiter: str, header: bool, columns: list[int], dtype: type) -> NDArray:
+    load = partial(
+        np.loadtxt, path, dtype, comments=None, delimiter=delimiter, skiprows=int(header), usecols=columns,
+        ndmin=2, encoding="utf-8-sig", quotechar='"',
+    )  # fmt: skip
+    try:
+        return load()
+    except ValueError:  # slower, but reads empty fields; words and ragged lines fail here too, with their place
+        if dtype is str:
+            raise
+        return load(converters=lambda text: float(text.strip() or "nan"))
+
+
+def read_parquet(path: Path) -> tuple[NDArray, NDArray | None]:
+    """Rows (N, columns) and labels of a Parquet file; nulls are missing."""
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise DataError(f"{path} needs pyarrow: pip install 'prioria[data]', or save it as .csv") from error
+    table = pyarrow.parquet.read_table(path)
+    label = next((name for name in table.column_names if name.lower() in LABEL_NAMES), None)
+    columns = [_numbers(path, table, name) for name in table.column_names if name != label]
+    if not columns:
+        raise DataError(f"{path} has no columns of values")
+    labels = None if label is None else table.column(label).to_numpy()
+    return np.stack(columns, axis=1), labels
+
+
+def _numbers(path: Path, table: pyarrow.Table, name: str) -> NDArray:
+    import pyarrow
+
+    kind = table.schema.field(name).type
+    if not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind) or pyarrow.types.is_boolean(kind)):
+        raise DataError(f"{path}: column {name!r} holds {kind}, not numbers; drop or encode it")
+    return table.column(name).to_numpy().astype(np.float64)
