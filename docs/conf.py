@@ -33,7 +33,7 @@ def inline_equation(translator: HTML5Translator, node: nodes.math) -> None:
 
 
 def block_equation(translator: HTML5Translator, node: nodes.math_block) -> None:
-    translator.body.append(tex2mathml(node.astext(), as_block=True))
+    translator.body.append(f'<div style="padding: 0.4em 0">{tex2mathml(node.astext(), as_block=True)}</div>')
     raise nodes.SkipNode
 
 
