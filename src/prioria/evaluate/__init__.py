@@ -1,0 +1,11 @@
+"""Numbers with error bars: every evaluation returns an estimate, and none changes the model or its random numbers."""
+
+from prioria.evaluate.bound import elbo as elbo
+from prioria.evaluate.bound import parts as parts
+from prioria.evaluate.estimate import Estimate as Estimate
+from prioria.evaluate.estimate import WeightQuality as WeightQuality
+from prioria.evaluate.estimate import join as join
+from prioria.evaluate.likelihood import expected_seconds as expected_seconds
+from prioria.evaluate.likelihood import log_likelihood as log_likelihood
+from prioria.evaluate.units import ActiveUnits as ActiveUnits
+from prioria.evaluate.units import active_units as active_units

@@ -1,0 +1,84 @@
+"""The evidence lower bound and its parts."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from prioria.draw import Draw
+from prioria.evaluate.estimate import Estimate, join
+from prioria.evaluate.moments import Moments
+from prioria.evaluate.sampling import Examples, Group, measuring, sampling_of
+from prioria.model import VAE
+
+
+def elbo(model: VAE, x: Examples, num_samples: int = 1, seed: int = 0, *, limit: int | None = None) -> Estimate:
+    """Estimates the evidence lower bound, E_q[log p(x|z) - log q(z|x) + log p(z)], in nats.
+
+    Args:
+        model: the model; its mode and the global random numbers are left as they were.
+        x: rows (N, D), or a split of a data set.
+        num_samples: K, draws for each example.
+        seed: of the noise.
+        limit: take the first rows only.
+
+    Raises:
+        ValueError: no sample or no example.
+
+    Example:
+        >>> from prioria import likelihoods, nets, posteriors, priors
+        >>> model = VAE(
+        ...     encoder=nets.GatedMLP(6, 8, gated_output=True),
+        ...     posterior=posteriors.Gaussian(8, 2),
+        ...     prior=priors.StandardNormal(2),
+        ...     likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 8, 6)),
+        ... )
+        >>> import torch
+        >>> elbo(model, torch.ones(3, 6)).estimator
+        'ELBO'
+    """
+    return parts(model, x, num_samples, seed, limit=limit)["elbo"]
+
+
+def parts(
+    model: VAE, x: Examples, num_samples: int = 1, seed: int = 0, *, limit: int | None = None
+) -> dict[str, Estimate]:
+    """Estimates the evidence lower bound, the distortion, the rate, and the rate of each group of a hierarchy, in nats.
+
+    elbo = -(distortion + rate), rate = the sum of the groups' ``rate/<group>``; all are read from the same draws.
+
+    Args:
+        model: the model; its mode and the global random numbers are left as they were.
+        x: rows (N, D), or a split of a data set.
+        num_samples: K, draws for each example.
+        seed: of the noise.
+        limit: take the first rows only.
+
+    Raises:
+        ValueError: no sample or no example.
+    """
+    with measuring(model):
+        sampling = sampling_of(model, x, num_samples, seed, limit=limit)
+        groups = [_averages(group) for group in sampling.groups]
+    return {name: join([group[name] for group in groups]) for name in groups[0]}
+
+
+def _averages(group: Group) -> dict[str, Estimate]:
+    moments: dict[str, Moments] = {}
+    for draw in group.draws:
+        for name, term in _terms(draw).items():
+            moments.setdefault(name, Moments()).add(term[:, group.wanted])
+    sampling = group.sampling
+    return {
+        name: Estimate(each.mean, each.variance_of_mean, sampling.num_samples, sampling.seed, _in_words(name))
+        for name, each in moments.items()
+    }
+
+
+def _terms(draw: Draw) -> dict[str, Float[Tensor, "K B"]]:
+    rates = {f"rate/{name}": latent.rate for name, latent in draw.latents.items()} if len(draw.latents) > 1 else {}
+    return {"elbo": draw.log_w, "distortion": draw.distortion, "rate": draw.rate, **rates}
+
+
+def _in_words(name: str) -> str:
+    return "ELBO" if name == "elbo" else f"average {name}"

@@ -1,0 +1,144 @@
+"""Errors, bias and tails of importance weights against brute force and known distributions."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from prioria.evaluate import Estimate, WeightQuality, join
+from prioria.evaluate.moments import Moments
+from prioria.evaluate.pareto import generalized_pareto_shape, pareto_k, tail_length
+from prioria.evaluate.weights import Weights
+
+F64 = torch.float64
+
+
+def added(log_w: torch.Tensor, blocks: int = 3) -> Weights:
+    weights = Weights(*log_w.shape)
+    for block in log_w.chunk(blocks):
+        weights.add(block)
+    return weights
+
+
+@pytest.mark.parametrize(("samples", "tolerance"), [(2, 1e-10), (10, 1e-10), (64, 1e-10), (2000, 1e-3)])
+def test_weights_agree_with_brute_force(samples: int, tolerance: float) -> None:
+    log_w = 1.5 * torch.randn(samples, 4, dtype=F64) - 500
+    weights = added(log_w)
+    w = np.exp(log_w.numpy() + 500)
+    total = w.sum(0)
+    without = np.log((total - w) / (samples - 1)).mean(0)
+    np.testing.assert_allclose(weights.log_mean, np.log(w.mean(0)) - 500, rtol=1e-12)
+    np.testing.assert_allclose(weights.quality.ess, total**2 / (w**2).sum(0), rtol=1e-9)
+    np.testing.assert_allclose(weights.variance, w.var(0, ddof=1) / samples / w.mean(0) ** 2, rtol=1e-9)
+    np.testing.assert_allclose(weights.quality.bias, (samples - 1) * (without - np.log(w.mean(0))), rtol=tolerance)
+
+
+def test_delta_method_and_jackknife_predict_error_and_bias_of_many_repetitions() -> None:
+    repetitions, samples, sigma = 4000, 100, 0.7
+    weights = added(sigma * torch.randn(samples, repetitions, dtype=F64) - sigma**2 / 2)  # E w = 1
+    errors = weights.log_mean
+    assert weights.variance.mean().sqrt().item() == pytest.approx(errors.std().item(), rel=0.05)
+    # The mean of 4000 errors is itself known to sd / sqrt(4000); 4 of these, a false alarm once in 1e4.
+    assert abs(errors.mean().item() - weights.quality.bias.mean().item()) < 4 * errors.std().item() / repetitions**0.5
+    assert weights.quality.bias.mean().item() < -0.001
+
+
+def test_one_weight_that_is_everything_gives_finite_numbers() -> None:
+    weights = added(torch.tensor([[0.0], [-1000.0], [-1000.0]]))
+    assert weights.quality.ess.item() == 1.0
+    assert weights.quality.bias.item() < -10
+    assert weights.variance.item() == pytest.approx(1.0)
+
+
+def test_memory_does_not_grow_with_the_samples() -> None:
+    weights = Weights(10**6, 2)
+    weights.add(torch.randn(1000, 2))
+    assert sum(value.numel() for value in vars(weights).values() if isinstance(value, torch.Tensor)) < 2 * 3100
+
+
+@pytest.mark.parametrize("shape", [-0.3, 0.1, 0.5, 0.9, 1.5])
+def test_shape_of_known_tails_is_found(shape: float) -> None:
+    samples = stats.genpareto.rvs(shape, scale=3.0, size=(200, 500), random_state=0)
+    found = [generalized_pareto_shape(torch.from_numpy(np.sort(sample))).item() for sample in samples]
+    error = max(1 + shape, 0.7) / math.sqrt(500)  # of the maximum-likelihood shape, by its Fisher information
+    assert np.mean(found) == pytest.approx(shape, abs=4 * error / math.sqrt(200) + 0.02)
+    assert np.std(found) < 1.5 * error
+
+
+def test_shape_is_near_the_maximum_likelihood_fit() -> None:
+    for sample in stats.genpareto.rvs(0.6, size=(5, 300), random_state=1):
+        fitted, *_ = stats.genpareto.fit(sample, floc=0)
+        assert generalized_pareto_shape(torch.from_numpy(np.sort(sample))).item() == pytest.approx(fitted, abs=0.06)
+
+
+def test_tail_of_weights_is_told_from_their_logarithms() -> None:
+    samples = 5000
+    for shape in (0.2, 1.2):
+        uniform = torch.rand(samples, 40, dtype=F64)
+        log_w = -shape * uniform.log() + 700  # a Pareto distribution: P(w > t) = t^(-1/shape)
+        k = added(log_w).quality.pareto_k
+        length = tail_length(samples)
+        shrunk = (length * shape + 5) / (length + 10)
+        assert k.mean().item() == pytest.approx(shrunk, abs=4 * (1 + shape) / math.sqrt(length * 40) + 0.02)
+
+
+def test_equal_weights_have_the_lightest_tail_and_few_weights_none() -> None:
+    assert pareto_k(torch.zeros(7, 2, dtype=F64)).tolist() == [-math.inf] * 2
+    assert added(torch.randn(20, 2)).quality.pareto_k.isnan().all()
+
+
+def estimate(pointwise: list[float], *, k: float = 0.1, samples: int = 100) -> Estimate:
+    values = torch.tensor(pointwise, dtype=F64)
+    quality = WeightQuality(bias=values * 0 - 0.5, ess=torch.arange(len(values)).double(), pareto_k=values * 0 + k)
+    return Estimate(values, values * 0 + 0.04, samples, seed=3, estimator="importance sampling", weights=quality)
+
+
+def test_summary_of_an_estimate() -> None:
+    of_four = estimate([-1.0, -2.0, -3.0, -6.0])
+    assert of_four.value == -3.0
+    assert of_four.standard_error == pytest.approx(np.std([1, 2, 3, 6], ddof=1) / 2)
+    assert of_four.monte_carlo_error == pytest.approx(0.1)  # sqrt(0.04 / 4)
+    assert (of_four.bias, of_four.converged) == (-0.5, True)
+    assert str(of_four) == "-3.00 +- 1.08 (K = 100, ESS 1)"
+    assert str(estimate([-3.0], k=0.8)) == "-3.00 (K = 100, ESS 0, not converged)"
+    assert str(estimate([-3.0001, -3.0])) == "-3.00005 +- 0.00005 (K = 100, ESS 0)"
+
+
+def test_converged_needs_light_tails_for_95_percent_of_the_examples() -> None:
+    k = torch.full((100,), 0.1)
+    k[:5] = 0.9
+    good = Estimate(k, k, 1, 0, "", WeightQuality(bias=k, ess=k, pareto_k=k))
+    assert good.converged
+    k = k.clone()
+    k[5] = math.nan  # what cannot be told has not converged
+    assert not Estimate(k, k, 1, 0, "", WeightQuality(bias=k, ess=k, pareto_k=k)).converged
+
+
+def test_json_has_no_number_that_json_lacks() -> None:
+    written = json.loads(json.dumps(estimate([-3.0]).to_json(), allow_nan=False))
+    assert written["standard_error"] is None
+    assert written["value"] == -3.0
+    assert {"num_samples", "examples", "seed", "estimator", "ess", "converged", "bias", "unit"} < set(written)
+
+
+def test_join_puts_examples_in_order_and_refuses_other_kinds() -> None:
+    joined = join([estimate([-1.0, -2.0]), estimate([-3.0])])
+    assert joined.pointwise.tolist() == [-1.0, -2.0, -3.0]
+    with pytest.raises(ValueError, match="one kind"):
+        join([estimate([-1.0]), estimate([-2.0], samples=5)])
+    with pytest.raises(ValueError, match="one kind"):
+        join([])
+
+
+def test_moments_of_blocks_are_those_of_the_whole() -> None:
+    values = torch.randn(100, 3, dtype=F64) + 1e6
+    moments = Moments()
+    for block in values.split(33):
+        moments.add(block)
+    np.testing.assert_allclose(moments.mean, values.numpy().mean(0), rtol=1e-14)
+    np.testing.assert_allclose(moments.variance_of_mean, values.numpy().var(0, ddof=1) / 100, rtol=1e-6)

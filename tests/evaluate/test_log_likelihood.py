@@ -1,0 +1,156 @@
+"""Promises of the log-likelihood: exact counts, one encoding, and a result that only S and the seed decide."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import nn
+
+from prioria import VAE, evaluate, likelihoods, nets, posteriors, priors
+from prioria.data import load
+from prioria.evaluate import sampling
+from tests.contract.variants import INPUTS, MODELS
+
+EVERY = [name for name in MODELS if "opaque" not in name]
+
+
+def rows(count: int) -> torch.Tensor:
+    return torch.bernoulli(torch.full((count, INPUTS), 0.5))
+
+
+def rows_seen(module: nn.Module, counts: Counter, name: str) -> None:
+    module.register_forward_hook(lambda _, __, output: counts.update({name: output.shape[:-1].numel()}))
+
+
+@pytest.mark.parametrize("samples", [1, 7, 1000, 1001, 2300])
+def test_decoder_sees_exactly_the_samples_that_were_asked_for(samples: int) -> None:
+    counts: Counter = Counter()
+    network, q = nets.GatedMLP(INPUTS, 5, gated_output=True), posteriors.Gaussian(5, 2)
+    decoder = nets.GatedMLP(2, 4, INPUTS)
+    prior = priors.VampPrior(network, q, components=3, inputs=INPUTS)
+    model = VAE(encoder=network, posterior=q, prior=prior, likelihood=likelihoods.Bernoulli(decoder))
+    rows_seen(decoder, counts, "decoder")
+    rows_seen(network, counts, "encoder")
+    examples = sampling.EXAMPLES  # whole groups for every number of samples
+    estimate = evaluate.log_likelihood(model, rows(examples), num_samples=samples)
+    assert counts["decoder"] == samples * examples
+    assert counts["encoder"] == examples + 3  # each example once, the pseudo-inputs once
+    assert estimate.num_samples == samples
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_limit_and_ranges_of_examples_are_parts_of_the_whole(name: str) -> None:
+    model, x = MODELS[name](), rows(8)
+    for samples in (3, 400):
+        whole = evaluate.log_likelihood(model, x, num_samples=samples)
+        prefix = evaluate.log_likelihood(model, x, num_samples=samples, limit=5)
+        halves = [
+            evaluate.log_likelihood(model, x, num_samples=samples, examples=part) for part in (range(3), range(3, 8))
+        ]
+        torch.testing.assert_close(prefix.pointwise, whole.pointwise[:5], atol=1e-4, rtol=0)
+        joined = evaluate.join(halves)
+        torch.testing.assert_close(joined.pointwise, whole.pointwise, atol=1e-4, rtol=0)
+        assert joined.to_json() == pytest.approx(whole.to_json(), abs=1e-4, nan_ok=True)
+
+
+def drawn(num_samples: int) -> list[torch.Tensor]:
+    """The latents of each block of the only example."""
+    model = MODELS["standard-prior"]()
+    with sampling.measuring(model):
+        (group,) = sampling.sampling_of(model, torch.ones(1, INPUTS), num_samples, 0, limit=None).groups
+        return [draw.z["z"] for draw in group.draws]
+
+
+def test_more_samples_begin_with_the_same_ones() -> None:
+    torch.manual_seed(0)
+    some = drawn(2000)
+    torch.manual_seed(0)  # the same model
+    more = drawn(2500)
+    assert [len(block) for block in more] == [1000, 1000, 500]
+    torch.testing.assert_close(some, more[:2])
+
+
+def test_blocks_differ() -> None:
+    assert len(torch.cat(drawn(2500)).unique(dim=0)) == 2500
+
+
+def test_examples_and_seeds_have_noise_of_their_own() -> None:
+    model = MODELS["standard-prior"]()
+    same = rows(1).expand(6, INPUTS)
+    first, again, other = (evaluate.log_likelihood(model, same, 20, seed).pointwise for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert len(torch.cat([first, other]).unique()) == 12
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_measuring_changes_neither_the_model_nor_the_random_numbers(name: str) -> None:
+    model, x = MODELS[name]().train(), rows(3)
+    frozen = next(iter(model.stages_.values())).p
+    frozen.eval()
+    before, weights = torch.get_rng_state(), {key: value.clone() for key, value in model.state_dict().items()}
+    evaluate.log_likelihood(model, x, num_samples=4)
+    evaluate.elbo(model, x)
+    evaluate.active_units(model, x)
+    evaluate.expected_seconds(model, x, num_samples=4)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert model.training and not frozen.training
+    assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_failure_leaves_the_model_and_the_random_numbers_too() -> None:
+    model, before = MODELS["standard-prior"]().train(), torch.get_rng_state()
+    with pytest.raises(ValueError, match=r"x\[1\].*not a number"):
+        evaluate.log_likelihood(model, torch.stack([torch.zeros(INPUTS), torch.full((INPUTS,), torch.nan)]), 3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert model.training
+
+
+def test_dropout_is_off_and_batches_do_not_mix() -> None:
+    network = nn.Sequential(nn.Linear(INPUTS, 5), nn.BatchNorm1d(5), nn.Dropout(0.5))
+    decoder = likelihoods.Bernoulli(nets.GatedMLP(2, INPUTS))
+    model = VAE(
+        encoder=network, posterior=posteriors.Gaussian(5, 2), prior=priors.StandardNormal(2), likelihood=decoder
+    )
+    x = rows(4)
+    together = evaluate.log_likelihood(model, x, 10).pointwise
+    torch.testing.assert_close(evaluate.log_likelihood(model, x[:1], 10).pointwise, together[:1], atol=1e-4, rtol=0)
+
+
+def test_a_split_is_read_up_to_the_limit() -> None:
+    data = load("digits")
+    model = VAE(
+        encoder=nets.GatedMLP(64, 8, gated_output=True),
+        posterior=posteriors.Gaussian(8, 2),
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 8, 64)),
+    )
+    from_split = evaluate.log_likelihood(model, data.test, 10, limit=5)
+    from_rows = evaluate.log_likelihood(model, data.test.tensor(5), 10)
+    assert torch.equal(from_split.pointwise, from_rows.pointwise)
+    drawn = evaluate.log_likelihood(
+        model, data.train, 10, limit=5
+    )  # binarised afresh, but from the seed of the estimate
+    assert torch.equal(drawn.pointwise, evaluate.log_likelihood(model, data.train, 10, limit=5).pointwise)
+
+
+def test_progress_reaches_the_total() -> None:
+    calls = []
+    evaluate.log_likelihood(MODELS["standard-prior"](), rows(3), 1000, progress=lambda *call: calls.append(call))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_samples": 0}, "num_samples=0"),
+        ({"seed": -1}, "seed=-1"),
+        ({"limit": 0}, "at least one row"),
+        ({"examples": range(2, 9)}, r"examples=range\(2, 9\) of x with 3 rows"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluate.log_likelihood(MODELS["standard-prior"](), rows(3), **options)
