@@ -37,11 +37,12 @@ def block_equation(translator: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def escape_shapes(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """A shape such as (K, B, *event) in a docstring is not emphasis."""
-    lines[:] = [re.sub(r"(?<![*`\w])\*(?=[a-z]+\b(?!\*))", r"\\*", line) for line in lines]
+def escape_mathematics(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """In docstrings a shape (K, B, *event) is not emphasis, and a magnitude |delta| not a substitution."""
+    shape, magnitude = r"(?<![*`\w])\*(?=[a-z]+\b(?!\*))", r"(?<![`\w])\|(?=\w)"
+    lines[:] = [re.sub(f"({shape}|{magnitude})", r"\\\1", line) for line in lines]
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("autodoc-process-docstring", escape_shapes)
+    app.connect("autodoc-process-docstring", escape_mathematics)
     app.add_html_math_renderer("mathml", (inline_equation, None), (block_equation, None))
