@@ -42,11 +42,13 @@ BOUNDS: set[str] = {"hierarchical"}
 POSTERIORS: dict[str, Callable[[int, int], nn.Module]] = {
     "gaussian": posteriors.Gaussian,
     "bounded-gaussian": lambda context, latents: posteriors.Gaussian(context, latents, log_variance_bounds=(-6.0, 2.0)),
+    "iaf": lambda context, latents: posteriors.IAF(context, latents, hidden=(9, 9)),
+    "affine-iaf": lambda context, latents: posteriors.IAF(context, latents, hidden=(9,), steps=1, gated=False),
     "opaque-flow": OpaqueFlow,
 }
 
 # What cannot be scored again at a given z: bounds draw fresh noise, a flow posterior knows its own draws only.
-RANDOM: set[str] = {*BOUNDS, "opaque-flow"}
+RANDOM: set[str] = {*BOUNDS, "opaque-flow", "iaf"}
 
 LIKELIHOODS: dict[str, Callable[[int], nn.Module]] = {
     "bernoulli": lambda latents: likelihoods.Bernoulli(nets.GatedMLP(latents, 8, INPUTS)),

@@ -10,6 +10,7 @@ from prioria.nets.gated import GatedMLP as GatedMLP
 from prioria.nets.join import Chain as Chain
 from prioria.nets.join import Join as Join
 from prioria.nets.join import Parallel as Parallel
+from prioria.nets.masked import Autoregressive as Autoregressive
 from prioria.nets.mlp import MLP as MLP
 from prioria.nets.residual import ResidualDecoder as ResidualDecoder
 from prioria.nets.residual import ResidualEncoder as ResidualEncoder

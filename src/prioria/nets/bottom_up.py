@@ -45,7 +45,7 @@ class BottomUp(Module):
             raise ValueError("sizes is empty; give the width of each group, top first, such as {'z0': 8, 'z1': 16}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r} is unknown; use one of {', '.join(ACTIVATIONS)}")
-        upwards = list(reversed(sizes.items()))
+        upwards = list(sizes.items())[::-1]
         below = [inputs, *(width for _, width in upwards)]
         self.layers = nn.ModuleDict({name: nn.Linear(below[i], width) for i, (name, width) in enumerate(upwards)})
         self.activation, self.activate_output = ACTIVATIONS[activation](), activate_output

@@ -2,3 +2,5 @@
 
 from prioria.conditional import Gaussian as Gaussian
 from prioria.posteriors.bernoulli import Bernoulli as Bernoulli
+from prioria.posteriors.iaf import IAF as IAF
+from prioria.posteriors.iaf import InverseAutoregressiveFlow as InverseAutoregressiveFlow

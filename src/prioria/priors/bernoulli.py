@@ -42,5 +42,5 @@ class Bernoulli(Module):
 
     def forward(self, context: Tensor | None = None) -> Distribution:
         if self.head is None:
-            return bernoulli(self.logits)
+            return bernoulli(self.get_parameter("logits"))
         return bernoulli(at_least_float32(self.head(self.net(context))))

@@ -8,6 +8,7 @@ from torch.distributions import Distribution
 
 from prioria.distributions import Mixture
 from prioria.module import Module
+from prioria.posteriors.iaf import IAF
 
 
 class VampPrior(Module):
@@ -31,7 +32,8 @@ class VampPrior(Module):
         initial: mean and standard deviation of the starting values, (0.05, 0.01) in the paper's code for MNIST.
 
     Raises:
-        ValueError: neither or both of ``inputs`` and ``pseudo_inputs`` are given, or ``components`` does not fit.
+        ValueError: the posterior is a flow; neither or both of ``inputs`` and ``pseudo_inputs`` are given, or
+            ``components`` does not fit.
 
     Example:
         >>> from prioria import nets, posteriors
@@ -53,6 +55,11 @@ class VampPrior(Module):
         initial: tuple[float, float] = (0.05, 0.01),
     ) -> None:
         super().__init__()
+        if isinstance(posterior, IAF):
+            raise ValueError(
+                "posterior=IAF cannot be a VampPrior's: every component would have to invert the flow at every z; use "
+                "posteriors.Gaussian, or another prior such as RealNVP"
+            )
         if (inputs is None) == (pseudo_inputs is None):
             raise ValueError(
                 f"inputs={inputs} and pseudo_inputs: give exactly one, the width of x or the starting rows"

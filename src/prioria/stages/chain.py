@@ -80,7 +80,9 @@ def BinaryHierarchy(  # noqa: N802
     stages: dict[str, Stage] = {}
     for above, name in zip([None, *names], names, strict=False):
         evidence = posteriors.Bernoulli(None, latents[name], straight_through=straight_through)
-        stages[name] = Fused(_bits(latents[name], above and latents[above], hidden), evidence, root=root)
+        stages[name] = Fused(
+            _bits(latents[name], None if above is None else latents[above], hidden), evidence, root=root
+        )
     return stages
 
 

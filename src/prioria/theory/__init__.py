@@ -1,0 +1,10 @@
+"""What small models give exactly, and what exponential families imply."""
+
+from prioria.theory.backward import backward_messages as backward_messages
+from prioria.theory.backward import exact_posterior as exact_posterior
+from prioria.theory.backward import transitions as transitions
+from prioria.theory.enumeration import Exact as Exact
+from prioria.theory.enumeration import codes as codes
+from prioria.theory.enumeration import exact as exact
+from prioria.theory.gradients import GradientBias as GradientBias
+from prioria.theory.gradients import gradient_bias as gradient_bias
