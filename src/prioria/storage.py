@@ -36,7 +36,16 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON atomically."""
-    write_atomically(path, lambda file: _write_text(file, json.dumps(value, indent=2) + "\n"))
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes text atomically, as UTF-8."""
+
+    def write(file: Path) -> None:
+        file.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -80,7 +89,3 @@ def load(folder: Path, modules: dict[str, nn.Module] | None = None) -> nn.Module
     except RuntimeError as error:
         raise ValueError(f"path={str(folder)!r}: the weights do not fit the architecture ({error})") from error
     return module
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

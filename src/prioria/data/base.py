@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -144,12 +144,21 @@ def rows_per_tile(dimensions: int) -> int:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training, validation and test rows under one protocol."""
+    """Training, validation and test rows under one protocol.
+
+    Args:
+        protocol: What the rows follow.
+        train: Training rows.
+        validation: Validation rows.
+        test: Test rows.
+        origin: The arguments that load it again, where it came from a name or a path.
+    """
 
     protocol: Protocol
     train: Split
     validation: Split
     test: Split
+    origin: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:

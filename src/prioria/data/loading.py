@@ -52,6 +52,24 @@ def load(
     """
     if isinstance(source, Dataset):
         return source
+    own = {"binarise": binarise, "relaxed": relaxed, "standardise": standardise, "levels": levels}
+    found = _load(source, root=root, seed=seed, **own)
+    if not isinstance(source, str | Path):
+        return found
+    place = source if source in BY_NAME else str(Path(source).absolute())
+    return replace(found, origin={"source": str(place), "seed": seed, **own})
+
+
+def _load(
+    source: Any,
+    *,
+    root: str | Path | None,
+    binarise: Literal["dynamic"] | None,
+    relaxed: bool,
+    standardise: bool,
+    levels: int | None,
+    seed: int,
+) -> Dataset:
     if isinstance(source, str) and source in BY_NAME:
         if binarise or relaxed or standardise or levels is not None:
             raise DataError(f"{source} has its own protocol; binarise, relaxed, standardise, levels are for your data")

@@ -1,0 +1,168 @@
+"""From options to a model: which classes the command line offers, and the facts that it fills in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from torch import nn
+
+from prioria import VAE, likelihoods, nets, objectives, posteriors, priors, stages
+from prioria.commands.options import Options, construct, record
+from prioria.data import Dataset, check_likelihood
+
+PRIORS: dict[str, type] = {
+    "standard": priors.StandardNormal,
+    "mixture": priors.Mixture,
+    "vamp": priors.VampPrior,
+}
+POSTERIORS: dict[str, type] = {"gaussian": posteriors.Gaussian}
+LIKELIHOODS: dict[str, type] = {
+    "bernoulli": likelihoods.Bernoulli,
+    "gaussian": likelihoods.Gaussian,
+    "discretized-logistic": likelihoods.DiscretizedLogistic,
+    "categorical": likelihoods.Categorical,
+}
+OBJECTIVES: dict[str, type] = {"elbo": objectives.ELBO, "iwae": objectives.IWAE}
+
+FACTS = frozenset(
+    {"latents", "context", "net", "encoder", "posterior", "inputs", "pseudo_inputs", "features", "dataset_size"}
+)
+
+PriorOptions = record("PriorOptions", PRIORS, facts=FACTS, default="standard")
+PosteriorOptions = record("PosteriorOptions", POSTERIORS, facts=FACTS, default="gaussian")
+LikelihoodOptions = record("LikelihoodOptions", LIKELIHOODS, facts=FACTS, default=None)
+ObjectiveOptions = record("ObjectiveOptions", OBJECTIVES, facts=FACTS, default="elbo")
+
+
+@dataclass
+class NetworkOptions:
+    """Networks of the encoder and the decoder."""
+
+    kind: Literal["gated", "mlp", "residual", "gated-conv", "conv"] = "gated"
+    hidden: Annotated[
+        tuple[int, ...], Parameter(help="Widths of hidden layers; channels for conv.", consume_multiple=True)
+    ] = (
+        300,
+        300,
+    )
+
+
+@dataclass(frozen=True)
+class Networks:
+    """An encoder with the width of its features, and how to make a decoder."""
+
+    options: NetworkOptions
+    shape: tuple[int, ...]
+
+    @property
+    def features(self) -> int:
+        return self.options.hidden[-1]
+
+    def encoder(self) -> nn.Module:
+        """Returns a network x (..., D) -> features (..., F)."""
+        inputs, hidden = math.prod(self.shape), self.options.hidden
+        match self.options.kind:
+            case "gated":
+                return nets.GatedMLP(inputs, *hidden, gated_output=True)
+            case "mlp":
+                return nets.MLP(inputs, *hidden, activate_output=True)
+            case "residual":
+                return nets.ResidualMLP(inputs, hidden[-1], width=hidden[0])
+            case "gated-conv":
+                convolutions = nets.GatedConvEncoder(self.image)
+                return nets.Chain(convolutions, nets.GatedLinear(convolutions.features, self.features))
+            case "conv":
+                return nets.ConvEncoder(self.image, self.features, channels=hidden[:-1])
+
+    def decoder(self, latents: int, per_value: int) -> nn.Module:
+        """Returns a network z (..., L) -> (..., per_value * D)."""
+        outputs, hidden = per_value * math.prod(self.shape), self.options.hidden
+        match self.options.kind:
+            case "gated":
+                return nets.GatedMLP(latents, *hidden[::-1], outputs)
+            case "mlp":
+                return nets.MLP(latents, *hidden[::-1], outputs)
+            case "residual":
+                return nets.ResidualMLP(latents, outputs, width=hidden[0])
+            case "gated-conv":
+                first = nets.GatedLinear(latents, self.features)
+                return nets.Chain(first, nets.GatedConvDecoder(self.features, self.image, outputs_per_pixel=per_value))
+            case "conv":
+                return nets.ConvDecoder(latents, self.image, channels=hidden[:-1], outputs_per_pixel=per_value)
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        if len(self.shape) != 3:
+            raise ValueError(
+                f"--network {self.options.kind} needs images, and the data has shape {self.shape}; use gated or mlp"
+            )
+        return self.shape[0], self.shape[1], self.shape[2]
+
+
+def model(
+    data: Dataset,
+    *,
+    prior: Options,
+    posterior: Options,
+    likelihood: Options,
+    network: NetworkOptions,
+    latents: int,
+    levels: int = 1,
+    relaxed: bool = False,
+) -> VAE:
+    """Builds a model for a data set; ``levels=2`` is the two-level hierarchy of the VampPrior paper.
+
+    Raises:
+        ValueError: a choice does not fit the data, with the remedy.
+    """
+    if levels not in (1, 2):
+        raise ValueError(f"--levels {levels} is not offered; use 1 or 2, or build deeper hierarchies in Python")
+    networks = Networks(network, data.shape)
+    encoder, q = networks.encoder(), construct("posterior", posterior, POSTERIORS, _width(networks.features, latents))
+    p = construct("prior", prior, PRIORS, _prior_facts(data, encoder, q, latents))
+    decode = _likelihood(data, likelihood, networks, latents * levels, relaxed=relaxed)
+    if levels == 1:
+        return VAE(encoder=encoder, posterior=q, prior=p, likelihood=decode)
+    below = networks.encoder()
+    groups = stages.TwoLevel(prior=p, posterior=q, features=networks.features, latents=(latents, latents))
+    return VAE(encoder={"z2": encoder, "z1": below}, stages=groups, likelihood=decode)
+
+
+def objective(options: Options) -> objectives.Objective:
+    """Builds the objective."""
+    return construct("objective", options, OBJECTIVES, {})
+
+
+def _width(context: int, latents: int) -> dict[str, int]:
+    return {"context": context, "latents": latents}
+
+
+def _prior_facts(data: Dataset, encoder: nn.Module, posterior: nn.Module, latents: int) -> dict[str, Any]:
+    facts: dict[str, Any] = {"latents": latents, "encoder": encoder, "posterior": posterior, "inputs": data.dimensions}
+    if data.protocol.kind == "continuous":  # pseudo-inputs start where the data is, and no range holds them
+        sample = data.train.tensor(1000)
+        facts |= {"bounds": None, "initial": (sample.mean().item(), sample.std().item())}
+    return facts
+
+
+def _likelihood(data: Dataset, options: Options, networks: Networks, latents: int, *, relaxed: bool) -> nn.Module:
+    by_name = {cls.__name__: kind for kind, cls in LIKELIHOODS.items()}
+    options = replace(options, kind=options.kind or by_name[data.protocol.likelihoods[0]])  # pyright: ignore[reportArgumentType]
+    check_likelihood(data.protocol, LIKELIHOODS[options.kind].__name__, relaxed)
+    net = networks.decoder(latents, _per_value(options))
+    return construct("likelihood", options, LIKELIHOODS, {"net": net})
+
+
+def _per_value(options: Options) -> int:
+    match options.kind:
+        case "discretized-logistic":
+            return 2
+        case "categorical":
+            return options.categories or 2  # pyright: ignore[reportAttributeAccessIssue]
+        case "gaussian":
+            return 2 if options.variance == "pixel" else 1  # pyright: ignore[reportAttributeAccessIssue]
+        case _:
+            return 1

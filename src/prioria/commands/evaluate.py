@@ -1,0 +1,63 @@
+"""The command that measures a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from prioria import evaluate as estimators
+from prioria.report.evaluation import Evaluation
+from prioria.train import Run
+
+ANNOUNCE = 10.0  # seconds; a shorter evaluation need not be announced
+Part = Literal["test", "validation", "train"]
+
+
+def evaluate(
+    run: Path, *, num_samples: int = 5000, limit: int | None = None, split: Part = "test", seed: int = 0
+) -> None:
+    """Measure log-likelihood, ELBO and active units of a run, and write RUN/evaluation.json.
+
+    Args:
+        run: folder of a run, as prioria train wrote it.
+        num_samples: importance samples for each example.
+        limit: so many first examples only.
+        split: of the data set.
+        seed: of the random numbers.
+    """
+    opened = Run.load(run)
+    rows = getattr(opened.data, split)
+    seconds = estimators.expected_seconds(opened.model, rows, num_samples, limit=limit)
+    if seconds > ANNOUNCE:
+        examples = len(rows) if limit is None else min(limit, len(rows))
+        print(f"{examples:,} examples with {num_samples:,} samples each: about {_duration(seconds)}", flush=True)
+    say(run.name, measure(opened, run, split=split, num_samples=num_samples, limit=limit, seed=seed))
+    print(f"Written: {run / 'evaluation.json'}\nNext: prioria report {run}")
+
+
+def measure(run: Run, folder: Path, *, split: Part, num_samples: int, limit: int | None, seed: int) -> Evaluation:
+    """Measures a run and writes evaluation.json, and the values of single examples, into a folder."""
+    rows = getattr(run.data, split)
+    likelihood = estimators.log_likelihood(run.model, rows, num_samples=num_samples, seed=seed, limit=limit)
+    parts = estimators.parts(run.model, rows, seed=seed, limit=limit)
+    units = estimators.active_units(run.model, rows, seed=seed, limit=limit)
+    found = Evaluation.of(likelihood, parts, units, data=run.data.name, split=split, limit=limit)
+    found.write(folder, {"log_likelihood": likelihood.pointwise})
+    return found
+
+
+def say(name: str, found: Evaluation) -> None:
+    """Prints the numbers of an evaluation with how they were obtained."""
+    number = found.log_likelihood
+    print(f"{name}: {found.data}, {found.split} split, {number.examples:,} examples")
+    print(
+        f"  log-likelihood  {number} nats  ({found.estimator}, {number.num_samples:,} samples, ESS {number.ess:,.0f})"
+    )
+    print(f"  ELBO            {found.elbo} nats")
+    print(f"  active units    {found.active_units}")
+    if not number.converged:
+        print("  not converged: importance weights are heavy-tailed; use more samples, or read it as a lower bound")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

@@ -1,0 +1,54 @@
+"""The command that regenerates a published table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from prioria import data as data_sets
+from prioria.recipes import TABLES, Cell, compute, write_page
+
+Names = Annotated[str | None, Parameter(help="Names with commas between; all by default.")]
+
+
+def reproduce(
+    table: str,
+    *,
+    rows: Names = None,
+    data: Names = None,
+    seeds: int = 1,
+    budget: str = "cpu",
+    runs: Path = Path("runs"),
+    out: Path = Path("results"),
+) -> None:
+    """Train what is missing, resume what was cut off, evaluate, and write one page with the published numbers beside.
+
+    Args:
+        table: which; vampprior.
+        seeds: runs of each cell, with seeds 0, 1, ...
+        budget: smoke, cpu or gpu: how long to train and how much to evaluate; the page says which.
+        runs: folder of the runs; a run that is there is finished or gone on with, never started again.
+        out: folder of the results and of the page.
+    """
+    if table not in TABLES:
+        raise ValueError(f"table {table!r} is unknown; there is {', '.join(TABLES)}")
+    chosen = TABLES[table]
+    if budget not in chosen.budgets:
+        raise ValueError(f"--budget {budget} is unknown; use {', '.join(chosen.budgets)}")
+    for name in _split(data) or chosen.data:
+        for row in (row for row in chosen.select(_split(rows)) if row.build is not None):
+            for seed in range(seeds):
+                result = compute(Cell(chosen, row, name, seed, budget, runs, out), data_sets.load(name))
+                print(f"{name}  {row.name}  seed {seed}: {_line(result)}")
+    print(f"Page: {write_page(chosen, out)}")
+
+
+def _split(names: str | None) -> list[str] | None:
+    return None if names is None else [name.strip() for name in names.split(",")]
+
+
+def _line(result: dict) -> str:
+    found = result["log_likelihood"]
+    return f"{found['value']:.2f} +- {found['standard_error']:.2f} nats (K = {found['num_samples']})"

@@ -1,0 +1,84 @@
+"""Commands that take a trained model to numbers: samples, encodings, scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from cyclopts import Parameter
+from torch import Tensor
+
+from prioria import evaluate
+from prioria.data import Split
+from prioria.data.loading import read_rows
+from prioria.storage import write_atomically
+from prioria.train import Run
+
+RunFolder = Annotated[Path, Parameter(help="Folder of a run, as prioria train wrote it.")]
+DataFile = Annotated[
+    str, Parameter(help="A data set's name (its test split), or a file of rows like the training data.")
+]
+OutFile = Annotated[Path, Parameter(help="The .npz file to write.")]
+
+
+def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0) -> None:
+    """Draw samples: arrays ``mean`` (pixel means) and ``x`` (draws), one row each, and the latents of every group.
+
+    Args:
+        num_samples: how many.
+        seed: of the random numbers.
+    """
+    opened = Run.load(run)
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(seed)
+        draw = opened.model.generate(num_samples)
+        arrays = {"mean": draw.px.mean[0], "x": draw.px.sample()[0], **{k: z[0] for k, z in draw.z.items()}}
+    _write(out, arrays)
+    print(f"{num_samples} samples in {out}")
+
+
+def encode(run: RunFolder, data: DataFile, *, out: OutFile, group: str | None = None) -> None:
+    """Encode rows: array ``z``, the posterior mean of a group for each row; the same file gives the same numbers.
+
+    Args:
+        group: latent group, the top one by default.
+    """
+    opened = Run.load(run)
+    x = rows(opened, data).tensor()
+    with torch.inference_mode():
+        z = torch.cat([opened.model.encode(part, group) for part in x.split(1000)])
+    _write(out, {"z": z})
+    print(f"{len(z)} rows encoded in {out}")
+
+
+def score(
+    run: RunFolder, data: DataFile, *, out: OutFile | None = None, num_samples: int = 1000, seed: int = 0
+) -> None:
+    """Score rows: array ``log_likelihood``, log p(x) of each row in nats; the lower, the stranger the row.
+
+    Args:
+        num_samples: importance samples for each row.
+        seed: of the random numbers.
+    """
+    opened = Run.load(run)
+    estimate = evaluate.log_likelihood(opened.model, rows(opened, data), num_samples=num_samples, seed=seed)
+    if out is not None:
+        _write(out, {"log_likelihood": estimate.pointwise})
+    print(f"log-likelihood {estimate}" + (f", rows in {out}" if out is not None else ""))
+
+
+def rows(run: Run, source: str) -> Split:
+    """Returns rows scaled, and where training binarised binarised once, as the model was trained."""
+    return run.data.test if source == run.data.name else read_rows(source, run.data.protocol)
+
+
+def _write(path: Path, arrays: dict[str, Tensor]) -> None:
+    stored = {name: array.cpu().numpy() for name, array in arrays.items()}
+
+    def save(file: Path) -> None:
+        with file.open("wb") as opened:
+            np.savez(opened, allow_pickle=False, **stored)
+
+    write_atomically(path, save)

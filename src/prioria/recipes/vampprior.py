@@ -1,0 +1,136 @@
+"""The VampPrior paper's table: four priors in one- and two-level models (Tomczak and Welling, AISTATS 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import nn
+
+from prioria import likelihoods, nets, posteriors, priors, stages
+from prioria.data import Dataset
+from prioria.model import VAE
+from prioria.objectives import ELBO
+from prioria.recipes.table import Budget, Published, Row, Table
+
+HIDDEN, LATENTS, BOUNDS = 300, 40, (-6.0, 2.0)
+COMPONENTS = {"omniglot": 1000}  # 500 elsewhere
+INITIAL = {"caltech101-silhouettes": (0.5, 0.02)}  # mean and deviation of pseudo-inputs; (0.05, 0.01) elsewhere
+
+Prior = Callable[[Dataset, nn.Module, nn.Module], nn.Module]
+
+
+def standard(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
+    """N(0, I)."""
+    return priors.StandardNormal(LATENTS)
+
+
+def mixture(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
+    """As many free Gaussians as there are pseudo-inputs."""
+    return priors.Mixture(LATENTS, COMPONENTS.get(data.name, 500))
+
+
+def vamp(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
+    """Learned pseudo-inputs."""
+    initial = INITIAL.get(data.name, (0.05, 0.01))
+    components = COMPONENTS.get(data.name, 500)
+    return priors.VampPrior(encoder, posterior, components=components, inputs=data.dimensions, initial=initial)
+
+
+def vamp_data(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
+    """Random training rows as fixed pseudo-inputs."""
+    components = COMPONENTS.get(data.name, 500)
+    rows = data.train.batch(torch.randperm(len(data.train))[:components])
+    return priors.VampPrior(encoder, posterior, components=components, pseudo_inputs=rows, trainable=False)
+
+
+def one_level(prior: Prior, data: Dataset) -> VAE:
+    """VAE of the paper: x-300-300 gated encoder, 40 latents, 300-300 gated decoder."""
+    encoder = nets.GatedMLP(data.dimensions, HIDDEN, HIDDEN, gated_output=True)
+    posterior = posteriors.Gaussian(HIDDEN, LATENTS, log_variance_bounds=BOUNDS)
+    decoder = nets.GatedMLP(LATENTS, HIDDEN, HIDDEN, data.dimensions)
+    p = prior(data, encoder, posterior)
+    return VAE(encoder=encoder, posterior=posterior, prior=p, likelihood=likelihoods.Bernoulli(decoder))
+
+
+def two_level(prior: Prior, data: Dataset) -> VAE:
+    """HVAE of the paper: q(z2|x) 300-300; q(z1|x, z2) and p(x|z1, z2) join two layers of 300 in a third."""
+    top = nets.GatedMLP(data.dimensions, HIDDEN, HIDDEN, gated_output=True)
+    bottom = nets.GatedLinear(data.dimensions, HIDDEN)
+    return _hierarchy(prior, data, top, bottom, widths=(HIDDEN, HIDDEN), output=_dense_output(data))
+
+
+def two_level_conv(prior: Prior, data: Dataset) -> VAE:
+    """ConvHVAE of the paper: gated convolutions read x and refine the output."""
+    image = _image(data)
+    top, bottom = nets.GatedConvEncoder(image), nets.GatedConvEncoder(image, layers=nets.conv.BOTTOM)
+    output = nets.GatedConvDecoder(HIDDEN, image)
+    return _hierarchy(prior, data, top, bottom, widths=(top.features, bottom.features), output=output)
+
+
+def _hierarchy(
+    prior: Prior, data: Dataset, top: nn.Module, bottom: nn.Module, *, widths: tuple[int, int], output: nn.Module
+) -> VAE:
+    posterior = posteriors.Gaussian(widths[0], LATENTS, log_variance_bounds=BOUNDS)
+    p = prior(data, top, posterior)
+    groups = stages.TwoLevel(
+        prior=p, posterior=posterior, features=widths[1], latents=(LATENTS, LATENTS), hidden=HIDDEN
+    )
+    each = nets.Parallel((LATENTS, LATENTS), (nets.GatedLinear(LATENTS, HIDDEN), nets.GatedLinear(LATENTS, HIDDEN)))
+    decoder = nets.Chain(each, nets.GatedLinear(2 * HIDDEN, HIDDEN), output)
+    return VAE(encoder={"z2": top, "z1": bottom}, stages=groups, likelihood=likelihoods.Bernoulli(decoder))
+
+
+def _dense_output(data: Dataset) -> nn.Module:
+    return nets.GatedMLP(HIDDEN, data.dimensions)
+
+
+def _image(data: Dataset) -> tuple[int, int, int]:
+    channels, height, width = data.shape
+    return channels, height, width
+
+
+def _objective(budget: Budget) -> ELBO:
+    return ELBO(warmup=budget.warmup)
+
+
+TRAINING = {"optimiser": "adam-normalised", "learning_rate": 5e-4}
+PRIORS: dict[str, tuple[str, Prior]] = {
+    "standard": ("standard", standard),
+    "mixture": ("mixture of Gaussians", mixture),
+    "vamp-data": ("VampPrior data", vamp_data),
+    "vamp": ("VampPrior", vamp),
+}
+LEVELS: dict[str, tuple[str, Callable[[Prior, Dataset], VAE]]] = {
+    "vae": ("one level", one_level),
+    "hvae": ("two levels", two_level),
+    "convhvae": ("two levels, convolutional", two_level_conv),
+}
+NOT_BUILT = "needs an autoregressive decoder (PixelCNN), which prioria does not build"
+
+TABLE = Table(
+    name="vampprior",
+    rows=(
+        *(
+            Row(
+                name=f"{level}-{prior}",
+                title=f"{level_title}, {prior_title}",
+                build=partial(build, prior_of),
+                objective=_objective,
+                training=TRAINING,
+            )
+            for level, (level_title, build) in LEVELS.items()
+            for prior, (prior_title, prior_of) in PRIORS.items()
+        ),
+        Row(name="pixelhvae-standard", title="two levels, PixelCNN decoder, standard", absent=NOT_BUILT),
+        Row(name="pixelhvae-vamp", title="two levels, PixelCNN decoder, VampPrior", absent=NOT_BUILT),
+    ),
+    data=("mnist-static", "mnist", "omniglot", "caltech101-silhouettes"),
+    budgets={
+        "smoke": Budget(epochs=1, warmup=None, patience=None, batch_size=8, num_samples=10, limit=8, train_limit=16),
+        "cpu": Budget(epochs=200, warmup="50 epochs", patience=50, batch_size=100, num_samples=5000),
+        "gpu": Budget(epochs=2000, warmup="100 epochs", patience=50, batch_size=100, num_samples=5000),
+    },
+    published=Published.read("vampprior"),
+)
