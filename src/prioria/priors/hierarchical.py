@@ -12,6 +12,7 @@ from prioria.nets import MLP
 from prioria.priors.normal import StandardNormal
 
 HIDDEN = 256
+BOUNDS = (-10.0, 5.0)  # of log-variances: zeta far out must not make a density of e^(10^17)
 
 
 class Hierarchical(Module):
@@ -65,4 +66,5 @@ class Hierarchical(Module):
 
 
 def _gaussian(inputs: int, outputs: int) -> Gaussian:
-    return Gaussian(HIDDEN, outputs, net=MLP(inputs, HIDDEN, HIDDEN, activate_output=True))
+    layers = MLP(inputs, HIDDEN, HIDDEN, activate_output=True)
+    return Gaussian(HIDDEN, outputs, net=layers, log_variance_bounds=BOUNDS)
