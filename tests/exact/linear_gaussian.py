@@ -30,7 +30,7 @@ class ExactPosterior(nn.Module):
 
 
 def diagonal_posterior(variance: Tensor | None = None) -> posteriors.Gaussian:
-    """A diagonal Gaussian about the mean of p(z|x); by default the nearest, that shares the diagonal of its precision."""
+    """A diagonal Gaussian about the mean of p(z|x); by default the nearest one, with the diagonal of its precision."""
     posterior = posteriors.Gaussian(3, 2).double()
     variance = 1 / COVARIANCE.inverse().diagonal() if variance is None else variance
     with torch.no_grad():

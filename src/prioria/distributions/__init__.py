@@ -1,6 +1,7 @@
 """Distributions, and the questions that objectives and evaluations may ask of them."""
 
 from prioria.distributions.discretized import DiscretizedLogistic as DiscretizedLogistic
+from prioria.distributions.families import concatenate as concatenate
 from prioria.distributions.families import fuse as fuse
 from prioria.distributions.families import log_normalizer as log_normalizer
 from prioria.distributions.families import natural_parameters as natural_parameters

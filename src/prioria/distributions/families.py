@@ -7,6 +7,7 @@ natural parameters eta, sufficient statistics t, log-normaliser A, and how prior
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -59,6 +60,20 @@ def take(d: Distribution, index: Tensor) -> Distribution:
             return bernoulli(logits[index])
         case other:
             raise AssertionError(other)
+
+
+def concatenate(parts: Sequence[Distribution]) -> Independent:
+    """Returns the distributions of several, one after another along the first batch axis.
+
+    Example:
+        >>> bits = bernoulli(torch.zeros(3, 2))
+        >>> concatenate([bits, bits]).batch_shape
+        torch.Size([6])
+    """
+    bases = [base(part) for part in parts]
+    if isinstance(bases[0], Normal):
+        return normal(torch.cat([each.mean for each in bases]), torch.cat([each.stddev for each in bases]))
+    return bernoulli(torch.cat([natural_parameters(part, part.mean.dtype)[0] for part in parts]))
 
 
 def log_normalizer(d: Distribution, dtype: torch.dtype = torch.float64) -> Tensor:

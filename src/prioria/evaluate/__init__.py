@@ -2,6 +2,8 @@
 
 from prioria.evaluate.bound import elbo as elbo
 from prioria.evaluate.bound import parts as parts
+from prioria.evaluate.decomposition import Decomposition as Decomposition
+from prioria.evaluate.decomposition import decompose as decompose
 from prioria.evaluate.estimate import Estimate as Estimate
 from prioria.evaluate.estimate import WeightQuality as WeightQuality
 from prioria.evaluate.estimate import join as join

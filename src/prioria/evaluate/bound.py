@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
 from jaxtyping import Float
 from torch import Tensor
 
 from prioria.draw import Draw
 from prioria.evaluate.estimate import Estimate, join
 from prioria.evaluate.moments import Moments
-from prioria.evaluate.sampling import Examples, Group, measuring, sampling_of
+from prioria.evaluate.sampling import Examples, Group, Sampling, measuring, sampling_of
 from prioria.model import VAE
 
 
@@ -35,7 +38,7 @@ def elbo(model: VAE, x: Examples, num_samples: int = 1, seed: int = 0, *, limit:
         ... )
         >>> import torch
         >>> elbo(model, torch.ones(3, 6)).estimator
-        'ELBO'
+        'average of elbo'
     """
     return parts(model, x, num_samples, seed, limit=limit)["elbo"]
 
@@ -45,7 +48,7 @@ def parts(
 ) -> dict[str, Estimate]:
     """Estimates the evidence lower bound, the distortion, the rate, and the rate of each group of a hierarchy, in nats.
 
-    elbo = -(distortion + rate), rate = the sum of the groups' ``rate/<group>``; all are read from the same draws.
+    elbo = -(distortion + rate), and rate is the sum of the groups' ``rate/<group>``; all are read from the same draws.
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.
@@ -58,19 +61,23 @@ def parts(
         ValueError: no sample or no example.
     """
     with measuring(model):
-        sampling = sampling_of(model, x, num_samples, seed, limit=limit)
-        groups = [_averages(group) for group in sampling.groups]
+        return averages(sampling_of(model, x, num_samples, seed, limit=limit), _terms)
+
+
+def averages(sampling: Sampling, terms_of: Callable[[Draw], Mapping[str, Tensor]]) -> dict[str, Estimate]:
+    """Averages terms (K, B) of every Draw over its K samples: name -> an estimate over the examples."""
+    groups = [_averages(group, terms_of) for group in sampling.groups]
     return {name: join([group[name] for group in groups]) for name in groups[0]}
 
 
-def _averages(group: Group) -> dict[str, Estimate]:
-    moments: dict[str, Moments] = {}
+def _averages(group: Group, terms_of: Callable[[Draw], Mapping[str, Tensor]]) -> dict[str, Estimate]:
+    moments: defaultdict[str, Moments] = defaultdict(Moments)
     for draw in group.draws:
-        for name, term in _terms(draw).items():
-            moments.setdefault(name, Moments()).add(term[:, group.wanted])
+        for name, term in terms_of(draw).items():
+            moments[name].add(term[:, group.wanted])
     sampling = group.sampling
     return {
-        name: Estimate(each.mean, each.variance_of_mean, sampling.num_samples, sampling.seed, _in_words(name))
+        name: Estimate(each.mean, each.variance_of_mean, sampling.num_samples, sampling.seed, f"average of {name}")
         for name, each in moments.items()
     }
 
@@ -78,7 +85,3 @@ def _averages(group: Group) -> dict[str, Estimate]:
 def _terms(draw: Draw) -> dict[str, Float[Tensor, "K B"]]:
     rates = {f"rate/{name}": latent.rate for name, latent in draw.latents.items()} if len(draw.latents) > 1 else {}
     return {"elbo": draw.log_w, "distortion": draw.distortion, "rate": draw.rate, **rates}
-
-
-def _in_words(name: str) -> str:
-    return "ELBO" if name == "elbo" else f"average {name}"
