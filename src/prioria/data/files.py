@@ -127,7 +127,8 @@ def _fetch(file: File, path: Path) -> None:
     try:
         fetch(file.address, str(path), None)
     except requests.HTTPError as error:
-        error.response.close()  # pooch leaves the connection of a refused request open
+        if error.response is not None:
+            error.response.close()  # pooch leaves the connection of a refused request open
         raise
     _check(path, file, file.address)
 

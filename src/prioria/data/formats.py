@@ -21,7 +21,7 @@ DAMAGED = (
     OSError,
     EOFError,
     ValueError,
-    KeyError,
+    LookupError,
     TypeError,
     UnicodeError,
     struct.error,
@@ -40,7 +40,9 @@ def naming(path: Path) -> Iterator[None]:
         raise
     except DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise DataError(f"{path} cannot be read ({reason}); it may be cut off or of another format") from error
+        objects = "Python objects are never unpickled: save numbers"
+        hint = objects if "bject" in reason else "it may be cut off or of another format"
+        raise DataError(f"{path} cannot be read ({reason}); {hint}") from error
 
 
 def content(path: Path) -> bytes:

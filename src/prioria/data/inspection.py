@@ -96,7 +96,7 @@ def survey(rows: NDArray, name: str, levels: int | None = None) -> Inspection:
     low, high = float(seen.low.min()), float(seen.high.max())
     if low > high:
         raise DataError(f"{name}: every value is missing")
-    if max(-low, high) > np.finfo(np.float32).max:
+    if max(-low, high) > float(np.finfo(np.float32).max):
         raise DataError(f"{name}: values from {low:g} to {high:g} exceed single precision; rescale them")
     if levels is not None and (not seen.whole or low < 0 or high > levels):
         raise DataError(f"{name}: levels={levels} needs whole values 0 to {levels}, not {low:g} to {high:g}")
@@ -146,10 +146,11 @@ class _Seen:
         """Means and squared deviations of two parts combined (Chan, Golub, LeVeque 1979)."""
         count = finite.sum(0)
         mean = tile.sum(0, where=finite) / np.maximum(count, 1)
-        squares = ((tile - mean) ** 2).sum(0, where=finite)
         total = np.maximum(self.count + count, 1)
         shift = mean - self.mean
-        self.squares += squares + shift**2 * self.count * count / total
+        with np.errstate(over="ignore", invalid="ignore"):  # values that large are refused
+            squares = ((tile - mean) ** 2).sum(0, where=finite)
+            self.squares += squares + shift**2 * self.count * count / total
         self.mean += shift * count / total
         self.count += count
 

@@ -54,7 +54,7 @@ FILES = (
 
 def shrink(image: Image.Image) -> Image.Image:
     """28x28 box averages of a black-on-white picture, strokes bright."""
-    return ImageOps.invert(image.resize((28, 28), Image.Resampling.BOX))
+    return ImageOps.invert(image).resize((28, 28), Image.Resampling.BOX)
 
 
 def derive(path: Path) -> tuple[NDArray[np.uint8], NDArray]:

@@ -26,8 +26,7 @@ Part = tuple[NDArray, NDArray | None]
 
 def assemble(protocol: Protocol, train: Part, validation: Part, test: Part) -> Dataset:
     """The data set of three given parts, each (rows (N, ...), labels or None)."""
-    splits = (Split(stored(rows), _stored_labels(labels), protocol) for rows, labels in (train, validation, test))
-    return _binarised(Dataset(protocol, *splits))
+    return _binarised(Dataset(protocol, _all(protocol, train), _all(protocol, validation), _all(protocol, test)))
 
 
 def assemble_random(
@@ -36,11 +35,17 @@ def assemble_random(
     """The data set of a random split: numpy's default generator permutes the rows, `sizes` cut them."""
     order = np.random.default_rng(seed).permutation(len(rows))
     parts = np.split(order, np.cumsum(sizes)[:2])
-    return _binarised(Dataset(protocol, *(_members(protocol, rows, labels, part) for part in parts)))
+    train, validation, test = (_some(protocol, rows, labels, part) for part in parts)
+    return _binarised(Dataset(protocol, train, validation, test))
 
 
-def _members(protocol: Protocol, rows: NDArray, labels: NDArray | None, part: NDArray) -> Split:
-    chosen = _stored_labels(None if labels is None else labels[part])
+def _all(protocol: Protocol, part: Part) -> Split:
+    rows, labels = part
+    return Split(stored(rows), stored_labels(labels), protocol)
+
+
+def _some(protocol: Protocol, rows: NDArray, labels: NDArray | None, part: NDArray) -> Split:
+    chosen = stored_labels(None if labels is None else labels[part])
     if on_disk(rows):
         return Split(stored(rows), chosen, protocol, members=part)
     return Split(stored(rows[part]), chosen, protocol)
@@ -105,7 +110,8 @@ def stored(rows: NDArray) -> Tensor | NDArray:
     return torch.from_numpy(np.array(flat, np.uint8 if flat.dtype in (np.uint8, np.bool_) else np.float32))
 
 
-def _stored_labels(labels: NDArray | None) -> Tensor | None:
+def stored_labels(labels: NDArray | None) -> Tensor | None:
+    """Labels in int64 or float32."""
     if labels is None:
         return None
     return torch.from_numpy(labels.astype(np.float32 if labels.dtype.kind == "f" else np.int64))

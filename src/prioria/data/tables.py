@@ -70,7 +70,7 @@ def read_parquet(path: Path) -> tuple[NDArray, NDArray | None]:
     columns = [_numbers(path, table, name) for name in table.column_names if name != label]
     if not columns:
         raise DataError(f"{path} has no columns of values")
-    labels = None if label is None else table.column(label).to_numpy()
+    labels = None if label is None else np.array(table.column(label).to_pylist())
     return np.stack(columns, axis=1), labels
 
 

@@ -1,0 +1,130 @@
+"""The user's own rows under a protocol that is found by looking at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from prioria.data.base import DataError, Dataset, Protocol
+from prioria.data.inspection import Inspection, survey
+from prioria.data.sources import Source
+from prioria.data.splits import Part, assemble, assemble_random
+
+MINIMUM_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What the user says about the values; `load` documents it."""
+
+    binarise: Literal["dynamic"] | None = None
+    relaxed: bool = False
+    standardise: bool = False
+    levels: int | None = None
+
+
+def own_data(own: Source, treatment: Treatment, seed: int) -> Dataset:
+    """The user's rows, split as in the file or 80/10/10 at random.
+
+    Raises:
+        DataError: Values that cannot be trained on, or a treatment that does not fit their kind.
+    """
+    found = survey(own.rows, own.name, treatment.levels)
+    _check_rows(found)
+    protocol = own_protocol(own, found, treatment)
+    if own.sizes:
+        train, validation, test = _given_parts(own, own.sizes)
+        return assemble(protocol, train, validation, test)
+    held_out = len(own.rows) // 10
+    sizes = (len(own.rows) - 2 * held_out, held_out, held_out)
+    return assemble_random(protocol, own.rows, own.labels, sizes, seed)
+
+
+def own_protocol(own: Source, found: Inspection, treatment: Treatment) -> Protocol:
+    """The protocol of the user's rows: scale and legal likelihoods follow from the kind of values."""
+    if (treatment.binarise or treatment.relaxed) and found.kind != "grey":
+        raise DataError(f"{own.name}: binarise and relaxed are for grey values, these are {found.kind}")
+    if treatment.standardise and found.kind != "continuous":
+        raise DataError(f"{own.name}: standardise is for continuous values, these are {found.kind}")
+    protocol = Protocol(
+        name=Path(own.name).stem,
+        title=own.name,
+        shape=found.shape[1:],
+        kind=found.kind,
+        binarisation="none",
+        likelihoods=found.likelihoods,
+        split="as in the file" if own.sizes else "random 80 / 10 / 10 %",
+        source="the user's own data",
+        scale=float(found.levels or 1),
+        classes=own.classes,
+    )
+    if treatment.binarise:
+        return replace(protocol, binarisation=treatment.binarise, likelihoods=("Bernoulli",))
+    if treatment.relaxed:
+        note = "A Bernoulli on grey values sums to no probability: its values are no likelihoods."
+        return replace(protocol, likelihoods=("Bernoulli", *protocol.likelihoods), note=note)
+    if found.kind == "grey" and found.levels:
+        return replace(protocol, shift=0.5, scale=found.levels + 1.0)
+    return _standardised(protocol, found) if treatment.standardise else protocol
+
+
+def _standardised(protocol: Protocol, found: Inspection) -> Protocol:
+    return replace(
+        protocol,
+        shift=tuple((-found.mean).tolist()),
+        scale=tuple(found.deviation.tolist()),
+        note="Densities are of standardised columns: subtract the sum of the logarithms of their standard "
+        f"deviations, {np.log(found.deviation).sum():.4f} nats, for those of the original units.",
+    )
+
+
+def fitting(protocol: Protocol, found: Inspection) -> Protocol:
+    """A model's protocol for other rows of the user: its scale is dropped for pixels already within [0, 1].
+
+    Raises:
+        DataError: The rows have another shape or range than those of the protocol, or missing values.
+    """
+    check_missing(found)
+    if found.shape[1:] not in (protocol.shape, (protocol.dimensions,)):
+        raise DataError(f"{found.name}: rows of shape {found.shape[1:]}, but the model is for {protocol.shape}")
+    if protocol.kind not in ("binary", "grey") or not isinstance(protocol.scale, float):
+        return protocol
+    unit_range = found.maximum <= 1 < protocol.scale
+    if unit_range and protocol.shift == 0:
+        return replace(protocol, scale=1.0)
+    if unit_range or found.minimum < 0 or found.maximum > protocol.scale:
+        values = f"values from {found.minimum:g} to {found.maximum:g}"
+        raise DataError(f"{found.name}: {values}, but the model was trained on 0 to {protocol.scale:g}; rescale them")
+    return protocol
+
+
+def _given_parts(own: Source, sizes: tuple[int, int, int]) -> list[Part]:
+    ends = np.cumsum(sizes)[:2]
+    labels = [None] * 3 if own.labels is None else np.split(own.labels, ends)
+    return list(zip(np.split(own.rows, ends), labels, strict=True))
+
+
+def _check_rows(found: Inspection) -> None:
+    check_missing(found)
+    if found.shape[0] < MINIMUM_ROWS:
+        raise DataError(f"{found.name}: {found.shape[0]} rows are too few to split; give at least {MINIMUM_ROWS}")
+    if len(found.constant) == len(found.mean):
+        raise DataError(f"{found.name}: all {found.shape[0]} rows are the same, so there is nothing to learn")
+    if found.constant and found.kind == "continuous" and len(found.shape) == 2:
+        column = found.constant[0]
+        raise DataError(
+            f"{found.name}: column {column} is always {found.mean[column]:g}, so its density has no bound; drop it "
+            f"({len(found.constant)} such), or give pictures the shape (N, channels, height, width)"
+        )
+
+
+def check_missing(found: Inspection) -> None:
+    """Refuses rows with missing values."""
+    if found.missing:
+        raise DataError(
+            f"{found.name}: {found.missing} values are NaN or infinite, the first in row {found.first_missing}; "
+            "fill them in or drop those rows"
+        )
