@@ -124,10 +124,25 @@ MODELS: dict[str, Callable[[], VAE]] = {
     **STRUCTURES,
 }
 
-OBJECTIVES: dict[str, Callable[[], objectives.Objective]] = {
-    "elbo": objectives.ELBO,
-    "elbo-two-draws": lambda: objectives.ELBO(num_samples=2),
-    "beta": lambda: objectives.ELBO(beta=4.0, warmup="10 steps"),
-    "free-bits": lambda: objectives.ELBO(free_bits=1e-6),
-    "iwae": lambda: objectives.IWAE(num_samples=3),
+# Each is built for the number of latents of the top group.
+OBJECTIVES: dict[str, Callable[[int], objectives.Objective]] = {
+    "elbo": lambda latents: objectives.ELBO(),
+    "elbo-two-draws": lambda latents: objectives.ELBO(num_samples=2),
+    "beta": lambda latents: objectives.ELBO(beta=4.0, warmup="10 steps"),
+    "free-bits": lambda latents: objectives.ELBO(free_bits=1e-6),
+    "iwae": lambda latents: objectives.IWAE(num_samples=3),
+    "capacity": lambda latents: objectives.Capacity(4.0, warmup=None),
+    "minibatch-tc": lambda latents: objectives.BetaTC(alpha=0.5, gamma=2.0),
+    "stratified-tc": lambda latents: objectives.BetaTC(tc=objectives.Stratified()),
+    "density-ratio-tc": lambda latents: objectives.BetaTC(tc=objectives.DensityRatio(latents, hidden=8)),
+    "factor": lambda latents: objectives.FactorVAE(2.0, latents, hidden=8),
+    "info": lambda latents: objectives.InfoVAE(),
+}
+
+# What is refused before the first step: a flow posterior has no marginals.
+REFUSED = {
+    (objective, model)
+    for objective in ("minibatch-tc", "stratified-tc")
+    for model in MODELS
+    if "iaf" in model or "opaque-flow" in model
 }

@@ -14,16 +14,17 @@ class _LogSumExp(Function):
     # The softmax is computed once, serves as the value and is saved as the gradient: eager torch.logsumexp spends four
     # times the GEMM that feeds it.
     @staticmethod
-    def forward(ctx: Any, a: Tensor) -> Tensor:
-        probabilities = a.softmax(-1)
+    def forward(ctx: Any, a: Tensor, dim: int) -> Tensor:
+        probabilities = a.softmax(dim)
         ctx.save_for_backward(probabilities)
-        return a.amax(-1) - probabilities.amax(-1).log()
+        ctx.dim = dim
+        return a.amax(dim) - probabilities.amax(dim).log()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (probabilities,) = ctx.saved_tensors
-        return probabilities * grads[0].unsqueeze(-1)
+        return probabilities * grads[0].unsqueeze(ctx.dim), None
 
 
 def logsumexp(a: Tensor, dim: int = -1) -> Tensor:
@@ -34,7 +35,7 @@ def logsumexp(a: Tensor, dim: int = -1) -> Tensor:
         >>> logsumexp(torch.tensor([0.0, 0.0])).exp()
         tensor(2.)
     """
-    return _LogSumExp.apply(a.movedim(dim, -1))  # pyright: ignore[reportReturnType]
+    return _LogSumExp.apply(a, dim)  # pyright: ignore[reportReturnType]
 
 
 def log_mean_exp(a: Tensor, dim: int = -1) -> Tensor:

@@ -62,6 +62,12 @@ def score_function(log_q: Tensor, signal: Tensor) -> Tensor:
     return (signal.detach() * log_q).sum(0).mean()
 
 
+def expected_cost(draw: Draw, cost: Tensor) -> Tensor:
+    """Returns the mean of a cost (K, B), to differentiate: with the score function of draws that have no gradient."""
+    log_q = discrete_log_q(draw)
+    return cost.mean() if log_q is None else cost.mean() + score_function(log_q, leave_one_out(cost))
+
+
 def _check(count: int) -> None:
     if count < 2:
         raise ValueError(

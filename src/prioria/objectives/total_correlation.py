@@ -1,0 +1,129 @@
+r"""beta-TCVAE and FactorVAE: weigh the parts of the rate.
+
+On average over x,
+
+    E[log q(z|x) - log p(z)] = I(x; z) + TC(z) + D(z),
+    I = E log q(z|x)/q(z),   TC = E log q(z)/prod_j q(z_j),   D = E log prod_j q(z_j)/p(z),
+
+with q(z) the aggregate posterior (Hoffman and Johnson, 2016; Chen et al., 2018, eq. 2). D is the dimension-wise KL
+where the prior factorises; under a prior that does not, such as a flow, the identity holds as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+
+from torch import Tensor
+
+from prioria.draw import Draw, Latent
+from prioria.model import VAE
+from prioria.objectives.aggregate import Aggregate, Minibatch, Stratified
+from prioria.objectives.base import Loss, Objective, Progress, terms_of
+from prioria.objectives.density_ratio import DensityRatio
+from prioria.objectives.probe import group_of, probe
+
+
+class BetaTC(Objective):
+    r"""-log_w + (alpha - 1) I + (beta - 1) TC + (gamma - 1) D (Chen et al., 2018, eq. 4).
+
+    The parts are those of one group, the top one by default. Only the density-ratio estimate needs no density of q(z):
+    with it any posterior will do, and alpha = gamma = 1.
+
+    Args:
+        beta: weight of the total correlation.
+        alpha: weight of the mutual information I.
+        gamma: weight of the dimension-wise divergence D.
+        tc: how q(z) is estimated; ``Minibatch()`` by default, as in the paper's code.
+        group: name of the group of latents.
+
+    Raises:
+        ValueError: alpha or gamma with ``DensityRatio``; before training, a posterior that has no marginals or whose
+            draws have no gradient, or a ``tc`` that does not fit the model or the data.
+
+    Example:
+        >>> BetaTC(beta=6.0, alpha=0.0, tc=DensityRatio(latents=10))
+        Traceback (most recent call last):
+        ...
+        ValueError: alpha=0.0 and gamma=1.0 need a density of q(z), and tc=DensityRatio() has none; use ...
+    """
+
+    def __init__(
+        self,
+        beta: float = 6.0,
+        *,
+        alpha: float = 1.0,
+        gamma: float = 1.0,
+        tc: Minibatch | Stratified | DensityRatio | None = None,
+        group: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.alpha, self.beta, self.gamma, self.group = alpha, beta, gamma, group
+        self.tc = Minibatch() if tc is None else tc
+        self.rates = self.tc.rates
+        if not self.tc.has_density and (alpha, gamma) != (1, 1):
+            raise ValueError(
+                f"alpha={alpha} and gamma={gamma} need a density of q(z), and tc=DensityRatio() has none; "
+                "use tc=Minibatch() or tc=Stratified(), or leave both at 1"
+            )
+
+    def check(self, model: VAE, data: Sized | None = None) -> None:
+        self.tc.check(group_of(probe(model), self.group), data)
+
+    def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
+        latent, per_example = group_of(draw, self.group), (-draw.log_w).mean(0)
+        aggregate = self.tc(latent)
+        parts = _parts(latent, aggregate)
+        weights = {"mutual_information": self.alpha, "total_correlation": self.beta, "dimension_wise": self.gamma}
+        value = per_example.mean()
+        for name, part in parts.items():
+            value = value + (weights[name] - 1) * part.mean()
+        terms = terms_of(draw) | {name: part.detach() for name, part in parts.items()}
+        return Loss(value, value + aggregate.fit, per_example.detach(), terms)
+
+    def weighting(self) -> str | None:
+        return None if self.alpha == self.gamma == 1 else f"alpha={self.alpha} and gamma={self.gamma}"
+
+
+class FactorVAE(BetaTC):
+    r"""-log_w + gamma TC, the total correlation from a discriminator (Kim and Mnih, 2018, eq. 2).
+
+    It is ``BetaTC(beta=1 + gamma, tc=DensityRatio(latents))``.
+
+    Args:
+        gamma: weight of the total correlation.
+        latents: dimensions of the group.
+        hidden: width of the discriminator's hidden layers.
+        layers: number of them.
+        learning_rate: of the discriminator.
+        betas: of its Adam.
+        group: name of the group of latents, the top one by default.
+
+    Raises:
+        ValueError: as for :class:`DensityRatio`.
+    """
+
+    def __init__(
+        self,
+        gamma: float,
+        latents: int,
+        *,
+        hidden: int = 1000,
+        layers: int = 5,
+        learning_rate: float = 1e-4,
+        betas: tuple[float, float] = (0.5, 0.9),
+        group: str | None = None,
+    ) -> None:
+        ratio = DensityRatio(latents, hidden=hidden, layers=layers, learning_rate=learning_rate, betas=betas)
+        super().__init__(beta=1 + gamma, tc=ratio, group=group)
+
+
+def _parts(latent: Latent, aggregate: Aggregate) -> dict[str, Tensor]:
+    """Returns the parts of the rate (B,) that the estimate gives: all three, or the total correlation alone."""
+    if aggregate.log_q is None or latent.log_q is None:
+        return {"total_correlation": aggregate.total_correlation}
+    mutual_information = latent.log_q[0] - aggregate.log_q
+    return {
+        "mutual_information": mutual_information,
+        "total_correlation": aggregate.total_correlation,
+        "dimension_wise": latent.rate[0] - mutual_information - aggregate.total_correlation,
+    }
