@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import prioria
+
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(?P<language>bash|python)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -47,6 +49,14 @@ def test_code_runs(page: Path, tmp_path: Path):
 def test_code_is_in_a_language_that_runs(page: Path):
     fences = re.findall(r"^\s*```(\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert {language for language in fences if not language.startswith("{")} <= {"bash", "python", "text"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_names_in_prose_exist(page: Path):
+    names = re.findall(r"`(?:prioria\.)?(\w+)\.(\w+)", page.read_text(encoding="utf-8"))
+    parts = [(getattr(prioria, part), name) for part, name in names if part in prioria.__all__]
+    missing = [f"{part.__name__}.{name}" for part, name in parts if not hasattr(part, name)]
+    assert missing == []
 
 
 def test_make_targets_exist():
