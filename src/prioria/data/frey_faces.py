@@ -19,7 +19,7 @@ PROTOCOL = Protocol(
     likelihoods=("DiscretizedLogistic", "Gaussian"),
     split="random 1,565 / 200 / 200 (seed 0)",
     source="Frey and Roweis, https://cs.nyu.edu/~roweis/data.html",
-    note="x = (v + 0.5) / 256. Frames of one video: neighbours are near-duplicates across the random split. A "
+    note="Frames of one video: neighbours are near-duplicates across the random split. A "
     "discretised logistic gives probabilities, a Gaussian densities: do not compare one with the other.",
     shift=0.5,
     scale=256.0,

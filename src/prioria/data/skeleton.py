@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from prioria.data.base import DataError
 from prioria.data.formats import content, naming
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
 
 ROOT_CHANNELS = tuple(f"root {axis}" for axis in ("tx", "ty", "tz", "rx", "ry", "rz"))
 
@@ -65,19 +68,22 @@ class Skeleton:
         """
         column = {name: poses[:, place] for place, name in enumerate(self.channels)}
         still = np.zeros(len(poses))
-        turns = {"root": _turn([column[name] for name in ROOT_CHANNELS[3:]])}
+        turns = {"root": _turn(np.stack([column[name] for name in ROOT_CHANNELS[3:]], axis=1))}
         ends = {"root": np.stack([column[name] for name in ROOT_CHANNELS[:3]], axis=1)}
         for bone in self.bones:
-            axis = Rotation.from_euler("xyz", bone.axis, degrees=True)
-            motion = _turn([column.get(f"{bone.name} {freedom}", still) for freedom in ("rx", "ry", "rz")])
-            turns[bone.name] = turns[bone.parent] * axis * motion * axis.inv()
+            axis = _turn(bone.axis)
+            angles = [column.get(f"{bone.name} {freedom}", still) for freedom in ("rx", "ry", "rz")]
+            turns[bone.name] = turns[bone.parent] * axis * _turn(np.stack(angles, axis=1)) * axis.inv()
             reach = turns[bone.name].apply(bone.length * bone.direction)
             ends[bone.name] = ends[bone.parent] + reach
         return np.stack(list(ends.values()), axis=1)
 
 
-def _turn(angles: list[NDArray]) -> Rotation:
-    return Rotation.from_euler("xyz", np.stack(angles, axis=1), degrees=True)
+def _turn(angles: NDArray) -> Rotation:
+    """Turns about the fixed axes x, then y, then z, by angles (3,) or (T, 3) in degrees."""
+    from scipy.spatial.transform import Rotation  # a third of a second that only stick figures need
+
+    return Rotation.from_euler("xyz", angles, degrees=True)
 
 
 def read_asf(path: Path) -> Skeleton:
