@@ -99,6 +99,11 @@ class VAE(Module):
         """The stages by name, top first, with their type."""
         return {name: stage for name, stage in self.stages.items() if isinstance(stage, Stage)}
 
+    def at_epoch(self, epoch: int | None) -> None:
+        """Tells every stage where training is, for schedules that belong to the model: the temperature of gates."""
+        for stage in self.stages_.values():
+            stage.at_epoch(epoch)
+
     def encoder_of(self, group: str) -> nn.Module:
         """Returns the network through which a group reads x."""
         return self.encoder[group] if group in self.encoder else self.encoder["x"]

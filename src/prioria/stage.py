@@ -41,6 +41,14 @@ class Stage(Module):
         """Returns what the groups below and the likelihood see."""
         return z if above is None else torch.cat([above, z], -1)
 
+    def at_epoch(self, epoch: int | None) -> None:
+        """Told before every training step how many epochs are done, for schedules of its own; None is their end."""
+
+    @property
+    def undecided(self) -> str | None:
+        """What of the model itself is still random, with the remedy, so that evaluations refuse it; None: nothing."""
+        return None
+
 
 def _concatenate(features: Tensor, above: Tensor) -> Tensor:
     return torch.cat([features.expand(*above.shape[:-1], -1), above], -1)

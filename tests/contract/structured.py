@@ -38,7 +38,32 @@ def ladder(inputs: int, features: int) -> VAE:
     )
 
 
+def dependency_graph(inputs: int, features: int) -> VAE:
+    return VAE(
+        encoder=nets.GatedMLP(inputs, features, gated_output=True),
+        stages=stages.DependencyGraph(
+            nodes=3, latents=2, features=features, hidden=9, edges=[("z3", "z2"), ("z3", "z1"), ("z2", "z1")]
+        ),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(6, inputs)),
+    )
+
+
+def dependency_graph_iaf(inputs: int, features: int) -> VAE:
+    options = {"features": features, "hidden": 9, "flow_steps": 2, "flow_hidden": 8}
+    return VAE(
+        encoder=nets.GatedMLP(inputs, features, gated_output=True),
+        stages=stages.DependencyGraph(nodes=3, latents=2, edges=stages.full_edges(3), **options),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(6, inputs)),
+    )
+
+
 def structures(inputs: int, features: int) -> dict[str, Callable[[], VAE]]:
     """Name -> a builder of the model on rows of so many inputs."""
-    builders = {"bits": bits, "binary-hierarchy": binary_hierarchy, "ladder": ladder}
+    builders = {
+        "bits": bits,
+        "binary-hierarchy": binary_hierarchy,
+        "ladder": ladder,
+        "dependency-graph": dependency_graph,
+        "dependency-graph-iaf": dependency_graph_iaf,
+    }
     return {name: lambda build=build: build(inputs, features) for name, build in builders.items()}

@@ -108,7 +108,14 @@ class Group:
 
 @contextmanager
 def measuring(model: VAE) -> Iterator[None]:
-    """Evaluation mode, no gradients, and a fork of the random numbers; all as before afterwards."""
+    """Evaluation mode, no gradients, and a fork of the random numbers; all as before afterwards.
+
+    Raises:
+        ValueError: a part of the model itself is still random, such as the gates of a dependency graph.
+    """
+    for name, stage in model.stages_.items():
+        if stage.undecided is not None:
+            raise ValueError(f"group {name!r}: {stage.undecided}")
     training = {module: module.training for module in model.modules()}
     device = device_of(model)
     model.eval()

@@ -2,5 +2,13 @@
 
 from prioria.stages.chain import BinaryHierarchy as BinaryHierarchy
 from prioria.stages.chain import Ladder as Ladder
+from prioria.stages.dependency_graph import DependencyGraph as DependencyGraph
+from prioria.stages.dependency_graph import Edge as Edge
+from prioria.stages.dependency_graph import chain_edges as chain_edges
+from prioria.stages.dependency_graph import edge_probabilities as edge_probabilities
+from prioria.stages.dependency_graph import freeze_gates as freeze_gates
+from prioria.stages.dependency_graph import full_edges as full_edges
+from prioria.stages.dependency_graph import gates_of as gates_of
 from prioria.stages.fused import Fused as Fused
+from prioria.stages.gates import Gates as Gates
 from prioria.stages.two_level import TwoLevel as TwoLevel

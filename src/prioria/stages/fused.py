@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from prioria.distributions import fuse
 from prioria.priors import VampPrior
 from prioria.stage import Stage
+from prioria.stages.gates import Gates
 
 
 class Fused(Stage):
@@ -45,7 +46,7 @@ class Fused(Stage):
         *,
         bottom_up: nn.Module | None = None,
         parents: Literal["last", "all"] = "last",
-        gates: nn.Module | None = None,
+        gates: Gates | None = None,
         flow: nn.Module | None = None,
         root: Literal["evidence", "fused"] = "evidence",
     ) -> None:
@@ -70,6 +71,16 @@ class Fused(Stage):
         evidence = self.q(features)
         q = evidence if above is None and self.root == "evidence" else fuse(prior, evidence)
         return q if self.flow is None else self.flow(q, features)
+
+    def at_epoch(self, epoch: int | None) -> None:
+        if self.gates is not None:
+            self.gates.at_epoch(epoch)
+
+    @property
+    def undecided(self) -> str | None:
+        if self.gates is not None and not self.gates.is_frozen:
+            return "its gates are still random; fix them with stages.freeze_gates(model.stages_)"
+        return None
 
     def merge(self, above: Tensor | None, z: Tensor) -> Tensor:
         return z if above is None or self.parents == "last" else torch.cat([above, z], -1)

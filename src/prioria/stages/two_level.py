@@ -38,8 +38,8 @@ def TwoLevel(  # noqa: N802 - reads as a constructor beside DependencyGraph and 
 
     Example:
         >>> from prioria import posteriors, priors
-        >>> list(TwoLevel(prior=priors.StandardNormal(2), posterior=posteriors.Gaussian(8, 2), features=8,
-        latents=(2, 3)))
+        >>> q = posteriors.Gaussian(8, 2)
+        >>> list(TwoLevel(prior=priors.StandardNormal(2), posterior=q, features=8, latents=(2, 3)))
         ['z2', 'z1']
     """
     top, bottom = latents
