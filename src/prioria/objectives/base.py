@@ -43,14 +43,25 @@ class Loss:
     terms: dict[str, Tensor]
 
 
+@dataclass(frozen=True)
+class Rates:
+    """How Adam moves an objective's own parameters, such as a discriminator's; None: as it moves the model's."""
+
+    learning_rate: float | None = None
+    betas: tuple[float, float] | None = None
+    gradient_clip: float | None = None
+
+
 class Objective(Module):
-    """An objective; subclasses define ``forward``.
+    """An objective; subclasses define ``forward``. What it remembers from step to step are buffers, so that it is saved.
 
     Attributes:
         num_samples: K, how many latents the training loop draws for each example.
+        rates: how its own parameters are optimised, a group apart from the model's.
     """
 
     num_samples: int = 1
+    rates: Rates = Rates()
 
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         """Scores a draw; ``progress=None`` is the end of every schedule, as in validation."""
@@ -69,6 +80,10 @@ class Objective(Module):
     def weighting(self) -> str | None:
         """Returns what weighs the rate in this objective, or None: a constraint wraps only one that leaves it alone."""
         return None
+
+    def settled(self, progress: Progress) -> bool:
+        """Whether warm-up and phases have ended: early stopping loses patience only from then on."""
+        return True
 
     def status(self) -> dict[str, float | str]:
         """Returns what to show beside the terms while training, such as a multiplier."""

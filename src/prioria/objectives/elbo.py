@@ -63,6 +63,9 @@ class ELBO(Objective):
                     f"closed_form_kl=True needs a closed KL, but the prior of {name!r} has none; leave it False"
                 )
 
+    def settled(self, progress: Progress) -> bool:
+        return self.ramp(progress) == 1
+
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         beta = self.beta * self.ramp(progress)
         free = torch.stack([self._free(latent) for latent in draw.latents.values()])

@@ -1,0 +1,7 @@
+"""Training: fit, resume, and the run that they leave behind."""
+
+from prioria.train.fitting import fit as fit
+from prioria.train.fitting import resume as resume
+from prioria.train.run import Run as Run
+from prioria.train.step import Step as Step
+from prioria.train.watch import NonFiniteLoss as NonFiniteLoss

@@ -1,0 +1,208 @@
+"""fit and resume: what a user calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from prioria.data import load as load_data
+from prioria.model import VAE
+from prioria.objectives import Objective
+from prioria.train import checkpoint, randomness, run
+from prioria.train.loop import Training
+from prioria.train.options import Optimiser, Options, Precision, Schedule
+from prioria.train.run import Run
+from prioria.train.step import Step
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def fit(
+    model: VAE,
+    objective: Objective,
+    data: Any,
+    *,
+    epochs: int,
+    batch_size: int = 100,
+    learning_rate: float = 5e-4,
+    seed: int = 0,
+    out: str | Path | None = None,
+    optimiser: Optimiser = "adam",
+    schedule: Schedule = "constant",
+    gradient_clip: float | None = None,
+    ema: float | None = None,
+    precision: Precision = "float32",
+    patience: int | None = None,
+    log_every: int = 100,
+    checkpoint_every: str = "60 seconds",
+    trackers: Sequence[str] = ("tensorboard",),
+    cpu: bool = False,
+    progress: bool = True,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> Run:
+    r"""Minimises an objective over the training data and returns the model with its best weights.
+
+    The best weights have the least validation loss at the end of every schedule, terms that couple a batch left out.
+    Under ``accelerate launch`` or ``torchrun`` each process takes its share of every batch, so that the steps are those
+    of one process. The random numbers of the caller are left as they were.
+
+    Args:
+        model: what is trained, in place.
+        objective: what is minimised.
+        data: a name ("mnist-static"), a path, an array, or a :class:`prioria.data.Dataset`.
+        epochs: passes over the training data.
+        batch_size: rows of a step, over all processes.
+        learning_rate: Adam's.
+        seed: of the order of the data and of all noise, not of the weights: those the model has already.
+        out: folder of the run; None writes nothing.
+        optimiser: "adam", or "adam-normalised", where the gradient of each tensor is first divided by its norm
+            (Tomczak and Welling, 2018, their code).
+        schedule: of the learning rate: "constant", or "cosine" down to zero at the last step.
+        gradient_clip: largest norm of the gradient.
+        ema: decay of an average of the model's weights, min(ema, (1 + t) / (10 + t)) at step t, which is then what is
+            validated and kept as the best.
+        precision: "bf16" runs the networks in bfloat16; densities stay in float32.
+        patience: epochs without a better validation loss after which training stops, counted once warm-up has ended.
+        log_every: steps between two lines of training means; each epoch ends with one.
+        checkpoint_every: "60 seconds" or "500 steps"; there is one at the start and one at the end.
+        trackers: where metrics go besides ``metrics.jsonl``: names of accelerate's trackers; none without ``out``.
+        cpu: use the CPU even where there is an accelerator.
+        progress: say on standard error how it goes.
+        overwrite: replace a run in ``out``.
+        resume: go on with the run in ``out`` if there is one, with this model's own modules.
+
+    Raises:
+        ValueError: an option is out of range, the objective cannot train this model, a shape is wrong, or ``out``
+            holds a run and neither ``overwrite`` nor ``resume`` says what to do with it.
+        NonFiniteLoss: the loss or a gradient is not finite.
+
+    Example:
+        >>> from prioria import VAE, likelihoods, nets, objectives, posteriors, priors
+        >>> model = VAE(
+        ...     encoder=nets.GatedMLP(64, 16, gated_output=True),
+        ...     posterior=posteriors.Gaussian(16, 2),
+        ...     prior=priors.StandardNormal(2),
+        ...     likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 16, 64)),
+        ... )
+        >>> run = fit(model, objectives.ELBO(), "digits", epochs=1, progress=False)
+        >>> run.best["epoch"]
+        1
+    """
+    options = Options(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        optimiser=optimiser,
+        schedule=schedule,
+        gradient_clip=gradient_clip,
+        ema=ema,
+        precision=precision,
+        patience=patience,
+        log_every=log_every,
+        checkpoint_every=checkpoint_every,
+    )
+    if overwrite and resume:
+        raise ValueError("overwrite=True and resume=True contradict each other; give one")
+    dataset, step = load_data(data), Step(model, objective)
+    specification = run.specify(step, dataset, options)
+    folder = None if out is None else Path(out)
+    going_on = folder is not None and run.exists(folder) and not overwrite
+    if folder is not None and going_on:
+        if not resume:
+            raise ValueError(
+                f"out={str(out)!r} holds a run; pass resume=True or overwrite=True, or choose another folder"
+            )
+        run.check_same(folder, run.read_specification(folder), specification)
+    accelerator = _accelerator(options, folder, trackers, cpu)
+    with _own_randomness(options, accelerator):
+        training = Training(step, dataset, options, folder, accelerator=accelerator, progress=progress)
+        return _start(training, specification, going_on)
+
+
+def resume(
+    path: str | Path,
+    *,
+    epochs: int | str | None = None,
+    modules: dict[str, nn.Module] | None = None,
+    data: Any = None,
+    trackers: Sequence[str] = ("tensorboard",),
+    cpu: bool = False,
+    progress: bool = True,
+) -> Run:
+    """Goes on with a run from its last checkpoint; on one machine it ends bit for bit as if it had never stopped.
+
+    Args:
+        path: folder of the run.
+        epochs: a new total, or "+50" for fifty more than are done; None keeps the total that the run began with.
+        modules: instances of the modules that are not prioria's, by path.
+        data: the data, where it was handed over as an array and cannot be found by name.
+        trackers: as for :func:`fit`.
+        cpu: as for :func:`fit`.
+        progress: as for :func:`fit`.
+
+    Raises:
+        ValueError: there is no run, its files are damaged, or what it needs is missing.
+        NonFiniteLoss: the loss or a gradient is not finite.
+    """
+    folder = Path(path)
+    specification = run.read_specification(folder)
+    options = Options(**specification["options"])
+    if epochs is not None:
+        options = replace(options, epochs=_total(epochs, checkpoint.read_state(folder)["epoch"]))
+    dataset = run.find_data(specification, None if data is None else load_data(data))
+    accelerator = _accelerator(options, folder, trackers, cpu)
+    with _own_randomness(options, accelerator):
+        step = run.rebuild_step(specification, modules)
+        training = Training(step, dataset, options, folder, accelerator=accelerator, progress=progress)
+        return _start(training, specification | {"options": asdict(options)}, going_on=True)
+
+
+def _start(training: Training, specification: dict[str, Any], going_on: bool) -> Run:
+    folder, accelerator = training.folder, training.accelerator
+    accelerator.wait_for_everyone()  # every process has seen whether there is a run before one of them writes
+    if folder is not None and going_on:
+        before = run.read_specification(folder)["options"]["epochs"]
+        training.load(folder, more_epochs=training.options.epochs > before)
+    else:
+        training.begin()
+    if folder is not None and accelerator.is_main_process:
+        run.write_specification(folder, specification)
+    return training.run()
+
+
+@contextmanager
+def _own_randomness(options: Options, accelerator: Accelerator) -> Iterator[None]:
+    with randomness.fork(accelerator.device):
+        randomness.seed_all(options.seed, accelerator.process_index)
+        yield
+
+
+def _accelerator(options: Options, folder: Path | None, trackers: Sequence[str], cpu: bool) -> Accelerator:
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)  # a process keeps one, and its precision, for ever
+    return Accelerator(
+        cpu=cpu,
+        mixed_precision="bf16" if options.precision == "bf16" else "no",
+        log_with=list(trackers) if folder is not None else None,
+        project_dir=folder,
+        # an objective may leave parameters out at some steps, such as those of a phase
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+def _total(epochs: int | str, done: int) -> int:
+    match = re.fullmatch(r"(\+?)(\d+)", str(epochs))
+    if match is None:
+        raise ValueError(f"epochs={epochs!r} is not understood; write a total such as 200, or '+50'")
+    return int(match[2]) + (done if match[1] else 0)

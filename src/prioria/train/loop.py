@@ -1,0 +1,276 @@
+"""The training loop, and everything that it must remember to go on after it was stopped at any moment."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from prioria import storage
+from prioria.data import Dataset
+from prioria.module import describe
+from prioria.objectives import Progress
+from prioria.train import checkpoint, randomness
+from prioria.train.log import Meter, Metrics, printer
+from prioria.train.optimiser import Average, Optimiser
+from prioria.train.options import Interval, Options
+from prioria.train.order import batches, steps_per_epoch
+from prioria.train.run import BEST, Run, clear
+from prioria.train.step import Step, means
+from prioria.train.validation import validate
+from prioria.train.watch import REMEDIES, NonFiniteLoss, Signals, culprit
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass
+class State:
+    """Where a run is: what a checkpoint holds besides tensors.
+
+    Attributes:
+        epoch: epochs done.
+        batch: batches done in the epoch under way.
+        step: steps done.
+        stale: validations since the last best one, after every schedule has ended.
+        best: by how much the best weights miss what is demanded, and their loss; as a tuple, the smaller is the better.
+        lines: lines of ``metrics.jsonl``.
+        measured: steps since the last of them.
+        seconds: time spent.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    stale: int = 0
+    best: tuple[float, float] | None = None
+    lines: int = 0
+    measured: int = 0
+    seconds: float = 0.0
+
+
+class Training:
+    """A training under way."""
+
+    def __init__(
+        self,
+        step: Step,
+        data: Dataset,
+        options: Options,
+        folder: Path | None,
+        *,
+        accelerator: Accelerator,
+        progress: bool,
+    ) -> None:
+        self.step, self.data, self.options, self.folder = step, data, options, folder
+        self.accelerator = accelerator
+        self.wrapped = accelerator.prepare_model(step)
+        self.optimiser = Optimiser(step, options)
+        self.average = None if options.ema is None else Average(step.model, options.ema)
+        self.state, self.meter = State(), Meter()
+        self.metrics = Metrics(folder if accelerator.is_main_process else None)
+        self.best: dict[str, Tensor] = {}
+        self.signals = Signals()
+        self.say = printer(progress and accelerator.is_main_process)
+        self.interval = Interval.parse(options.checkpoint_every)
+        self.clock = self.saved_at = time.monotonic()
+        self.saved_step = 0
+
+    def run(self) -> Run:
+        """Trains until all epochs are done or patience is at its end; the model then holds its best weights."""
+        self._track()
+        self.step.train()
+        with self.signals.watched():
+            while self.state.epoch < self.options.epochs and not self._stale():
+                self._epoch()
+        self.save()
+        self.step.eval()
+        if self.best:
+            self.step.model.load_state_dict(self.best)
+        return Run(self.step.model, self.data, self.metrics.lines, self.folder)
+
+    def _track(self) -> None:
+        options = {"tensorboard": {"purge_step": self.state.step + 1}}
+        self.accelerator.init_trackers("tensorboard", init_kwargs=options)
+
+    def _stale(self) -> bool:
+        return self.options.patience is not None and self.state.stale >= self.options.patience
+
+    def _epoch(self) -> None:
+        options, state = self.options, self.state
+        order = batches(len(self.data.train), options.batch_size, seed=options.seed, epoch=state.epoch)
+        for rows in order[state.batch :]:
+            self._step(rows)
+            state.batch += 1
+            state.step += 1
+            if state.step % options.log_every == 0:
+                self._log({"split": "train"} | self.meter.take())
+            self._pause()
+        if self.meter.count:
+            self._log({"split": "train"} | self.meter.take())
+        self._validate()
+        state.epoch, state.batch = state.epoch + 1, 0
+        self._pause()
+
+    def _step(self, rows: Tensor) -> None:
+        before = randomness.capture_torch(self.accelerator.device)
+        accelerator, progress = self.accelerator, self._progress()
+        mine = rows[accelerator.process_index :: accelerator.num_processes]
+        x = self.data.train.batch(mine).to(accelerator.device)
+        loss = self.wrapped(x, progress)
+        # a process with fewer rows weighs less, so that gradients are those of the mean over all rows
+        weight = len(mine) * accelerator.num_processes / len(rows)
+        accelerator.backward(loss.surrogate if weight == 1 else loss.surrogate * weight)
+        norm = self.optimiser.prepare(self.step.objective.frozen(self.step.model))
+        terms = self._reduced(means(loss), weight)
+        if not isfinite((terms["loss"] + norm).item()):
+            self._give_up(mine, before)
+        self.optimiser.step(self.options.rate(progress.step, self._total_steps()))
+        self.step.objective.update(terms, progress)
+        if self.average is not None:
+            self.average.update(progress.step)
+        self.meter.add(terms | {"gradient_norm": norm})
+
+    def _progress(self) -> Progress:
+        return Progress(step=self.state.step, epoch=self.state.epoch, total_steps=self._total_steps())
+
+    def _total_steps(self) -> int:
+        return self.options.epochs * steps_per_epoch(len(self.data.train), self.options.batch_size)
+
+    def _reduced(self, terms: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
+        if self.accelerator.num_processes == 1:
+            return terms
+        reduced = self.accelerator.reduce(torch.stack(list(terms.values())) * weight, "mean")
+        assert isinstance(reduced, Tensor)
+        return dict(zip(terms, reduced, strict=True))
+
+    def _validate(self) -> None:
+        with nullcontext() if self.average is None else self.average.in_place():
+            terms = validate(self.step, self.data.validation, self.options.batch_size, self.accelerator)
+            rank = (max(self.step.objective.violation(terms), 0.0), terms["selection"].item())
+            better = isfinite(sum(rank)) and (self.state.best is None or rank < self.state.best)
+            if better:
+                self.state.best = rank
+                self.best = {name: value.detach().clone() for name, value in self.step.model.state_dict().items()}
+        settled = self.step.objective.settled(self._progress())
+        self.state.stale = 0 if better or not settled else self.state.stale + 1
+        line = {name: value.item() for name, value in terms.items()}
+        self._log({"split": "validation"} | line | {"best": better})
+        self.say(
+            f"epoch {self.state.epoch + 1}/{self.options.epochs}: validation loss {line['loss']:.2f}"
+            + (" (best)" if better else "")
+        )
+
+    def _log(self, line: dict[str, Any]) -> None:
+        split = line.pop("split")
+        self.metrics.append({"split": split, "epoch": self.state.epoch + 1, "step": self.state.step} | line)
+        self.accelerator.log({f"{split}/{name}": value for name, value in line.items()}, step=self.state.step)
+
+    def _pause(self) -> None:
+        """Between two steps: writes a checkpoint when it is time, and stops when asked to."""
+        now = time.monotonic()
+        due = self.interval.passed(seconds=now - self.saved_at, steps=self.state.step - self.saved_step)
+        due, stop = self._any(due), self._any(self.signals.received is not None)
+        if due or stop:
+            self.save()
+        if stop:
+            if self.folder is not None:
+                self.say(f"stopped; go on with:  prioria train --resume {self.folder}")
+            signal.raise_signal(self.signals.received or signal.SIGINT)
+
+    def _any(self, mine: bool) -> bool:
+        if self.accelerator.num_processes == 1:
+            return mine
+        total = self.accelerator.reduce(torch.tensor(float(mine), device=self.accelerator.device), "sum")
+        assert isinstance(total, Tensor)
+        return total.item() > 0
+
+    def _give_up(self, rows: Tensor, before: dict[str, Tensor]) -> None:
+        """Saves the state before the failed step and its batch, and raises; drawing the same noise again tells why."""
+        device = self.accelerator.device
+        randomness.restore_torch(before, device)
+        x = self.data.train.batch(rows).to(device)
+        with self.accelerator.autocast():
+            found = culprit(self.step, x)
+        randomness.restore_torch(before, device)
+        self.save()
+        where = f"epoch {self.state.epoch + 1}, step {self.state.step + 1}"
+        if self.folder is None:
+            raise NonFiniteLoss(f"{where}: {found}; {REMEDIES}")
+        path = self.folder / f"batch-{self.accelerator.process_index}.safetensors"
+        storage.write_tensors(path, {"x": x, "rows": rows} | before)
+        raise NonFiniteLoss(f"{where}: {found}; {REMEDIES}. The batch is in {path}, the weights before it in the run")
+
+    def save(self) -> None:
+        """Writes a checkpoint, then the best weights."""
+        now = time.monotonic()
+        self.state.seconds += now - self.clock
+        self.clock = self.saved_at = now
+        self.saved_step = self.state.step
+        self.state.lines, self.state.measured = len(self.metrics.lines), self.meter.count
+        generators = self._generators()
+        if self.folder is not None and self.accelerator.is_main_process:
+            checkpoint.write(self.folder, self._parts() | {"random": generators}, asdict(self.state))
+            self._export_best(self.folder / BEST)
+        self.accelerator.wait_for_everyone()
+
+    def _parts(self) -> checkpoint.Parts:
+        return {
+            "step": dict(self.step.state_dict()),
+            "optimiser": self.optimiser.tensors(),
+            "average": {} if self.average is None else self.average.averages,
+            "meter": self.meter.sums,
+            "best": self.best,
+        }
+
+    def _generators(self) -> dict[str, Tensor]:
+        states = randomness.capture(self.accelerator.device)
+        if self.accelerator.num_processes == 1:
+            return {name: state[None] for name, state in states.items()}
+        device = self.accelerator.device
+        return {name: self.accelerator.gather(state[None].to(device)).cpu() for name, state in states.items()}
+
+    def _export_best(self, folder: Path) -> None:
+        if self.best:
+            storage.write_tensors(folder / storage.WEIGHTS, self.best)
+            architecture = {"format": storage.FORMAT, "architecture": describe(self.step.model)}
+            storage.write_json(folder / storage.ARCHITECTURE, architecture)
+
+    def begin(self) -> None:
+        """Checks that this model can be trained so on this data, and writes the checkpoint of step zero."""
+        self.step.objective.check(self.step.model, self.data.train)
+        x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
+        self.say(self.step.model.check(x.to(self.accelerator.device)))
+        if self.folder is not None and self.accelerator.is_main_process:
+            clear(self.folder)
+        self.save()
+
+    def load(self, folder: Path, *, more_epochs: bool) -> None:
+        """Takes back the last checkpoint; logged lines after it are cut off, and more epochs renew all patience."""
+        checkpoint.sweep(folder)
+        parts, state = checkpoint.read(folder)
+        self.state = State(**state)
+        if self.state.best is not None:
+            self.state.best = (self.state.best[0], self.state.best[1])
+        if more_epochs:
+            self.state.stale = 0
+        self.step.load_state_dict(parts["step"])
+        self.optimiser.load(parts.get("optimiser", {}))
+        if self.average is not None:
+            self.average.averages = parts["average"]
+        device = self.accelerator.device
+        self.meter.sums = {name: value.to(device) for name, value in parts.get("meter", {}).items()}
+        self.meter.count = self.state.measured
+        self.best = {name: value.to(device) for name, value in parts.get("best", {}).items()}
+        rank = self.accelerator.process_index
+        randomness.restore({name: states[rank] for name, states in parts["random"].items()}, device)
+        if self.accelerator.is_main_process:
+            self.metrics.cut(self.state.lines)
+        self.saved_step = self.state.step

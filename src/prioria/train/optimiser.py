@@ -1,0 +1,119 @@
+"""Adam over the parameters of the model and, as a group of their own, those of the objective; and averaged weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from prioria.train.options import Options
+from prioria.train.step import Step
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that share a learning rate, a clip norm and whether their gradients are normalised."""
+
+    parameters: list[nn.Parameter]
+    learning_rate: float
+    betas: tuple[float, float]
+    clip: float | None
+    normalised: bool = False
+
+    def prepare(self) -> Tensor:
+        """Clips or normalises the gradients and returns their norm as it was."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = get_total_norm(gradients)
+        if self.clip is not None:
+            clip_grads_with_norm_(self.parameters, self.clip, norm)
+        if self.normalised and gradients:
+            # each tensor by its own norm, g / (||g|| + 1e-7), as the VampPrior authors' code does
+            norms = torch._foreach_norm(gradients)
+            torch._foreach_add_(norms, 1e-7)
+            torch._foreach_div_(gradients, norms)
+        return norm
+
+
+class Optimiser:
+    """Fused Adam on the groups of a :class:`Step`."""
+
+    def __init__(self, step: Step, options: Options) -> None:
+        self.groups = [group for group in _groups(step, options) if group.parameters]
+        if not self.groups:
+            raise ValueError("model has no parameter that requires a gradient; nothing can be trained")
+        self.adam = torch.optim.Adam(
+            [{"params": g.parameters, "lr": g.learning_rate, "betas": g.betas} for g in self.groups], fused=True
+        )
+
+    def prepare(self, frozen: set[nn.Parameter]) -> Tensor:
+        """Drops the gradients of frozen parameters, clips or normalises the others, and returns their total norm."""
+        for parameter in frozen:
+            parameter.grad = None
+        return torch.linalg.vector_norm(torch.stack([group.prepare() for group in self.groups]))
+
+    def step(self, rate: float) -> None:
+        """Moves the parameters, every learning rate times ``rate``, and forgets the gradients."""
+        for group, settings in zip(self.groups, self.adam.param_groups, strict=True):
+            settings["lr"] = group.learning_rate * rate
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Returns the moments by number of the parameter, such as ``3.exp_avg``."""
+        state = self.adam.state_dict()["state"]
+        return {f"{index}.{name}": value for index, moments in state.items() for name, value in moments.items()}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Takes back what :meth:`tensors` returned."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            index, _, name = key.partition(".")
+            state.setdefault(int(index), {})[name] = value
+        self.adam.load_state_dict({"state": state, "param_groups": self.adam.state_dict()["param_groups"]})
+
+
+def _groups(step: Step, options: Options) -> tuple[Group, Group]:
+    model = [p for p in step.model.parameters() if p.requires_grad]
+    mine = {id(p) for p in step.model.parameters()}
+    own = [p for p in step.objective.parameters() if p.requires_grad and id(p) not in mine]
+    learning_rate, betas, clip = options.learning_rate, (0.9, 0.999), options.gradient_clip
+    rates = step.objective.rates
+    return (
+        Group(model, learning_rate, betas, clip, normalised=options.optimiser == "adam-normalised"),
+        Group(own, rates.learning_rate or learning_rate, rates.betas or betas, rates.gradient_clip or clip),
+    )
+
+
+class Average:
+    """Exponential moving average of a model's parameters, with decay min(decay, (1 + t) / (10 + t)) after t steps."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.parameters = dict(model.named_parameters())
+        self.averages = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Moves the averages towards the parameters as they are after a step, counted from zero."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.averages.values()), list(self.parameters.values()), 1 - decay)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Puts the averages in place of the parameters for a while."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    @torch.no_grad()
+    def _exchange(self) -> None:
+        for name, parameter in self.parameters.items():
+            kept = parameter.clone()
+            parameter.copy_(self.averages[name])
+            self.averages[name].copy_(kept)

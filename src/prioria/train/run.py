@@ -1,0 +1,165 @@
+"""A run: what ``fit`` returns, and the folder it leaves behind.
+
+``run.json`` says how the run was made, ``checkpoint.safetensors`` how far it is, ``best/`` holds the best weights,
+``metrics.jsonl`` one line per log, ``tensorboard/`` the same as events.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import prioria
+from prioria.data import Dataset
+from prioria.data import load as load_data
+from prioria.model import VAE
+from prioria.model import load as load_model
+from prioria.module import describe, rebuild
+from prioria.storage import FORMAT, read_json, write_json
+from prioria.train import checkpoint
+from prioria.train.log import NAME as METRICS
+from prioria.train.log import Line
+from prioria.train.options import Options
+from prioria.train.step import Step
+
+SPECIFICATION, BEST = "run.json", "best"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training.
+
+    Attributes:
+        model: with its best weights.
+        data: what it was trained on.
+        history: the lines of ``metrics.jsonl``: means over steps where ``split`` is "train", over all examples where it
+            is "validation". Terms are in nats.
+        path: the folder, or None if nothing was written.
+    """
+
+    model: VAE
+    data: Dataset
+    history: list[Line]
+    path: Path | None = None
+
+    @property
+    def best(self) -> Line | None:
+        """The validation line of the best weights; None before the first validation."""
+        return next((line for line in reversed(self.history) if line.get("best")), None)
+
+    @classmethod
+    def load(cls, path: str | Path, *, modules: dict[str, nn.Module] | None = None, data: Dataset | None = None) -> Run:
+        """Reads a run folder, whether its training ended or not.
+
+        Args:
+            path: the folder.
+            modules: instances of the modules of the model that are not prioria's, by path.
+            data: the data, where it was handed over as an array and cannot be found by name.
+
+        Raises:
+            ValueError: there is no run, no best weights yet, or something that it needs is missing.
+        """
+        folder = Path(path)
+        specification = read_specification(folder)
+        if not (folder / BEST).exists():
+            raise ValueError(f"path={str(path)!r} has no best weights: it was never validated; resume it first")
+        lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
+        model = load_model(folder / BEST, modules=modules)
+        return cls(model, find_data(specification, data), [json.loads(line) for line in lines], folder)
+
+
+def specify(step: Step, data: Dataset, options: Options) -> dict[str, Any]:
+    """Returns what ``run.json`` holds: model, objective, data and options."""
+    return {
+        "format": FORMAT,
+        "prioria": prioria.__version__,
+        "torch": torch.__version__,
+        "step": describe(step),
+        "data": {"origin": data.origin, **fingerprint(data)},
+        "options": asdict(options),
+    }
+
+
+def fingerprint(data: Dataset) -> dict[str, Any]:
+    """Returns the name of a data set and its number of rows and columns, by which another is told apart."""
+    rows = {name: len(getattr(data, name)) for name in ("train", "validation", "test")}
+    return {"name": data.name, "rows": rows, "columns": data.dimensions}
+
+
+def exists(folder: Path) -> bool:
+    """Whether a folder holds a run."""
+    return (folder / SPECIFICATION).exists()
+
+
+def write_specification(folder: Path, specification: dict[str, Any]) -> None:
+    """Writes ``run.json``."""
+    write_json(folder / SPECIFICATION, specification)
+
+
+def read_specification(folder: Path) -> dict[str, Any]:
+    """Reads ``run.json``.
+
+    Raises:
+        ValueError: there is none, or one of another format.
+    """
+    specification = read_json(folder / SPECIFICATION)
+    if not isinstance(specification, dict) or specification.get("format") != FORMAT:
+        raise ValueError(f"path={str(folder)!r} is not a run of format {FORMAT}; train it again with this version")
+    return specification
+
+
+def find_data(specification: dict[str, Any], data: Dataset | None) -> Dataset:
+    """Returns the data of a run, loaded again by name unless it is given.
+
+    Raises:
+        ValueError: it cannot be found by name, or is not what the run was trained on.
+    """
+    recorded = dict(specification["data"])
+    origin = recorded.pop("origin")
+    if data is None and origin is None:
+        raise ValueError(f"data: this run was trained on {recorded['name']!r} handed over in memory; pass data= again")
+    found = load_data(**origin) if data is None else data
+    if fingerprint(found) != recorded:
+        raise ValueError(f"data={fingerprint(found)} is not what the run was trained on, {recorded}")
+    return found
+
+
+def rebuild_step(specification: dict[str, Any], modules: dict[str, nn.Module] | None) -> Step:
+    """Returns model and objective as they were built; their weights are in the checkpoint."""
+    step = rebuild(specification["step"], modules=modules)
+    assert isinstance(step, Step)
+    return step
+
+
+def check_same(folder: Path, specification: dict[str, Any], new: dict[str, Any]) -> None:
+    """Raises ValueError where a run would go on with another model, objective, data or option than it began with."""
+    before, now = _fixed(specification), _fixed(new)
+    for name, value in now.items():
+        if before[name] != value:
+            raise ValueError(
+                f"{name}={value} but the run in {str(folder)!r} has {before[name]}; train it in a new folder"
+            )
+
+
+def _fixed(specification: dict[str, Any]) -> dict[str, Any]:
+    free = {"epochs", "patience", "log_every", "checkpoint_every"}
+    options = {name: value for name, value in specification["options"].items() if name not in free}
+    return specification["step"]["args"] | {"data": specification["data"]} | options
+
+
+def clear(folder: Path) -> None:
+    """Removes a run's own files, and nothing else, from a folder."""
+    (folder / SPECIFICATION).unlink(missing_ok=True)  # first: without it the rest is no run
+    files = [
+        folder / METRICS,
+        folder / checkpoint.NAME,
+        *(folder / BEST).glob("*"),
+        *(folder / "tensorboard").glob("*"),
+    ]
+    for file in files:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,33 @@
+"""The module that is trained: it draws and scores in one ``forward``, which is what data-parallel training wraps."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from prioria.model import VAE
+from prioria.module import Module
+from prioria.objectives import Loss, Objective, Progress
+
+
+class Step(Module):
+    """The loss of a batch: the objective of K latents drawn from the model for each example.
+
+    Args:
+        model: what is trained.
+        objective: what scores its draws; it says how many it needs.
+    """
+
+    def __init__(self, model: VAE, objective: Objective) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+
+    def forward(self, x: Float[Tensor, "B D"], progress: Progress | None = None) -> Loss:
+        self.model.at_epoch(None if progress is None else progress.epoch)
+        return self.objective(self.model.draw(x, self.objective.num_samples), progress)
+
+
+def means(loss: Loss) -> dict[str, Tensor]:
+    """Returns the loss and its terms averaged over the batch."""
+    return {"loss": loss.value.detach()} | {name: term.mean() for name, term in loss.terms.items()}
