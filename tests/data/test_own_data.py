@@ -182,6 +182,7 @@ def test_csv_and_parquet_hold_the_same(tmp_path):
         assert torch.equal(data.test.tensor(), expected.test.tensor())
         assert torch.equal(data.train.labels, expected.train.labels)
         assert data.protocol.classes == ("cat", "dog", "eel")
+        assert "3 different: cat, dog, eel" in str(inspect(tmp_path / name))
 
 
 def test_csv_without_header_and_with_holes(tmp_path):

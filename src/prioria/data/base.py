@@ -66,15 +66,17 @@ class Protocol:
 
     def scaled(self, values: Tensor) -> Tensor:
         """The model's input x = (v + shift) / scale for stored values v (..., D), in float32."""
-        return (values.float() + _constant(self.shift)) / _constant(self.scale)
+        x = values.float()
+        x = x if self.shift == 0 else x + _constant(self.shift, x)
+        return x if self.scale == 1 else x / _constant(self.scale, x)
 
     def unscaled(self, x: Tensor) -> Tensor:
         """The stored values v = scale x - shift, for pictures and poses in the units of the file."""
-        return x * _constant(self.scale) - _constant(self.shift)
+        return x * _constant(self.scale, x) - _constant(self.shift, x)
 
 
-def _constant(value: float | tuple[float, ...]) -> float | Tensor:
-    return torch.tensor(value) if isinstance(value, tuple) else value
+def _constant(value: float | tuple[float, ...], like: Tensor) -> float | Tensor:
+    return torch.tensor(value, device=like.device) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,6 +34,7 @@ class Inspection:
         first_missing: The first row that has one.
         mean: Mean of every column (D,), over finite values.
         deviation: Standard deviation of every column (D,).
+        labels: What the labels are, in words.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Inspection:
     first_missing: int | None
     mean: NDArray
     deviation: NDArray
+    labels: str = "none"
 
     @property
     def likelihoods(self) -> tuple[str, ...]:
@@ -72,6 +74,7 @@ class Inspection:
             "missing": f"{self.missing:,} (first in row {self.first_missing})" if self.missing else "none",
             "constant columns": f"{len(self.constant)} of {len(self.mean)}",
             "column deviations": spread,
+            "labels": self.labels,
             "likelihoods": likelihoods,
         }
         return "\n".join([self.name, *(f"  {title:<18} {text}" for title, text in lines.items())])

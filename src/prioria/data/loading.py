@@ -71,7 +71,7 @@ def inspect(source: Any) -> Inspection:
     binary
     """
     own = read_source(source)
-    return survey(own.rows, own.name)
+    return replace(survey(own.rows, own.name), labels=own.describe_labels())
 
 
 def read_rows(source: Any, protocol: Protocol) -> Split:

@@ -46,6 +46,13 @@ class Source:
         if self.labels is not None and len(self.labels) != len(self.rows):
             raise DataError(f"{self.name}: {len(self.labels)} labels for {len(self.rows)} rows; give one label a row")
 
+    def describe_labels(self) -> str:
+        """What the labels are, in words."""
+        if self.labels is None:
+            return "none"
+        names = self.classes or tuple(map(str, np.unique(self.labels).tolist()))
+        return f"{len(names)} different: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+
 
 def read_source(source: Any) -> Source:
     """Rows and labels of a path, an array or tensor, a pair (x, y), a torch data set or a DataLoader.

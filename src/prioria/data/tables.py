@@ -1,4 +1,4 @@
-"""Tables of numbers in text (.csv) and columns (.parquet); a column named label, class, target or y is the label."""
+"""Tables of numbers in text (.csv) and columns (.parquet); a column named label, class or target is the label."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prioria.data.base import DataError
 if TYPE_CHECKING:
     import pyarrow
 
-LABEL_NAMES = ("label", "labels", "class", "target", "y")
+LABEL_NAMES = ("label", "labels", "class", "target")  # not y, which is as often a coordinate
 
 
 def read_csv(path: Path) -> tuple[NDArray, NDArray | None]:
