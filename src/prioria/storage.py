@@ -55,6 +55,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def read_json(path: Path) -> Any:
     """Reads JSON; raises ValueError that names the file where it is missing or damaged."""
+    if not path.exists():
+        raise ValueError(f"path={str(path)!r} does not exist; give a folder that prioria wrote")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:

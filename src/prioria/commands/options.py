@@ -47,7 +47,7 @@ def record(name: str, kinds: Mapping[str, type], *, facts: frozenset[str], defau
             hints[option] = hints[option] | hint if option in hints else hint
             helps.setdefault(option, []).append(_help(kind, described.get(option, ""), parameter))
     kind_type = Literal[tuple(kinds)] if default else Literal[tuple(kinds)] | None
-    extra = [(o, Annotated[hints[o] | None, Parameter(help="; ".join(helps[o]))], field(default=None)) for o in hints]
+    extra = [(o, Annotated[hints[o] | None, Parameter(help="; ".join(helps[o]), negative_iterable="")], field(default=None)) for o in hints]
     made = make_dataclass(name, [("kind", kind_type, field(default=default)), *extra])
     made.__module__ = __name__
     return made

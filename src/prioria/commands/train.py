@@ -47,7 +47,8 @@ def train(
     batch_size: int = 100,
     learning_rate: float = 5e-4,
     optimiser: Literal["adam", "adam-normalised"] = "adam",
-    clip: float | None = None,
+    schedule: Literal["constant", "cosine"] = "constant",
+    gradient_clip: float | None = None,
     ema: float | None = None,
     patience: int | None = 50,
     precision: Literal["float32", "bf16"] = "float32",
@@ -68,7 +69,8 @@ def train(
         batch_size: examples in a step.
         learning_rate: of Adam.
         optimiser: adam, or Adam on per-tensor normalised gradients as in the VampPrior paper's code.
-        clip: largest norm of the gradient.
+        schedule: of the learning rate: constant, or cosine down to zero at the last step.
+        gradient_clip: largest norm of the gradient.
         ema: decay of the moving average of the weights, for instance 0.999.
         patience: epochs without a better validation bound before training stops.
         precision: bf16 runs networks in half precision; densities stay in float32.
@@ -101,7 +103,8 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         optimiser=optimiser,
-        clip=clip,
+        gradient_clip=gradient_clip,
+        schedule=schedule,
         ema=ema,
         patience=patience,
         precision=precision,

@@ -66,7 +66,7 @@ def compute(cell: Cell, data: Dataset) -> dict[str, Any]:
 def trained(cell: Cell, data: Dataset) -> Run:
     """Returns the finished run: resumed where there is a checkpoint, else trained from the start."""
     if (cell.folder / "run.json").exists():
-        return resume(cell.folder, data=shortened(data, cell.budget))
+        return resume(cell.folder, epochs=cell.budget.epochs, data=shortened(data, cell.budget))
     if cell.row.build is None or cell.row.objective is None:
         raise ValueError(f"row={cell.row.name!r} cannot be run: {cell.row.absent}")
     torch.manual_seed(cell.seed)

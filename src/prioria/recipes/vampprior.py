@@ -129,7 +129,7 @@ TABLE = Table(
     data=("mnist-static", "mnist", "omniglot", "caltech101-silhouettes"),
     budgets={
         "smoke": Budget(epochs=1, warmup=None, patience=None, batch_size=8, num_samples=10, limit=8, train_limit=16),
-        "cpu": Budget(epochs=200, warmup="50 epochs", patience=50, batch_size=100, num_samples=5000),
+        "cpu": Budget(epochs=120, warmup="50 epochs", patience=50, batch_size=100, num_samples=5000),
         "gpu": Budget(epochs=2000, warmup="100 epochs", patience=50, batch_size=100, num_samples=5000),
     },
     published=Published.read("vampprior"),
