@@ -32,6 +32,9 @@ PRIORS: dict[str, PriorFactory] = {
         pseudo_inputs=torch.rand(COMPONENTS, INPUTS),
         trainable=False,
     ),
+    "aggregate": lambda encoder, posterior, latents: priors.AggregatePosterior(
+        torch.randn(5, latents), 0.5 + torch.rand(5, latents)
+    ),
     "realnvp": lambda encoder, posterior, latents: priors.RealNVP(latents, hidden=8),
     "hierarchical": lambda encoder, posterior, latents: priors.Hierarchical(latents, 3, num_samples=4),
 }

@@ -9,7 +9,7 @@ from scipy import stats
 from torch import nn
 
 from prioria import VAE, evaluate, likelihoods, posteriors, priors
-from prioria.evaluate import aggregate
+from prioria.distributions import mixture
 from tests.contract.variants import INPUTS, MODELS
 
 Z = 3.9  # standard errors: a false alarm once in 1e4
@@ -74,7 +74,7 @@ def test_mutual_information_of_well_separated_examples_is_log_n() -> None:
 def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.randn(30, 1)
     whole = evaluate.decompose(line(), x, num_samples=3)
-    monkeypatch.setattr(aggregate, "TILE", 7 * 30)
+    monkeypatch.setattr(mixture, "TILE", 7 * 30)
     tiled = evaluate.decompose(line(), x, num_samples=3)
     torch.testing.assert_close(whole.mutual_information.pointwise, tiled.mutual_information.pointwise)
 

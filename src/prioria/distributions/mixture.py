@@ -11,6 +11,8 @@ from torch.distributions import Distribution
 from prioria.distributions.families import natural_parameters, sufficient_statistics, take
 from prioria.distributions.reduce import logsumexp
 
+TILE = 2**21  # terms (rows, C) of one float64 temporary, 16 MB: the aggregate posterior has as many components as data
+
 
 class Mixture(Distribution):
     r"""Mixture of diagonal Gaussians or of Bernoulli products, p(z) = sum_k w_k p_k(z).
@@ -42,7 +44,9 @@ class Mixture(Distribution):
         super().__init__(event_shape=components.event_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return logsumexp(self._log_terms(value, self.log_weights)).to(value.dtype)
+        tiles = value.reshape(-1, *self.event_shape).split(max(1, TILE // len(self.log_weights)))
+        rows = [logsumexp(self._log_terms(tile, self.log_weights)) for tile in tiles]
+        return torch.cat(rows).reshape(value.shape[:-1]).to(value.dtype)
 
     def component_log_prob(self, value: Tensor) -> Tensor:
         """Returns log p_k(value) for every component: (..., D) -> (..., C) in float64."""

@@ -1,4 +1,4 @@
-"""The aggregate posterior q(z) = (1/N) sum_n q(z | x_n) of the top group."""
+"""The aggregate posterior q(z) = (1/N) sum_n q(z | x_n) of a group: its density, its draws, and those of the prior."""
 
 from __future__ import annotations
 
@@ -8,36 +8,116 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from prioria.distributions import Mixture, concatenate, take
-from prioria.evaluate.sampling import Group, Sampling
+from prioria.evaluate.sampling import Examples, Group, Sampling, device_of, measuring, sampling_of, seed_generators
+from prioria.model import VAE
 
-TILE = 2**22  # float64 numbers of one tile, 32 MB
 
+def aggregate_posterior(
+    model: VAE, x: Examples, *, group: str | None = None, limit: int | None = None, seed: int = 0
+) -> Mixture:
+    """Returns the mixture of the posteriors of all rows; its ``log_prob`` runs in tiles.
 
-def aggregate_posterior(sampling: Sampling) -> Mixture:
-    """Returns the mixture of the posteriors of all examples.
+    Below the top group it is over draws of the groups above too, one for each row.
+
+    Args:
+        model: the model; its mode and the global random numbers are left as they were.
+        x: rows (N, D), or a split of a data set.
+        group: name of the group, the top one by default.
+        limit: take the first rows only.
+        seed: of dynamic binarisation, and of the draws above a lower group.
 
     Raises:
         ValueError: the posterior has no density at a z that it did not draw, or one that is not a diagonal Gaussian or
-            Bernoulli.
+            Bernoulli; there is no such group.
     """
-    top = sampling.model.groups[0]
+    with measuring(model):
+        return mixture_of(sampling_of(model, x, 1, seed, limit=limit), group)
+
+
+def mixture_of(sampling: Sampling, group: str | None = None) -> Mixture:
+    """Returns the mixture of the posteriors of all examples; to be called while measuring.
+
+    Raises:
+        ValueError: as for :func:`aggregate_posterior`.
+    """
+    name = known_group(sampling.model, group)
     try:
-        return Mixture(concatenate([_posteriors(group) for group in sampling.groups]))
+        return Mixture(concatenate([_posteriors(each, name) for each in sampling.groups]))
     except ValueError as error:
         raise ValueError(
-            f"posterior of {top!r}: an aggregate posterior needs log q(z | x_n) of every example at every z; "
+            f"posterior of {name!r}: an aggregate posterior needs log q(z | x_n) of every example at every z; "
             "use a diagonal one, posteriors.Gaussian or posteriors.Bernoulli"
         ) from error
 
 
-def log_density(aggregate: Mixture, z: Float[Tensor, "K B D"]) -> Float[Tensor, "K B"]:
-    """Returns the log-density of the aggregate posterior, in tiles of rows: all of (K B, N) at once would not fit."""
-    rows = max(1, TILE // aggregate.components.batch_shape[0])
-    parts = [aggregate.log_prob(part) for part in z.flatten(0, 1).split(rows)]
-    return torch.cat(parts).unflatten(0, z.shape[:2])
+def aggregate_draws(
+    model: VAE,
+    x: Examples,
+    num_samples: int = 5000,
+    seed: int = 0,
+    *,
+    group: str | None = None,
+    limit: int | None = None,
+) -> Float[Tensor, " S *event"]:
+    """Draws z ~ q(z): rows of x at random, with replacement, and one z from the posterior of each.
+
+    Args:
+        model: the model, with any posterior; its mode and the global random numbers are left as they were.
+        x: rows (N, D), or a split of a data set.
+        num_samples: S.
+        seed: of the rows and the noise.
+        group: name of the group, the top one by default.
+        limit: take rows from the first ones only.
+
+    Raises:
+        ValueError: no sample, or no such group.
+    """
+    name = known_group(model, group)
+    with measuring(model):
+        rows = sampling_of(model, x, 1, seed, limit=limit).x
+        sampling = sampling_of(model, rows[torch.randint(len(rows), (num_samples,))], 1, seed, limit=None)
+        return torch.cat([next(each.draws).z[name][0, each.wanted] for each in sampling.groups])
 
 
-def _posteriors(group: Group) -> Distribution:
-    _, q = group.condition.top
+def prior_draws(
+    model: VAE, num_samples: int = 5000, seed: int = 0, *, group: str | None = None
+) -> Float[Tensor, " S *event"]:
+    """Draws z ~ p(z) of a group, the groups above drawn with it.
+
+    Args:
+        model: the model; its mode and the global random numbers are left as they were.
+        num_samples: S.
+        seed: of the noise.
+        group: name of the group, the top one by default.
+
+    Raises:
+        ValueError: no sample, or no such group.
+    """
+    name = known_group(model, group)
+    if num_samples < 1:
+        raise ValueError(f"num_samples={num_samples} must be at least 1")
+    with measuring(model):
+        seed_generators(device_of(model), (seed,))
+        return model.generate(num_samples).z[name][0]
+
+
+def known_group(model: VAE, group: str | None) -> str:
+    """Returns the name of a group, the top one by default.
+
+    Raises:
+        ValueError: there is no such group.
+    """
+    if group is not None and group not in model.groups:
+        raise ValueError(f"group={group!r} is unknown; this model has {', '.join(model.groups)}")
+    return model.groups[0] if group is None else group
+
+
+def _posteriors(group: Group, name: str) -> Distribution:
     members = torch.arange(group.sampling.group_size)[group.wanted]
-    return take(q.expand(torch.Size([group.sampling.group_size])), members)
+    if name == group.sampling.model.groups[0]:
+        _, q = group.condition.top
+        return take(q.expand(torch.Size([group.sampling.group_size])), members)
+    draw = next(group.draws)
+    q = draw.latents[name].q
+    assert q is not None
+    return take(take(q.expand(draw.log_w.shape), torch.tensor(0)), members)

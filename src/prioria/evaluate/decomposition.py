@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prioria.distributions import Mixture
 from prioria.draw import Draw
-from prioria.evaluate.aggregate import aggregate_posterior, log_density
+from prioria.evaluate.aggregate import mixture_of
 from prioria.evaluate.bound import averages
 from prioria.evaluate.estimate import Estimate
 from prioria.evaluate.sampling import Examples, measuring, sampling_of
@@ -87,14 +87,14 @@ def decompose(
     """
     with measuring(model):
         sampling = sampling_of(model, x, num_samples, seed, limit=limit)
-        aggregate = aggregate_posterior(sampling)
+        aggregate = mixture_of(sampling)
         return Decomposition(**averages(sampling, lambda draw: _terms(draw, aggregate)))
 
 
 def _terms(draw: Draw, aggregate: Mixture) -> dict[str, Tensor]:
     top = next(iter(draw.latents.values()))
     assert top.q is not None and top.log_q is not None
-    log_aggregate = log_density(aggregate, top.z)
+    log_aggregate = aggregate.log_prob(top.z)
     entropy, lower_rate = top.q.entropy().expand_as(top.log_q), draw.rate - top.rate
     return {
         "elbo": draw.log_w,

@@ -96,7 +96,7 @@ class Group:
     def draws(self) -> Iterator[Draw]:
         """One Draw for each block, S samples in all."""
         for number, size in enumerate(self.sampling.block_sizes):
-            _seed_generators(device_of(self.sampling.model), (self.sampling.seed, self.first, number))
+            seed_generators(device_of(self.sampling.model), (self.sampling.seed, self.first, number))
             yield self.condition.draw(size)
 
     @property
@@ -137,7 +137,7 @@ def sampling_of(
     """
     if num_samples < 1 or seed < 0:
         raise ValueError(f"num_samples={num_samples} must be at least 1 and seed={seed} must not be negative")
-    _seed_generators(device_of(model), (seed,))  # a split with dynamic binarisation draws its rows
+    seed_generators(device_of(model), (seed,))  # a split with dynamic binarisation draws its rows
     rows = x[:limit] if isinstance(x, Tensor) else x.tensor(limit)
     examples = range(len(rows)) if examples is None else examples
     if not (0 <= examples.start < examples.stop <= len(rows) and examples.step == 1):
@@ -155,7 +155,8 @@ def _starts(examples: range, size: int) -> range:
     return range(examples.start // size * size, examples.stop, size)
 
 
-def _seed_generators(device: torch.device, key: tuple[int, ...]) -> None:
+def seed_generators(device: torch.device, key: tuple[int, ...]) -> None:
+    """Seeds the generators of the processor and of the device from numbers; to be called while :func:`measuring`."""
     # Not torch.manual_seed: it reseeds every device, also those that nobody saved the state of.
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
     torch.default_generator.manual_seed(seed)

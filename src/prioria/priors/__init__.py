@@ -3,6 +3,7 @@ docs.
 """
 
 from prioria.conditional import Gaussian as Gaussian
+from prioria.priors.aggregate import AggregatePosterior as AggregatePosterior
 from prioria.priors.bernoulli import Bernoulli as Bernoulli
 from prioria.priors.flow import RealNVP as RealNVP
 from prioria.priors.hierarchical import Hierarchical as Hierarchical

@@ -1,0 +1,127 @@
+"""The aggregate posterior: its density against torch's own mixture, and draws of it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy import stats
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from prioria import VAE, evaluate, likelihoods, load, nets, posteriors, priors
+from prioria.distributions import Mixture, bernoulli, mixture, normal
+from tests.contract.standins import OpaqueFlow
+from tests.contract.variants import INPUTS, two_level
+
+ALPHA = 1e-4
+
+
+def model(posterior=None, prior=None, latents: int = 2) -> VAE:
+    torch.manual_seed(0)
+    return VAE(
+        encoder=nets.GatedMLP(INPUTS, 7, gated_output=True),
+        posterior=posteriors.Gaussian(7, latents) if posterior is None else posterior,
+        prior=priors.StandardNormal(latents) if prior is None else prior,
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(latents, 8, INPUTS)),
+    )
+
+
+def rows(count: int) -> torch.Tensor:
+    return torch.bernoulli(torch.full((count, INPUTS), 0.5))
+
+
+def exact(vae: VAE, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        q = vae.stages["z"].q(vae.encoder["x"](x)).base_dist
+    components = Independent(Normal(q.loc.double(), q.scale.double()), 1)
+    return MixtureSameFamily(Categorical(torch.ones(len(x)).double()), components).log_prob(z)
+
+
+def test_density_is_the_mixture_of_all_encodings() -> None:
+    vae, x = model(), rows(257)
+    z = torch.randn(50, 2, dtype=torch.float64)
+    torch.testing.assert_close(evaluate.aggregate_posterior(vae, x).log_prob(z), exact(vae, x, z), rtol=1e-5, atol=1e-5)
+    first = evaluate.aggregate_posterior(vae, x, limit=30).log_prob(z)
+    torch.testing.assert_close(first, exact(vae, x[:30], z), rtol=1e-5, atol=1e-5)
+
+
+def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    d = Mixture(normal(torch.randn(100, 3), torch.rand(100, 3) + 0.1))
+    z = torch.randn(4, 25, 3, requires_grad=True)
+    whole = d.log_prob(z)
+    monkeypatch.setattr(mixture, "TILE", 700)
+    tiled = d.log_prob(z)
+    torch.testing.assert_close(tiled, whole)
+    gradients = [torch.autograd.grad(each.sum(), z)[0] for each in (tiled, whole)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_draws_follow_the_density() -> None:
+    vae, x = model(latents=1), 3 * rows(12)
+    grid = torch.linspace(-40, 40, 20_001, dtype=torch.float64).unsqueeze(1)
+    cumulative = (exact(vae, x, grid).exp() * (grid[1] - grid[0])).cumsum(0)
+    z = evaluate.aggregate_draws(vae, x, 4000, seed=1).squeeze(1)
+    assert stats.kstest(z.numpy(), lambda v: _at(v, grid, cumulative)).pvalue > ALPHA
+    assert torch.equal(z, evaluate.aggregate_draws(vae, x, 4000, seed=1).squeeze(1))
+    assert not torch.equal(z, evaluate.aggregate_draws(vae, x, 4000, seed=2).squeeze(1))
+
+
+def _at(v, grid, cumulative):
+    import numpy as np
+
+    return np.interp(v, grid.squeeze(1).numpy(), cumulative.numpy())
+
+
+def test_prior_draws_follow_the_prior() -> None:
+    z = evaluate.prior_draws(model(latents=1), 4000).squeeze(1)
+    assert stats.kstest(z.numpy(), "norm").pvalue > ALPHA
+
+
+def test_model_and_random_numbers_stay_as_they_were() -> None:
+    vae, x = model(), rows(3)
+    before = torch.get_rng_state()
+    evaluate.prior_draws(vae, 10)
+    evaluate.aggregate_draws(vae, x, 10)
+    evaluate.aggregate_posterior(vae, x)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert vae.training
+
+
+def test_lower_groups_and_unknown_ones() -> None:
+    vae, x = two_level(), rows(40)
+    lower = evaluate.aggregate_posterior(vae, x, group="z1")
+    assert lower.event_shape == evaluate.aggregate_draws(vae, x, 7, group="z1").shape[1:] == (4,)
+    assert lower.components.batch_shape == (40,)
+    assert evaluate.prior_draws(vae, 7, group="z1").shape == (7, 4)
+    with pytest.raises(ValueError, match="group='z9' is unknown; this model has z2, z1"):
+        evaluate.aggregate_posterior(vae, x, group="z9")
+
+
+def test_a_flow_posterior_has_draws_but_no_density_elsewhere() -> None:
+    vae = model(OpaqueFlow(7, 2))
+    assert evaluate.aggregate_draws(vae, rows(5), 20).shape == (20, 2)
+    with pytest.raises(ValueError, match="posterior of 'z'.*use a diagonal one"):
+        evaluate.aggregate_posterior(vae, rows(5))
+
+
+def test_as_a_prior_it_has_the_highest_bound_of_its_encoder(tmp_path) -> None:
+    # E log p(z) is highest for p = q(z): Gibbs' inequality, on the examples that make it.
+    vae, x = model(), rows(30)
+    aggregate = priors.AggregatePosterior.of(evaluate.aggregate_posterior(vae, x).components)
+    bounds = {}
+    for name, prior in {"aggregate": aggregate, "standard": vae.stages["z"].p, "mixture": priors.Mixture(2, 5)}.items():
+        vae.stages["z"].p = prior
+        bounds[name] = evaluate.elbo(vae, x, num_samples=200).value
+    assert bounds["aggregate"] == max(bounds.values())
+    model(prior=aggregate).save(tmp_path)
+    z = torch.randn(6, 2)
+    torch.testing.assert_close(load(tmp_path).stages["z"].p().log_prob(z), aggregate().log_prob(z), rtol=0, atol=0)
+
+
+def test_bits() -> None:
+    logits = torch.randn(5, 3)
+    prior = priors.AggregatePosterior.of(bernoulli(logits))
+    z = torch.tensor([[0.0, 1.0, 1.0], [1.0, 1.0, 0.0]])
+    by_hand = torch.distributions.Bernoulli(logits=logits).log_prob(z.unsqueeze(1)).sum(-1).exp().mean(-1).log()
+    torch.testing.assert_close(prior().log_prob(z), by_hand)
+    with pytest.raises(ValueError, match=r"location has shape \(5,\)"):
+        priors.AggregatePosterior(torch.zeros(5))
