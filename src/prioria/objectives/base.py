@@ -53,7 +53,7 @@ class Rates:
 
 
 class Objective(Module):
-    """An objective; subclasses define ``forward``. What it remembers from step to step are buffers, so that it is saved.
+    """An objective; subclasses define ``forward``. What it remembers from step to step is in buffers, to be saved.
 
     Attributes:
         num_samples: K, how many latents the training loop draws for each example.

@@ -23,7 +23,7 @@ NAME = "checkpoint.safetensors"
 def write(folder: Path, parts: Parts, state: dict[str, Any]) -> None:
     """Writes parts, each a dictionary of tensors, and a JSON state."""
     tensors = {f"{part}.{name}": tensor.detach() for part, named in parts.items() for name, tensor in named.items()}
-    header = {"state": json.dumps(state)}
+    header = {"state": json.dumps(state), "order": json.dumps(list(tensors))}  # safetensors keeps an order of its own
     write_atomically(folder / NAME, lambda file: save_file(_contiguous(tensors), file, metadata=header))
 
 
@@ -34,19 +34,22 @@ def read(folder: Path) -> tuple[Parts, dict[str, Any]]:
         ValueError: the file is missing or damaged; the message names it.
     """
     path = folder / NAME
-    parts: Parts = {}
-    for key, tensor in read_tensors(path).items():
+    tensors, parts = read_tensors(path), {}
+    for key in _header(path, "order"):
         part, _, name = key.partition(".")
-        parts.setdefault(part, {})[name] = tensor
-    return parts, read_state(folder)
+        parts.setdefault(part, {})[name] = tensors[key]
+    return parts, _header(path, "state")
 
 
 def read_state(folder: Path) -> dict[str, Any]:
     """Reads the JSON state alone."""
-    path = folder / NAME
+    return _header(folder / NAME, "state")
+
+
+def _header(path: Path, field: str) -> Any:
     try:
         with safe_open(path, framework="pt") as file:
-            return json.loads(file.metadata()["state"])
+            return json.loads(file.metadata()[field])
     except (OSError, SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"path={str(path)!r} is not a checkpoint of prioria ({error})") from error
 

@@ -234,8 +234,12 @@ class Training:
         states = randomness.capture(self.accelerator.device)
         if self.accelerator.num_processes == 1:
             return {name: state[None] for name, state in states.items()}
-        device = self.accelerator.device
-        return {name: self.accelerator.gather(state[None].to(device)).cpu() for name, state in states.items()}
+        return {name: self._gathered(state) for name, state in states.items()}
+
+    def _gathered(self, state: Tensor) -> Tensor:
+        gathered = self.accelerator.gather(state[None].to(self.accelerator.device))
+        assert isinstance(gathered, Tensor)
+        return gathered.cpu()
 
     def _export_best(self, folder: Path) -> None:
         if self.best:

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import (  # the names that torch.optim itself uses
+    Tensor,
+    _foreach_add_,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_div_,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_lerp_,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_norm,  # pyright: ignore[reportPrivateImportUsage]
+    nn,
+)
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from prioria.train.options import Options
@@ -32,9 +39,9 @@ class Group:
             clip_grads_with_norm_(self.parameters, self.clip, norm)
         if self.normalised and gradients:
             # each tensor by its own norm, g / (||g|| + 1e-7), as the VampPrior authors' code does
-            norms = torch._foreach_norm(gradients)
-            torch._foreach_add_(norms, 1e-7)
-            torch._foreach_div_(gradients, norms)
+            norms = _foreach_norm(gradients)
+            _foreach_add_(norms, 1e-7)
+            _foreach_div_(gradients, norms)
         return norm
 
 
@@ -100,7 +107,7 @@ class Average:
     def update(self, step: int) -> None:
         """Moves the averages towards the parameters as they are after a step, counted from zero."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.averages.values()), list(self.parameters.values()), 1 - decay)
+        _foreach_lerp_(list(self.averages.values()), list(self.parameters.values()), 1 - decay)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
