@@ -89,6 +89,16 @@ def test_static_mnist(data_root):
 
 
 @pytest.mark.data
+def test_thresholded_mnist(data_root):
+    data = load("mnist-thresholded", root=data_root)
+    grey = read_idx(data_root / "mnist" / "t10k-images-idx3-ubyte.gz", IDX_IMAGES).reshape(-1, 784)
+    scaled = [(each - each.min()) / (each.max() - each.min()) for each in grey[:500].astype("float64")]
+    assert np.array_equal(data.test.tensor(500).numpy(), np.array(scaled) > 0.5)
+    assert 0.12 < data.train.mean().mean() < 0.14
+    assert torch.equal(data.train.batch(torch.arange(9)), data.train.batch(torch.arange(9)))
+
+
+@pytest.mark.data
 def test_caltech_silhouettes(data_root):
     data = load("caltech101-silhouettes-random", root=data_root)
     parts = (data.train, data.validation, data.test)

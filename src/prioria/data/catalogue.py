@@ -18,6 +18,7 @@ from prioria.data.frey_faces import FREY_FACES
 from prioria.data.lfwcrop import LFWCROP, LFWCROP_FULL
 from prioria.data.mnist import MNIST
 from prioria.data.mnist_static import MNIST_STATIC
+from prioria.data.mnist_thresholded import MNIST_THRESHOLDED
 from prioria.data.olivetti import OLIVETTI
 from prioria.data.omniglot import OMNIGLOT
 from prioria.data.omniglot28 import OMNIGLOT28
@@ -31,6 +32,7 @@ KNOWN_SETS = (
     PENDULUM,
     MNIST,
     MNIST_STATIC,
+    MNIST_THRESHOLDED,
     FASHION_MNIST,
     OMNIGLOT,
     OMNIGLOT28,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
@@ -84,6 +85,18 @@ class Gates(Module):
         """Fixes each gate to 1[mu > 1/2]."""
         self.get_buffer("frozen").fill_(True)
         self.logits.requires_grad_(False)
+
+    @contextmanager
+    def without(self, index: int) -> Iterator[None]:
+        """Takes one edge out of frozen gates for a while."""
+        before = self.logits[index].item()
+        with torch.no_grad():
+            self.logits[index] = -1.0
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                self.logits[index] = before
 
     def at_epoch(self, epoch: int | None) -> None:
         """Sets the temperature of an epoch counted from zero; None: the end of the schedule."""
