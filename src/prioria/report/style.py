@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MUTED, LINE, PAPER = "#1c2430", "#5f6b7a", "#dde3ea", "#ffffff"
-DATA, SAMPLE, RECONSTRUCTION, PRIOR = "#0072b2", "#d55e00", "#009e73", "#5f6b7a"
+INK, MUTED, PALE, LINE, PAPER = "#1c2430", "#5f6b7a", "#a9b4c0", "#dde3ea", "#ffffff"
+DATA, SAMPLE, RECONSTRUCTION = "#0072b2", "#d55e00", "#009e73"
 # The palette of Okabe and Ito, which the colour-blind can tell apart.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-CLASSES = "tab10"  # colour map of labels
+CLASSES = tuple(
+    f"tab:{name}" for name in ("blue", "orange", "green", "red", "purple", "brown", "pink", "gray", "olive", "cyan")
+)
+SCALE = "viridis"  # colour map of numbers, and of more classes than there are colours
+DPI = 150  # of files of pixels, and of what is rasterised inside an .svg
 MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
@@ -25,7 +29,7 @@ def panels(width: float, height: float, *, rows: int = 1, columns: int = 1) -> t
     """Returns a figure of ``width`` x ``height`` inches and its axes, row by row."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=PAPER)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor=PAPER)
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
@@ -47,10 +51,18 @@ def legend(axes: Axes) -> None:
     axes.legend(frameon=False, fontsize=8, labelcolor=INK)
 
 
-def render(figure: Figure, suffix: str = ".svg", *, dpi: int = 150) -> bytes:
+def legend_below(axes: Axes, *, columns: int = 10) -> None:
+    """Adds a legend of these axes below the whole figure."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    look = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handletextpad": 0.3, "columnspacing": 1.0}
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns, markerscale=1.5, **look)
+
+
+def render(figure: Figure, suffix: str = ".svg") -> bytes:
     """Returns a figure as the bytes of an .svg or .png file; the same drawing gives the same bytes.
 
-    Draw clouds of points with ``rasterized=True``: inside an .svg they become one picture of ``dpi``.
+    Draw clouds of points with ``rasterized=True``: inside an .svg they become one picture.
 
     Raises:
         ValueError: another suffix.
@@ -61,14 +73,14 @@ def render(figure: Figure, suffix: str = ".svg", *, dpi: int = 150) -> bytes:
     buffer = io.BytesIO()
     plain = dict.fromkeys(("Creator", "Date", "Format", "Type")) if suffix == ".svg" else {"Software": None}
     with rc_context({"svg.hashsalt": "prioria"}):
-        figure.savefig(buffer, format=suffix[1:], dpi=dpi, metadata=plain)
+        figure.savefig(buffer, format=suffix[1:], dpi="figure", metadata=plain)
     return buffer.getvalue()
 
 
-def write(figure: Figure, path: str | Path, *, dpi: int = 150) -> Path:
+def write(figure: Figure, path: str | Path) -> Path:
     """Writes a figure atomically, as what the suffix of ``path`` says, .png or .svg, and returns the path."""
     path = Path(path)
-    content = render(figure, path.suffix, dpi=dpi)
+    content = render(figure, path.suffix)
     write_atomically(path, lambda file: _write_bytes(file, content))
     return path
 

@@ -1,0 +1,160 @@
+"""Runs side by side: their numbers, and paired differences where runs were evaluated on the same examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prioria.report.evaluation import Evaluation, Number
+from prioria.report.subject import Subject
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+LIKELIHOOD = "log-likelihood (nats)"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean over N common examples of log p(x) under one run minus that under another, in nats.
+
+    Attributes:
+        value: the mean.
+        standard_error: sd of the differences / sqrt(N), often far below that of either run: what makes an example hard
+            is common to both.
+        examples: N.
+    """
+
+    value: float
+    standard_error: float
+    examples: int
+
+    def __str__(self) -> str:
+        return f"{self.value:+.2f} ± {self.standard_error:.2f}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table says of one run, and in small how it was obtained."""
+
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Runs in the order in which they were given; ``rich.print`` shows a table."""
+
+    subjects: tuple[Subject, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The folders' names, or whole paths where two would be the same."""
+        names = [subject.name for subject in self.subjects]
+        return names if len(set(names)) == len(names) else [str(subject.folder) for subject in self.subjects]
+
+    @property
+    def numbers(self) -> dict[str, list[Cell]]:
+        """What was measured -> a cell for each run; the differences follow the log-likelihood."""
+        measured = _aligned([_measured(subject) for subject in self.subjects])
+        return {LIKELIHOOD: measured.pop(LIKELIHOOD)} | self._differences() | measured
+
+    @property
+    def settings(self) -> dict[str, list[Cell]]:
+        """How the runs were made -> a cell for each run."""
+        return _aligned([_made(subject) for subject in self.subjects])
+
+    def _differences(self) -> dict[str, list[Cell]]:
+        first, *others = self.subjects
+        if not others:
+            return {}
+        cells = [Cell("", "reference"), *(_against(first, other) for other in others)]
+        return {_label(f"difference to {self.names[0]}"): cells}
+
+    def __rich__(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(header_style="bold", box=None, padding=(0, 2, 0, 0))
+        for column in ("", *self.names):
+            table.add_column(column, overflow="fold")
+        for label, cells in (self.numbers | self.settings).items():
+            notes = ((f"\n{cell.note}\n" if cell.note else "", "dim") for cell in cells)
+            table.add_row(label, *(Text.assemble(cell.text, note) for cell, note in zip(cells, notes, strict=True)))
+        return table
+
+
+def paired_difference(one: Subject, other: Subject) -> Difference | str:
+    """Returns the mean of log p(x) under one run minus that under another, or why their examples cannot be paired."""
+    a, b = one.evaluation, other.evaluation
+    if a is None or b is None:
+        return "not evaluated"
+    if _examples(a) != _examples(b):
+        return "not paired: other examples"
+    if one.pointwise is None or other.pointwise is None:
+        return "not paired: values of single examples were not kept"
+    if len(one.pointwise) < 2:
+        return "not paired: a single example has no standard error"
+    differences = one.pointwise - other.pointwise
+    count = len(differences)
+    return Difference(differences.mean().item(), differences.std().item() / math.sqrt(count), count)
+
+
+def how(number: Number, evaluation: Evaluation) -> str:
+    """Returns by which estimator, with how many samples, on which examples a number was obtained."""
+    trust = "" if number.converged else "; not converged, its weights are heavy-tailed"
+    samples = f"{number.num_samples:,} sample{'s' * (number.num_samples > 1)}"
+    return f"{number.estimator}, {samples}, {evaluation.split} split, {number.examples:,} examples{trust}"
+
+
+def _measured(subject: Subject) -> dict[str, Cell]:
+    found = subject.evaluation
+    if found is None:
+        return {LIKELIHOOD: Cell("", f"these weights were not evaluated: prioria evaluate {subject.folder}")}
+    numbers = {_label(name): Cell(str(number), how(number, found)) for name, number in subject.numbers.items()}
+    units = found.active_units
+    note = f"variance of the posterior mean above {units.threshold:g}, {found.split} split, {units.examples:,} examples"
+    return numbers | {"active units": Cell(str(units), note)}
+
+
+def _made(subject: Subject) -> dict[str, Cell]:
+    specification = subject.specification
+    return {
+        "prior": Cell(subject.prior),
+        "objective": Cell(subject.objective.partition("(")[0].rpartition(".")[2]),
+        "parameters": Cell(f"{subject.parameters:,}"),
+        "best epoch": _best(subject),
+        "seed": Cell(str(specification["options"]["seed"])),
+        "version": Cell(f"prioria {specification['prioria']}, torch {specification['torch']}"),
+    }
+
+
+def _best(subject: Subject) -> Cell:
+    best, rows = subject.run.best, subject.run.data.validation
+    if best is None:
+        return Cell("", "nothing was validated")
+    epochs = subject.specification["options"]["epochs"]
+    note = f"objective {best['loss']:.2f} nats on the validation split, {len(rows):,} examples"
+    return Cell(f"{best['epoch']} of {epochs}", note)
+
+
+def _against(first: Subject, other: Subject) -> Cell:
+    found = paired_difference(other, first)
+    if isinstance(found, str):
+        return Cell("", found)
+    return Cell(str(found), f"paired over {found.examples:,} examples")
+
+
+def _label(name: str) -> str:
+    return f"{name} (nats)"
+
+
+def _aligned(columns: Sequence[dict[str, Cell]]) -> dict[str, list[Cell]]:
+    labels = dict.fromkeys(label for column in columns for label in column)
+    return {label: [column.get(label, Cell("")) for column in columns] for label in labels}
+
+
+def _examples(evaluation: Evaluation) -> tuple[str, str, int]:
+    return evaluation.data, evaluation.split, evaluation.log_likelihood.examples

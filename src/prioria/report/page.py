@@ -1,0 +1,140 @@
+"""Pages that stand alone: every picture is inside, nothing is fetched, and every number says how it was obtained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from prioria.data import Dataset
+from prioria.evaluate.sampling import device_of, measuring
+from prioria.model import VAE
+from prioria.report import pictures, style
+from prioria.report.comparison import Comparison
+from prioria.report.curves import curves, terms_of
+from prioria.report.latent import latent
+from prioria.report.sheet import draw, sections
+from prioria.report.subject import Subject
+from prioria.storage import write_text
+from prioria.train import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = 12  # pictures in a row
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with its heading, as a data URI."""
+
+    heading: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a page shows of one run.
+
+    Attributes:
+        name: its heading.
+        subject: the run.
+        sheet: data, reconstructions, samples and pseudo-inputs.
+        latent: the latent space.
+        curves: training and validation.
+        shapes: of latents and data, as text.
+    """
+
+    name: str
+    subject: Subject
+    sheet: list[Picture]
+    latent: list[Picture]
+    curves: list[Picture]
+    shapes: str
+
+
+def report(run: Run | str | Path, out: str | Path, *, seed: int = 0) -> Path:
+    """Writes the page of one run: numbers with how they were obtained, pictures, protocol and configuration.
+
+    Args:
+        run: the run or its folder; its evaluation.json is shown where there is one.
+        out: the .html file.
+        seed: of the samples in the pictures.
+
+    Raises:
+        ValueError: there is no run, or one of its files is damaged.
+    """
+    return _write(Comparison((Subject.of(run),)), Path(out), seed)
+
+
+def compare(runs: Sequence[Run | str | Path], out: str | Path | None = None, *, seed: int = 0) -> Comparison:
+    """Puts runs side by side, with paired differences of the log-likelihood to the first, and returns what was found.
+
+    ``rich.print`` shows the result as a table.
+
+    Args:
+        runs: runs or their folders.
+        out: the .html file; None writes none.
+        seed: of the samples in the pictures.
+
+    Raises:
+        ValueError: fewer than two runs, no run in a folder, or a damaged file.
+    """
+    if len(runs) < 2:
+        raise ValueError(f"runs has {len(runs)} entries; give at least two to compare")
+    comparison = Comparison(tuple(Subject.of(run) for run in runs))
+    if out is not None:
+        _write(comparison, Path(out), seed)
+    return comparison
+
+
+def _write(comparison: Comparison, out: Path, seed: int) -> Path:
+    environment = Environment(
+        loader=PackageLoader("prioria.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    parts = [_part(name, subject, seed) for name, subject in zip(comparison.names, comparison.subjects, strict=True)]
+    template = environment.get_template("page.html")
+    write_text(out, template.render(title=_title(comparison), comparison=comparison, parts=parts))
+    return out
+
+
+def _title(comparison: Comparison) -> str:
+    titles = dict.fromkeys(subject.run.data.protocol.title for subject in comparison.subjects)
+    return f"{', '.join(titles)}: {', '.join(comparison.names)}"
+
+
+def _part(name: str, subject: Subject, seed: int) -> Part:
+    model, data, history = subject.run.model, subject.run.data, subject.run.history
+    with measuring(model):
+        shapes = model.check(data.test.tensor(2).to(device_of(model)))
+    return Part(
+        name,
+        subject,
+        sheet=_sheet(model, data, seed),
+        latent=[_figure("Latent space", latent(model, data, seed=seed))],
+        curves=[_figure(term, curves(history, [term])) for term in terms_of(history)],
+        shapes=shapes,
+    )
+
+
+def _sheet(model: VAE, data: Dataset, seed: int) -> list[Picture]:
+    if len(data.shape) != 3:
+        return [_figure("Data and samples", draw(model, data, seed=seed))]
+    found = sections(model, data, seed=seed, columns=COLUMNS)
+    blocks = pictures.blocks(found, data.protocol, columns=COLUMNS)
+    return [
+        Picture(heading, style.inline(pictures.png(block), ".png"), found[heading].note)
+        for heading, block in blocks.items()
+    ]
+
+
+def _figure(heading: str, figure: Figure) -> Picture:
+    return Picture(heading, style.inline(style.render(figure)))

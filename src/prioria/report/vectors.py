@@ -1,0 +1,69 @@
+"""Rows that are no pictures: points in the plane, and histograms of columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prioria.data import Protocol
+from prioria.report import latent, style
+from prioria.report.latent import Cloud
+from prioria.report.shown import Shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_COLUMNS, COLUMNS_PER_ROW, BINS = 24, 4, 40
+
+
+def plane(shown: Shown, cloud: Cloud, protocol: Protocol) -> Figure:
+    """Returns scatter plots of data, reconstructions and samples in the plane, and the latent space."""
+    figure, axes = style.panels(7.2, 7.0, rows=2, columns=2)
+    data = protocol.unscaled(shown.data)
+    _points(axes[0], "data (test)", data, style.DATA)
+    reconstructions = protocol.unscaled(shown.reconstructions)
+    _points(axes[1], "reconstructions", reconstructions, style.RECONSTRUCTION)
+    _points(axes[2], "samples", protocol.unscaled(shown.draws), style.SAMPLE)
+    if shown.pseudo_inputs is not None:
+        x, y = protocol.unscaled(shown.pseudo_inputs).T.numpy()
+        axes[0].scatter(x, y, s=28, marker="x", color=style.INK, linewidths=1, label="pseudo-inputs")
+        style.legend(axes[0])
+    low, high = data.min(0).values, data.max(0).values
+    margin = 0.15 * (high - low)
+    for each in axes[:3]:
+        each.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
+    latent.draw(axes[3], cloud, protocol)
+    return figure
+
+
+def histograms(shown: Shown, protocol: Protocol) -> Figure:
+    """Returns a histogram of data and samples for each column, at most 24: those that vary most."""
+    data, draws = protocol.unscaled(shown.data), protocol.unscaled(shown.draws)
+    chosen = sorted(data.var(0).argsort(descending=True, stable=True)[:MOST_COLUMNS].tolist())
+    rows = -(-len(chosen) // COLUMNS_PER_ROW)
+    figure, axes = style.panels(7.2, 1.5 * rows + 0.6, rows=rows, columns=min(COLUMNS_PER_ROW, len(chosen)))
+    for each, column in zip(axes, chosen, strict=False):
+        _histogram(each, f"column {column}", data[:, column], draws[:, column])
+    for unused in axes[len(chosen) :]:
+        unused.set_visible(False)
+    style.legend_below(axes[0])
+    return figure
+
+
+def _points(axes: Axes, title: str, rows: Tensor, colour: str) -> None:
+    style.dress(axes, title).set_aspect("equal", adjustable="box")
+    x, y = rows.T.numpy()
+    axes.scatter(x, y, s=6, color=colour, alpha=0.5, linewidths=0, rasterized=True)
+
+
+def _histogram(axes: Axes, title: str, data: Tensor, draws: Tensor) -> None:
+    style.dress(axes, title)
+    low, high = torch.cat([data, draws]).aminmax()
+    bins = np.linspace(low.item(), high.item() + 1e-6, BINS).tolist()
+    axes.hist(data.numpy(), bins, density=True, color=style.LINE, label="data (test)")
+    axes.hist(draws.numpy(), bins, density=True, histtype="step", color=style.SAMPLE, label="samples")
+    axes.set_yticks([])
