@@ -9,6 +9,7 @@ import torch
 
 from prioria.data import catalogue, load, omniglot28
 from prioria.data.catalogue import BY_NAME
+from prioria.data.formats import IDX_IMAGES, read_idx
 from prioria.data.pendulum import render
 from prioria.data.two_moons import two_moons
 
@@ -56,8 +57,6 @@ def test_mnist(data_root):
 
 @pytest.mark.data
 def test_mnist_is_binarised_as_the_vampprior_code_does(data_root):
-    from prioria.data.formats import IDX_IMAGES, read_idx
-
     data = load("mnist", root=data_root)
     folder = data_root / "mnist"
     grey = [read_idx(folder / f"{part}-images-idx3-ubyte.gz", IDX_IMAGES) for part in ("train", "t10k")]
