@@ -46,6 +46,7 @@ def without_shape_checks() -> Iterator[None]:
         (lambda: objectives.ELBO(warmup="soon"), "warmup='soon'.*100 epochs"),
         (lambda: objectives.ELBO(num_samples=0), "num_samples=0"),
         (lambda: objectives.IWAE(0), "num_samples=0"),
+        (lambda: objectives.REWO(objectives.ELBO(), "nats=3", schedule="three-phase"), "'two-phase' or"),  # pyright: ignore
     ],
 )
 def test_bad_arguments_are_named(build, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Size, Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, kl_divergence
 from torch.nn.functional import softplus
@@ -65,3 +66,11 @@ def is_reparameterized(d: Distribution) -> bool:
 def is_bound(d: Distribution) -> bool:
     """Says whether ``log_prob`` is itself a lower bound on the log-density."""
     return bool(getattr(d, "bound", False))
+
+
+def mean(d: Distribution) -> Tensor:
+    """Returns the mean of every value; where values are categories, the mean of their numbers."""
+    if isinstance(d, Independent) and isinstance(d.base_dist, Categorical):
+        weights = d.base_dist.probs
+        return weights @ torch.arange(weights.shape[-1], dtype=weights.dtype, device=weights.device)
+    return d.mean

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Categorical, Distribution, Independent
 
 from prioria.data import Dataset
-from prioria.distributions import Mixture
+from prioria.distributions import Mixture, mean
 from prioria.evaluate.sampling import device_of, measuring
 from prioria.model import VAE
 
@@ -51,14 +50,6 @@ def show(model: VAE, dataset: Dataset, *, rows: int, samples: int, seed: int) ->
             draws=generated.px.sample()[0].cpu(),
             pseudo_inputs=None if used is None else used.cpu(),
         )
-
-
-def mean(px: Distribution) -> Tensor:
-    """Returns the mean of every value of x; where values are categories, the mean of their numbers."""
-    if isinstance(px, Independent) and isinstance(px.base_dist, Categorical):
-        weights = px.base_dist.probs
-        return weights @ torch.arange(weights.shape[-1], dtype=weights.dtype, device=weights.device)
-    return px.mean
 
 
 def pseudo_inputs(model: VAE, dataset: Dataset) -> Float[Tensor, "k D"] | None:

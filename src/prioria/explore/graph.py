@@ -1,0 +1,161 @@
+"""Graphs over points, and shortest paths through them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components, dijkstra
+
+from prioria.explore.neighbours import Neighbours, Points
+
+Index = NDArray[np.int64]
+Lengths = Callable[[Points, Points], Points]
+
+SHORTEST = 1e-12  # sparse matrices drop edges of length zero
+
+
+def euclidean(a: Points, b: Points) -> Points:
+    """Returns the distances (E,) between the rows of two sets (E, d)."""
+    return np.linalg.norm(a - b, axis=-1)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An undirected graph of points.
+
+    Attributes:
+        points: the nodes (N, d).
+        edges: lengths (N, N), symmetric; what is absent is no edge.
+        lengths: what the length of an edge is, from its ends.
+        neighbours: k, the nearest nodes that each was joined to.
+        components: how many parts there were before they were joined.
+    """
+
+    points: Points
+    edges: csr_array
+    lengths: Lengths
+    neighbours: int
+    components: int
+
+    @classmethod
+    def build(cls, points: Points, *, neighbours: int = 15, lengths: Lengths = euclidean) -> Graph:
+        """Joins each point to its k nearest, and each part to the others by the nearest pair.
+
+        Args:
+            points: (N, d).
+            neighbours: k; there is an edge where either of two points is among the k nearest of the other.
+            lengths: of edges, from their ends; neighbours are Euclidean in any case.
+
+        Raises:
+            ValueError: there are no more points than neighbours, or too many for the exact tree without faiss.
+
+        Example:
+            >>> line = Graph.build(np.float32([[0], [1], [2], [7], [8]]), neighbours=1)
+            >>> line.components, line.path(0, 4)
+            (2, [0, 1, 2, 3, 4])
+        """
+        points = np.ascontiguousarray(points, np.float32)
+        if not 1 <= neighbours < len(points):
+            raise ValueError(
+                f"nodes={len(points)} cannot have neighbours={neighbours} each; use more nodes, or fewer neighbours, "
+                "but at least one"
+            )
+        _, found = Neighbours(points).of(points, neighbours + 1)
+        own = np.broadcast_to(np.arange(len(points))[:, None], found.shape)
+        others = (found != own) & (found >= 0)  # itself is dropped by its number: duplicates may stand before it
+        edges = _edges(points, own[others], found[others], lengths)
+        links, components = _links(points, edges)
+        if len(links):
+            edges = csr_array(edges.maximum(_edges(points, links[:, 0], links[:, 1], lengths)))
+        return cls(points, edges, lengths, neighbours, components)
+
+    def joined(self, ends: Points) -> Graph:
+        """Returns the graph with more nodes, numbered from N, each joined to its k nearest of all nodes before it."""
+        graph = self
+        for end in np.ascontiguousarray(ends, np.float32):
+            graph = graph._with(end[None])
+        return graph
+
+    def _with(self, end: Points) -> Graph:
+        points, count = np.concatenate([self.points, end]), len(self.points)
+        order = np.argsort(euclidean(self.points, end), kind="stable")[: self.neighbours]
+        new = _edges(points, np.full(len(order), count), order, self.lengths)
+        old = csr_array((self.edges.data, self.edges.indices, np.append(self.edges.indptr, self.edges.nnz)), new.shape)
+        return Graph(points, csr_array(old + new), self.lengths, self.neighbours, self.components)
+
+    def path(self, start: int, end: int) -> list[int]:
+        """Returns the nodes of a shortest path: by A* where lengths are Euclidean, else by Dijkstra's algorithm."""
+        if self.lengths is euclidean:
+            return a_star(self.points, self.edges, start, end)
+        _, before = dijkstra(self.edges, indices=start, return_predecessors=True)
+        path = [end]
+        while path[-1] != start:
+            path.append(int(before[path[-1]]))
+        return path[::-1]
+
+    def cost(self, path: list[int]) -> float:
+        """Returns the length of a path."""
+        return float(sum(self.edges[a, b] for a, b in zip(path[:-1], path[1:], strict=True)))
+
+
+def a_star(points: Points, edges: csr_array, start: int, end: int) -> list[int]:
+    """Returns a shortest path between two nodes of a connected graph whose edges are no shorter than straight lines.
+
+    The straight line to the end never overestimates what is left, so that a node is settled when it is first taken
+    (Hart, Nilsson and Raphael, 1968).
+    """
+    left = euclidean(points.astype(np.float64), points[end].astype(np.float64)) * (1 - 1e-6)  # edges are rounded
+    best, before, settled = {start: 0.0}, {start: start}, set()
+    queue = [(left[start], start)]
+    while queue:
+        _, node = heapq.heappop(queue)
+        if node == end:
+            break
+        if node in settled:
+            continue
+        settled.add(node)
+        row = slice(edges.indptr[node], edges.indptr[node + 1])
+        for other, length in zip(edges.indices[row].tolist(), edges.data[row].tolist(), strict=True):
+            cost = best[node] + length
+            if cost < best.get(other, np.inf):
+                best[other], before[other] = cost, node
+                heapq.heappush(queue, (cost + left[other], other))
+    path = [end]
+    while path[-1] != start:
+        path.append(before[path[-1]])
+    return path[::-1]
+
+
+def _edges(points: Points, a: Index, b: Index, lengths: Lengths) -> csr_array:
+    first, second = np.divmod(np.unique(np.minimum(a, b) * len(points) + np.maximum(a, b)), len(points))
+    weights = np.maximum(lengths(points[first], points[second]).astype(np.float64), SHORTEST)
+    half = coo_array((weights, (first, second)), (len(points), len(points))).tocsr()
+    return csr_array(half + half.T)
+
+
+def _links(points: Points, edges: csr_array) -> tuple[Index, int]:
+    """Returns edges (L, 2) that join all parts, each time by the nearest pair (Prim, 1957), and the count of parts."""
+    count, part = connected_components(edges, directed=False)
+    inside = part == np.bincount(part).argmax()
+    outside, links = np.flatnonzero(~inside), []
+    distance, nearest = _nearest(points, np.flatnonzero(inside), outside)
+    while len(outside):
+        closest = distance.argmin()
+        links.append((nearest[closest], outside[closest]))
+        joins = part[outside] == part[outside[closest]]
+        added, outside, distance, nearest = outside[joins], outside[~joins], distance[~joins], nearest[~joins]
+        closer, other = _nearest(points, added, outside)
+        distance, nearest = np.minimum(distance, closer), np.where(closer < distance, other, nearest)
+    return np.array(links, np.int64).reshape(-1, 2), count
+
+
+def _nearest(points: Points, among: Index, of: Index) -> tuple[Points, Index]:
+    if not len(of):
+        return np.empty(0, np.float32), np.empty(0, np.int64)
+    distance, index = Neighbours(points[among]).of(points[of], 1)
+    return distance[:, 0], among[index[:, 0]]
