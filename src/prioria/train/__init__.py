@@ -4,4 +4,5 @@ from prioria.train.fitting import fit as fit
 from prioria.train.fitting import resume as resume
 from prioria.train.run import Run as Run
 from prioria.train.step import Step as Step
+from prioria.train.structure import fit_dependency_graph as fit_dependency_graph
 from prioria.train.watch import NonFiniteLoss as NonFiniteLoss

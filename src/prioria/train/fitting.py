@@ -14,7 +14,7 @@ from torch import nn
 from prioria.data import load as load_data
 from prioria.model import VAE
 from prioria.objectives import Objective
-from prioria.train import checkpoint, randomness, run
+from prioria.train import checkpoint, randomness, run, saving
 from prioria.train.loop import Training
 from prioria.train.options import Optimiser, Options, Precision, Schedule
 from prioria.train.run import Run
@@ -113,7 +113,6 @@ def fit(
     if overwrite and resume:
         raise ValueError("overwrite=True and resume=True contradict each other; give one")
     dataset, step = load_data(data), Step(model, objective)
-    specification = run.specify(step, dataset, options)
     folder = None if out is None else Path(out)
     going_on = folder is not None and run.exists(folder) and not overwrite
     if folder is not None and going_on:
@@ -121,11 +120,11 @@ def fit(
             raise ValueError(
                 f"out={str(out)!r} holds a run; pass resume=True or overwrite=True, or choose another folder"
             )
-        run.check_same(folder, run.read_specification(folder), specification)
+        run.check_same(folder, run.read_specification(folder), run.specify(step, dataset, options))
     accelerator = _accelerator(options, folder, trackers, cpu)
     with _own_randomness(options, accelerator):
         training = Training(step, dataset, options, folder, accelerator=accelerator, progress=progress)
-        return _start(training, specification, going_on)
+        return _start(training, {} if folder is None else run.specify(step, dataset, options), going_on)
 
 
 def resume(
@@ -170,8 +169,9 @@ def _start(training: Training, specification: dict[str, Any], going_on: bool) ->
     folder, accelerator = training.folder, training.accelerator
     accelerator.wait_for_everyone()  # every process has seen whether there is a run before one of them writes
     if folder is not None and going_on:
-        before = run.read_specification(folder)["options"]["epochs"]
-        training.load(folder, more_epochs=training.options.epochs > before)
+        saving.load(training, folder)
+        if training.options.epochs > run.read_specification(folder)["options"]["epochs"]:
+            training.state.stale = 0  # who asks for more epochs has patience again
     else:
         training.begin()
     if folder is not None and accelerator.is_main_process:

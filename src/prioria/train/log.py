@@ -1,11 +1,9 @@
-"""What training says: lines of ``metrics.jsonl``, trackers such as TensorBoard, and a line or a bar on the terminal."""
+"""What training writes down: lines of ``metrics.jsonl``, trackers such as TensorBoard."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -26,19 +24,24 @@ class Metrics:
 
     def append(self, line: Line) -> None:
         """Adds a line; what is not finite is written as null."""
-        line = {key: None if isinstance(value, float) and not isfinite(value) else value for key, value in line.items()}
+        line = {name: None if _lost(value) else value for name, value in line.items()}
         self.lines.append(line)
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 
-    def cut(self, count: int) -> None:
-        """Keeps the first ``count`` lines of the file."""
-        assert self.path is not None
-        text = self.path.read_bytes().splitlines(keepends=True)[:count] if count else []
-        self.path.touch()
-        os.truncate(self.path, sum(len(line) for line in text))
-        self.lines = [json.loads(line) for line in text]
+    def load(self, folder: Path, count: int) -> None:
+        """Takes the first ``count`` lines of a run back, and cuts off the others where this process writes the file."""
+        path = folder / NAME
+        lines = path.read_bytes().splitlines(keepends=True)[:count] if count else []
+        self.lines = [json.loads(line) for line in lines]
+        if self.path is not None:
+            path.touch()
+            os.truncate(path, sum(len(line) for line in lines))
+
+    def last(self, split: str) -> Line:
+        """Returns the last line of a split."""
+        return next(line for line in reversed(self.lines) if line["split"] == split)
 
 
 class Meter:
@@ -60,6 +63,5 @@ class Meter:
         return means
 
 
-def printer(progress: bool) -> Callable[[str], None]:
-    """Returns what writes a message to standard error, or nothing at all."""
-    return (lambda message: print(message, file=sys.stderr, flush=True)) if progress else lambda message: None
+def _lost(value: Any) -> bool:
+    return isinstance(value, float) and not isfinite(value)

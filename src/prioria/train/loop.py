@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from prioria import storage
 from prioria.data import Dataset
-from prioria.module import describe
 from prioria.objectives import Progress
-from prioria.train import checkpoint, randomness
-from prioria.train.log import Meter, Metrics, printer
+from prioria.train import randomness, saving
+from prioria.train.display import Display
+from prioria.train.log import Line, Meter, Metrics
 from prioria.train.optimiser import Average, Optimiser
 from prioria.train.options import Interval, Options
 from prioria.train.order import batches, steps_per_epoch
-from prioria.train.run import BEST, Run, clear
+from prioria.train.run import Run, clear
 from prioria.train.step import Step, means
 from prioria.train.validation import validate
 from prioria.train.watch import REMEDIES, NonFiniteLoss, Signals, culprit
@@ -55,6 +56,10 @@ class State:
     measured: int = 0
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.best is not None:  # JSON knows no tuple
+            self.best = (self.best[0], self.best[1])
+
 
 class Training:
     """A training under way."""
@@ -78,23 +83,34 @@ class Training:
         self.metrics = Metrics(folder if accelerator.is_main_process else None)
         self.best: dict[str, Tensor] = {}
         self.signals = Signals()
-        self.say = printer(progress and accelerator.is_main_process)
+        self.display = Display(
+            progress and accelerator.is_main_process, epochs=options.epochs, steps=self._total_steps()
+        )
         self.interval = Interval.parse(options.checkpoint_every)
-        self.clock = self.saved_at = time.monotonic()
-        self.saved_step = 0
+        self.saved_at, self.saved_step = time.monotonic(), 0
 
     def run(self) -> Run:
         """Trains until all epochs are done or patience is at its end; the model then holds its best weights."""
         self._track()
         self.step.train()
-        with self.signals.watched():
+        with self.signals.watched(), self.display.running(self.state.step):
             while self.state.epoch < self.options.epochs and not self._stale():
                 self._epoch()
         self.save()
         self.step.eval()
         if self.best:
             self.step.model.load_state_dict(self.best)
-        return Run(self.step.model, self.data, self.metrics.lines, self.folder)
+        run = Run(self.step.model, self.data, self.metrics.lines, self.folder)
+        self._conclude(run.best)
+        return run
+
+    def _conclude(self, best: Line | None) -> None:
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+        if best is not None:
+            terms = {name: torch.tensor(value) for name, value in best.items() if isinstance(value, float)}
+            verdict = self.step.objective.verdict(terms)
+            self.display.say(f"best weights: epoch {best['epoch']}" + (f"; {verdict}" if verdict else ""))
 
     def _track(self) -> None:
         options = {"tensorboard": {"purge_step": self.state.step + 1}}
@@ -110,12 +126,12 @@ class Training:
             self._step(rows)
             state.batch += 1
             state.step += 1
-            if state.step % options.log_every == 0:
-                self._log({"split": "train"} | self.meter.take())
+            if state.step % options.log_every == 0 or state.batch == len(order):
+                self._log("train", self.meter.take() | self.step.objective.status())
+            self.display.advance()
             self._pause()
-        if self.meter.count:
-            self._log({"split": "train"} | self.meter.take())
-        self._validate()
+        self._log("validation", self._validated())
+        self.display.epoch(self.metrics.last("train"), self.metrics.last("validation"), self.step.objective.status())
         state.epoch, state.batch = state.epoch + 1, 0
         self._pause()
 
@@ -151,7 +167,7 @@ class Training:
         assert isinstance(reduced, Tensor)
         return dict(zip(terms, reduced, strict=True))
 
-    def _validate(self) -> None:
+    def _validated(self) -> Line:
         with nullcontext() if self.average is None else self.average.in_place():
             terms = validate(self.step, self.data.validation, self.options.batch_size, self.accelerator)
             rank = (max(self.step.objective.violation(terms), 0.0), terms["selection"].item())
@@ -161,28 +177,25 @@ class Training:
                 self.best = {name: value.detach().clone() for name, value in self.step.model.state_dict().items()}
         settled = self.step.objective.settled(self._progress())
         self.state.stale = 0 if better or not settled else self.state.stale + 1
-        line = {name: value.item() for name, value in terms.items()}
-        self._log({"split": "validation"} | line | {"best": better})
-        self.say(
-            f"epoch {self.state.epoch + 1}/{self.options.epochs}: validation loss {line['loss']:.2f}"
-            + (" (best)" if better else "")
-        )
+        return {name: value.item() for name, value in terms.items()} | {"best": better}
 
-    def _log(self, line: dict[str, Any]) -> None:
-        split = line.pop("split")
+    def _log(self, split: str, line: Line) -> None:
         self.metrics.append({"split": split, "epoch": self.state.epoch + 1, "step": self.state.step} | line)
-        self.accelerator.log({f"{split}/{name}": value for name, value in line.items()}, step=self.state.step)
+        scalars = {f"{split}/{name}": value for name, value in line.items() if isinstance(value, float)}
+        self.accelerator.log(scalars, step=self.state.step)
 
     def _pause(self) -> None:
         """Between two steps: writes a checkpoint when it is time, and stops when asked to."""
-        now = time.monotonic()
-        due = self.interval.passed(seconds=now - self.saved_at, steps=self.state.step - self.saved_step)
-        due, stop = self._any(due), self._any(self.signals.received is not None)
+        seconds, steps = time.monotonic() - self.saved_at, self.state.step - self.saved_step
+        due = self._any(self.interval.passed(seconds=seconds, steps=steps))
+        stop = self._any(self.signals.received is not None)
         if due or stop:
             self.save()
         if stop:
-            if self.folder is not None:
-                self.say(f"stopped; go on with:  prioria train --resume {self.folder}")
+            remedy = (
+                "" if self.folder is None else f"; go on with:  prioria train --resume {shlex.quote(str(self.folder))}"
+            )
+            self.display.say(f"stopped after {self.state.step} steps" + ("" if self.folder is None else resume))
             signal.raise_signal(self.signals.received or signal.SIGINT)
 
     def _any(self, mine: bool) -> bool:
@@ -201,80 +214,27 @@ class Training:
             found = culprit(self.step, x)
         randomness.restore_torch(before, device)
         self.save()
-        where = f"epoch {self.state.epoch + 1}, step {self.state.step + 1}"
-        if self.folder is None:
-            raise NonFiniteLoss(f"{where}: {found}; {REMEDIES}")
-        path = self.folder / f"batch-{self.accelerator.process_index}.safetensors"
-        storage.write_tensors(path, {"x": x, "rows": rows} | before)
-        raise NonFiniteLoss(f"{where}: {found}; {REMEDIES}. The batch is in {path}, the weights before it in the run")
-
-    def save(self) -> None:
-        """Writes a checkpoint, then the best weights."""
-        now = time.monotonic()
-        self.state.seconds += now - self.clock
-        self.clock = self.saved_at = now
-        self.saved_step = self.state.step
-        self.state.lines, self.state.measured = len(self.metrics.lines), self.meter.count
-        generators = self._generators()
-        if self.folder is not None and self.accelerator.is_main_process:
-            checkpoint.write(self.folder, self._parts() | {"random": generators}, asdict(self.state))
-            self._export_best(self.folder / BEST)
-        self.accelerator.wait_for_everyone()
-
-    def _parts(self) -> checkpoint.Parts:
-        return {
-            "step": dict(self.step.state_dict()),
-            "optimiser": self.optimiser.tensors(),
-            "average": {} if self.average is None else self.average.averages,
-            "meter": self.meter.sums,
-            "best": self.best,
-        }
-
-    def _generators(self) -> dict[str, Tensor]:
-        states = randomness.capture(self.accelerator.device)
-        if self.accelerator.num_processes == 1:
-            return {name: state[None] for name, state in states.items()}
-        return {name: self._gathered(state) for name, state in states.items()}
-
-    def _gathered(self, state: Tensor) -> Tensor:
-        gathered = self.accelerator.gather(state[None].to(self.accelerator.device))
-        assert isinstance(gathered, Tensor)
-        return gathered.cpu()
-
-    def _export_best(self, folder: Path) -> None:
-        if self.best:
-            storage.write_tensors(folder / storage.WEIGHTS, self.best)
-            architecture = {"format": storage.FORMAT, "architecture": describe(self.step.model)}
-            storage.write_json(folder / storage.ARCHITECTURE, architecture)
+        message = f"epoch {self.state.epoch + 1}, step {self.state.step + 1}: {found}; {REMEDIES}"
+        if self.folder is not None:
+            path = self.folder / f"batch-{self.accelerator.process_index}.safetensors"
+            storage.write_tensors(path, {"x": x, "rows": rows} | before)
+            message += f". The batch is in {path}, the weights before it are in the run"
+        raise NonFiniteLoss(message)
 
     def begin(self) -> None:
         """Checks that this model can be trained so on this data, and writes the checkpoint of step zero."""
         self.step.objective.check(self.step.model, self.data.train)
         x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
-        self.say(self.step.model.check(x.to(self.accelerator.device)))
+        self.display.say(self.step.model.check(x.to(self.accelerator.device)))
         if self.folder is not None and self.accelerator.is_main_process:
             clear(self.folder)
         self.save()
 
-    def load(self, folder: Path, *, more_epochs: bool) -> None:
-        """Takes back the last checkpoint; logged lines after it are cut off, and more epochs renew all patience."""
-        checkpoint.sweep(folder)
-        parts, state = checkpoint.read(folder)
-        self.state = State(**state)
-        if self.state.best is not None:
-            self.state.best = (self.state.best[0], self.state.best[1])
-        if more_epochs:
-            self.state.stale = 0
-        self.step.load_state_dict(parts["step"])
-        self.optimiser.load(parts.get("optimiser", {}))
-        if self.average is not None:
-            self.average.averages = parts["average"]
-        device = self.accelerator.device
-        self.meter.sums = {name: value.to(device) for name, value in parts.get("meter", {}).items()}
-        self.meter.count = self.state.measured
-        self.best = {name: value.to(device) for name, value in parts.get("best", {}).items()}
-        rank = self.accelerator.process_index
-        randomness.restore({name: states[rank] for name, states in parts["random"].items()}, device)
-        if self.accelerator.is_main_process:
-            self.metrics.cut(self.state.lines)
-        self.saved_step = self.state.step
+    def save(self) -> None:
+        """Writes a checkpoint, if there is a folder."""
+        now = time.monotonic()
+        self.state.seconds += now - self.saved_at
+        self.saved_at, self.saved_step = now, self.state.step
+        self.state.lines, self.state.measured = len(self.metrics.lines), self.meter.count
+        if self.folder is not None:
+            saving.save(self, self.folder)

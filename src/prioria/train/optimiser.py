@@ -109,6 +109,11 @@ class Average:
         decay = min(self.decay, (1 + step) / (10 + step))
         _foreach_lerp_(list(self.averages.values()), list(self.parameters.values()), 1 - decay)
 
+    def load(self, averages: dict[str, Tensor]) -> None:
+        """Takes back averages that were saved."""
+        for name, average in self.averages.items():
+            average.copy_(averages[name])
+
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Puts the averages in place of the parameters for a while."""
