@@ -68,11 +68,11 @@ def latent(model: VAE, dataset: Dataset, *, seed: int = 0, points: int = POINTS)
         points: test rows at most, and draws of the prior.
     """
     figure, (axes,) = style.panels(5.4, 4.4)
-    draw(axes, cloud(model, dataset, seed=seed, points=points), dataset.protocol)
+    draw_cloud(axes, cloud_of(model, dataset, seed=seed, points=points), dataset.protocol)
     return figure
 
 
-def cloud(model: VAE, dataset: Dataset, *, seed: int, points: int) -> Cloud:
+def cloud_of(model: VAE, dataset: Dataset, *, seed: int, points: int) -> Cloud:
     """Computes the projected draws."""
     group = model.groups[0]
     with measuring(model):
@@ -88,7 +88,7 @@ def cloud(model: VAE, dataset: Dataset, *, seed: int, points: int) -> Cloud:
     return Cloud(q, p, names, density, labels)
 
 
-def draw(axes: Axes, found: Cloud, protocol: Protocol) -> None:
+def draw_cloud(axes: Axes, found: Cloud, protocol: Protocol) -> None:
     """Draws a cloud."""
     if found.posterior.shape[1] == 1:
         return _histograms(axes, found)
@@ -125,13 +125,12 @@ def _project(q: Tensor, p: Tensor, group: str) -> tuple[tuple[Tensor, Tensor], t
 
 
 def _title(found: Cloud) -> str:
-    if found.density is None:
-        return "draws of the posterior, over draws of the prior (grey)"
-    return "draws of the posterior, over the density of the prior (grey)" + ", a lower bound" * found.density.is_bound
+    bound = found.density is not None and found.density.is_bound
+    return "posterior over prior (grey" + ", a lower bound" * bound + ")"
 
 
 def _histograms(axes: Axes, found: Cloud) -> None:
-    style.dress(axes, "posterior draws and prior draws", x=found.names[0], y="density")
+    style.dress(axes, "posterior and prior (grey)", x=found.names[0], y="density")
     bins = np.histogram_bin_edges(torch.cat([found.posterior, found.prior]), bins=60).tolist()
     axes.hist(found.prior[:, 0], bins, density=True, color=style.LINE, label="prior")
     axes.hist(found.posterior[:, 0], bins, density=True, histtype="step", color=style.DATA, label="posterior")

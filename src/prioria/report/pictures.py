@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
@@ -70,14 +69,14 @@ def page(sections: Mapping[str, Section], protocol: Protocol, *, columns: int = 
 def blocks(
     sections: Mapping[str, Section], protocol: Protocol, *, columns: int
 ) -> dict[str, UInt8[np.ndarray, "height width 3"]]:
-    """Returns the pictures of each section as one array, all on one scale of brightness.
+    """Returns the pictures of each section as one array, all on the scale of brightness of the first section.
 
     Raises:
         ValueError: the data are no pictures, or there is no column.
     """
     if len(protocol.shape) != 3 or columns < 1:
         raise ValueError(f"columns={columns} and data of shape {protocol.shape}: pictures need (C, H, W) and a column")
-    low, high = value_range(torch.cat([section.rows for section in sections.values()]))
+    low, high = value_range(next(iter(sections.values())).rows)
     tiles = {name: _tiles((each.rows - low) / (high - low), protocol) for name, each in sections.items()}
     return {name: mosaic(each, columns) for name, each in tiles.items()}
 

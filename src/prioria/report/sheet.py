@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from prioria.data import Dataset
 from prioria.model import VAE
-from prioria.report import latent, pictures, style, vectors
+from prioria.report import pictures, style, vectors
+from prioria.report.latent import cloud_of
 from prioria.report.pictures import Section
 from prioria.report.shown import show
 
@@ -45,7 +46,7 @@ def draw(model: VAE, dataset: Dataset, *, seed: int = 0, columns: int = 12) -> F
     shown = show(model, dataset, rows=POINTS, samples=POINTS, seed=seed)
     if dataset.dimensions != 2:
         return vectors.histograms(shown, dataset.protocol)
-    cloud = latent.cloud(model, dataset, seed=seed, points=POINTS)
+    cloud = cloud_of(model, dataset, seed=seed, points=POINTS)
     return vectors.plane(shown, cloud, dataset.protocol)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from prioria.data import Protocol
-from prioria.report import latent, style
-from prioria.report.latent import Cloud
+from prioria.report import style
+from prioria.report.latent import Cloud, draw_cloud
 from prioria.report.shown import Shown
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ MOST_COLUMNS, COLUMNS_PER_ROW, BINS = 24, 4, 40
 
 def plane(shown: Shown, cloud: Cloud, protocol: Protocol) -> Figure:
     """Returns scatter plots of data, reconstructions and samples in the plane, and the latent space."""
-    figure, axes = style.panels(7.2, 7.0, rows=2, columns=2)
+    figure, axes = style.panels(7.2, 6.0, rows=2, columns=2)
     data = protocol.unscaled(shown.data)
     _points(axes[0], "data (test)", data, style.DATA)
     reconstructions = protocol.unscaled(shown.reconstructions)
@@ -36,12 +35,15 @@ def plane(shown: Shown, cloud: Cloud, protocol: Protocol) -> Figure:
     margin = 0.15 * (high - low)
     for each in axes[:3]:
         each.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
-    latent.draw(axes[3], cloud, protocol)
+    draw_cloud(axes[3], cloud, protocol)
     return figure
 
 
 def histograms(shown: Shown, protocol: Protocol) -> Figure:
-    """Returns a histogram of data and samples for each column, at most 24: those that vary most."""
+    """Returns a histogram of data and samples for each column, at most 24: those that vary most.
+
+    The range is a little more than that of the data; samples beyond it are counted in the outer bins.
+    """
     data, draws = protocol.unscaled(shown.data), protocol.unscaled(shown.draws)
     chosen = sorted(data.var(0).argsort(descending=True, stable=True)[:MOST_COLUMNS].tolist())
     rows = -(-len(chosen) // COLUMNS_PER_ROW)
@@ -55,15 +57,17 @@ def histograms(shown: Shown, protocol: Protocol) -> Figure:
 
 
 def _points(axes: Axes, title: str, rows: Tensor, colour: str) -> None:
-    style.dress(axes, title).set_aspect("equal", adjustable="box")
+    style.dress(axes, title)
     x, y = rows.T.numpy()
     axes.scatter(x, y, s=6, color=colour, alpha=0.5, linewidths=0, rasterized=True)
 
 
 def _histogram(axes: Axes, title: str, data: Tensor, draws: Tensor) -> None:
     style.dress(axes, title)
-    low, high = torch.cat([data, draws]).aminmax()
-    bins = np.linspace(low.item(), high.item() + 1e-6, BINS).tolist()
-    axes.hist(data.numpy(), bins, density=True, color=style.LINE, label="data (test)")
-    axes.hist(draws.numpy(), bins, density=True, histtype="step", color=style.SAMPLE, label="samples")
+    low, high = data.min().item(), data.max().item()
+    margin = 0.25 * (high - low) or 1.0
+    bins = np.linspace(low - margin, high + margin, BINS)
+    axes.hist(data.numpy(), bins.tolist(), density=True, color=style.LINE, label="data (test)")
+    clipped = draws.clamp(bins[0], bins[-1]).numpy()
+    axes.hist(clipped, bins.tolist(), density=True, histtype="step", color=style.SAMPLE, label="samples")
     axes.set_yticks([])
