@@ -17,6 +17,7 @@ PRIORS: dict[str, type] = {
     "standard": priors.StandardNormal,
     "mixture": priors.Mixture,
     "vamp": priors.VampPrior,
+    "hierarchical": priors.Hierarchical,
 }
 POSTERIORS: dict[str, type] = {"gaussian": posteriors.Gaussian}
 LIKELIHOODS: dict[str, type] = {
@@ -26,6 +27,7 @@ LIKELIHOODS: dict[str, type] = {
     "categorical": likelihoods.Categorical,
 }
 OBJECTIVES: dict[str, type] = {"elbo": objectives.ELBO, "iwae": objectives.IWAE}
+CONSTRAINTS: dict[str, type] = {"rewo": objectives.REWO, "geco": objectives.GECO}
 
 FACTS = frozenset(
     {"latents", "context", "net", "encoder", "posterior", "inputs", "pseudo_inputs", "features", "dataset_size"}
@@ -35,6 +37,7 @@ PriorOptions = record("PriorOptions", PRIORS, facts=FACTS, default="standard")
 PosteriorOptions = record("PosteriorOptions", POSTERIORS, facts=FACTS, default="gaussian")
 LikelihoodOptions = record("LikelihoodOptions", LIKELIHOODS, facts=FACTS, default=None)
 ObjectiveOptions = record("ObjectiveOptions", OBJECTIVES, facts=FACTS, default="elbo")
+ConstraintOptions = record("ConstraintOptions", CONSTRAINTS, facts=FACTS, default=None)
 
 
 @dataclass
@@ -131,9 +134,22 @@ def model(
     return VAE(encoder={"z2": encoder, "z1": below}, stages=groups, likelihood=decode)
 
 
-def objective(options: Options) -> objectives.Objective:
-    """Builds the objective."""
-    return construct("objective", options, OBJECTIVES, {})
+def objective(options: Options, constraint: Options) -> objectives.Objective:
+    """Builds the objective, within a constraint if there is one.
+
+    Raises:
+        ValueError: an option of another kind, or a constraint without a target.
+    """
+    inner = construct("objective", options, OBJECTIVES, {})
+    given = [name for name, value in vars(constraint).items() if value is not None]
+    if not given:
+        return inner
+    if not {"kind", "target"} <= set(given):
+        raise ValueError(
+            f"--constraint.{given[0]} is not enough: a constraint needs its kind and its target, as in --constraint rewo "
+            "--constraint.target rmse=0.05; prioria train --suggest-target proposes one"
+        )
+    return construct("constraint", constraint, CONSTRAINTS, {"inner": inner})
 
 
 def _width(context: int, latents: int) -> dict[str, int]:

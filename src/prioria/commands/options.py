@@ -47,10 +47,14 @@ def record(name: str, kinds: Mapping[str, type], *, facts: frozenset[str], defau
             hints[option] = hints[option] | hint if option in hints else hint
             helps.setdefault(option, []).append(_help(kind, described.get(option, ""), parameter))
     kind_type = Literal[tuple(kinds)] if default else Literal[tuple(kinds)] | None
-    extra = [(o, Annotated[hints[o] | None, Parameter(help="; ".join(helps[o]), negative_iterable="")], field(default=None)) for o in hints]
+    extra = [(option, _optional(hint, helps[option]), field(default=None)) for option, hint in hints.items()]
     made = make_dataclass(name, [("kind", kind_type, field(default=default)), *extra])
     made.__module__ = __name__
     return made
+
+
+def _optional(hint: Any, helps: list[str]) -> Any:
+    return Annotated[hint | None, Parameter(help="; ".join(helps), negative_iterable="")]
 
 
 def options_of(cls: type, facts: frozenset[str]) -> dict[str, inspect.Parameter]:
@@ -74,9 +78,8 @@ def construct(family: str, options: Options, kinds: Mapping[str, type], facts: M
         if option not in accepted:
             owners = [kind for kind, other in kinds.items() if option in inspect.signature(other.__init__).parameters]
             flag = option.replace("_", "-")
-            raise ValueError(
-                f"--{family}.{flag} does not belong to --{family} {options.kind}; it is an option of {', '.join(owners)}"
-            )
+            belongs = f"it is an option of {', '.join(owners)}"
+            raise ValueError(f"--{family}.{flag} does not belong to --{family} {options.kind}; {belongs}")
     return cls(**{name: value for name, value in facts.items() if name in accepted}, **chosen)
 
 
@@ -103,4 +106,4 @@ def _is_simple(hint: Any) -> bool:
 
 def _help(kind: str, description: str, parameter: inspect.Parameter) -> str:
     default = "" if parameter.default in (inspect.Parameter.empty, None) else f" [{parameter.default}]"
-    return f"({kind}) {description.rstrip('.')}{default}"
+    return f"({kind}) {' '.join(description.split()).rstrip('.')}{default}"

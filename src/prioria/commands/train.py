@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from prioria import data as data_sets
 from prioria.commands.assemble import (
+    ConstraintOptions,
     LikelihoodOptions,
     NetworkOptions,
     ObjectiveOptions,
@@ -26,9 +27,10 @@ Prior = Annotated[PriorOptions, Parameter(group=PARTS)]  # pyright: ignore[repor
 Posterior = Annotated[PosteriorOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
 Likelihood = Annotated[LikelihoodOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
 Objective = Annotated[ObjectiveOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
+Constraint = Annotated[ConstraintOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
 Network = Annotated[NetworkOptions, Parameter(group=PARTS)]
 PRIOR, POSTERIOR, LIKELIHOOD, OBJECTIVE = PriorOptions(), PosteriorOptions(), LikelihoodOptions(), ObjectiveOptions()
-NETWORK = NetworkOptions()
+NETWORK, CONSTRAINT = NetworkOptions(), ConstraintOptions()
 
 
 def train(
@@ -41,6 +43,7 @@ def train(
     posterior: Posterior = POSTERIOR,
     likelihood: Likelihood = LIKELIHOOD,
     objective_options: Annotated[Objective, Parameter(name="--objective")] = OBJECTIVE,
+    constraint: Constraint = CONSTRAINT,
     network: Network = NETWORK,
     latents: int = 40,
     levels: int = 1,
@@ -97,7 +100,7 @@ def train(
     )
     run = fit(
         built,
-        objective(objective_options),
+        objective(objective_options, constraint),
         source,
         epochs=int(epochs or 100),
         batch_size=batch_size,

@@ -1,0 +1,40 @@
+"""Commands that write pages and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich
+
+from prioria import report as reports
+from prioria.report.evaluation import FILE
+from prioria.train import Run
+
+
+def report(run: Path, *, out: Path | None = None, seed: int = 0) -> None:
+    """Write the page of a run, with its numbers, pictures, protocol and configuration, and sheet.png beside it.
+
+    Args:
+        run: folder of a run.
+        out: the .html file, RUN/report.html by default.
+        seed: of the samples in the pictures.
+    """
+    opened = Run.load(run)
+    page = reports.report(opened, out or run / "report.html", seed=seed)
+    sheet = reports.sheet(opened.model, opened.data, page.with_name("sheet.png"), seed=seed)
+    print(f"Page: {page}\nPicture: {sheet}")
+    if not (run / FILE).exists():
+        print(f"The page has no numbers yet; first: prioria evaluate {run}")
+
+
+def compare(*runs: Path, out: Path | None = None, seed: int = 0) -> None:
+    """Put runs side by side, with paired differences of the log-likelihood to the first.
+
+    Args:
+        runs: folders of evaluated runs, two or more.
+        out: an .html file to write as well.
+        seed: of the samples in the pictures.
+    """
+    rich.print(reports.compare(list(runs), out, seed=seed))
+    if out is not None:
+        print(f"Page: {out}")
