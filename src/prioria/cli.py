@@ -33,7 +33,7 @@ DATA_COMMANDS = {
     ),
     "inspect": ("prioria.commands.data:inspect", "Say what a file holds and which likelihoods are legal for it."),
 }
-FAMILIES = frozenset({"prior", "posterior", "likelihood", "objective", "network"})
+FAMILIES = frozenset({"prior", "posterior", "likelihood", "objective", "constraint", "network", "tc"})
 
 
 def main(arguments: list[str] | None = None) -> None:

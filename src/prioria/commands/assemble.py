@@ -26,17 +26,28 @@ LIKELIHOODS: dict[str, type] = {
     "discretized-logistic": likelihoods.DiscretizedLogistic,
     "categorical": likelihoods.Categorical,
 }
-OBJECTIVES: dict[str, type] = {"elbo": objectives.ELBO, "iwae": objectives.IWAE}
+OBJECTIVES: dict[str, type] = {
+    "elbo": objectives.ELBO,
+    "iwae": objectives.IWAE,
+    "capacity": objectives.Capacity,
+    "beta-tc": objectives.BetaTC,
+    "factor": objectives.FactorVAE,
+    "info": objectives.InfoVAE,
+}
+TOTAL_CORRELATIONS: dict[str, type] = {
+    "minibatch": objectives.Minibatch,
+    "stratified": objectives.Stratified,
+    "density-ratio": objectives.DensityRatio,
+}
 CONSTRAINTS: dict[str, type] = {"rewo": objectives.REWO, "geco": objectives.GECO}
 
-FACTS = frozenset(
-    {"latents", "context", "net", "encoder", "posterior", "inputs", "pseudo_inputs", "features", "dataset_size"}
-)
+FACTS = frozenset("latents context net encoder posterior inputs pseudo_inputs features dataset_size group".split())
 
 PriorOptions = record("PriorOptions", PRIORS, facts=FACTS, default="standard")
 PosteriorOptions = record("PosteriorOptions", POSTERIORS, facts=FACTS, default="gaussian")
 LikelihoodOptions = record("LikelihoodOptions", LIKELIHOODS, facts=FACTS, default=None)
 ObjectiveOptions = record("ObjectiveOptions", OBJECTIVES, facts=FACTS, default="elbo")
+TotalCorrelationOptions = record("TotalCorrelationOptions", TOTAL_CORRELATIONS, facts=FACTS, default=None)
 ConstraintOptions = record("ConstraintOptions", CONSTRAINTS, facts=FACTS, default=None)
 
 
@@ -134,13 +145,18 @@ def model(
     return VAE(encoder={"z2": encoder, "z1": below}, stages=groups, likelihood=decode)
 
 
-def objective(options: Options, constraint: Options) -> objectives.Objective:
-    """Builds the objective, within a constraint if there is one.
+def objective(options: Options, *, tc: Options, constraint: Options, latents: int) -> objectives.Objective:
+    """Builds the objective, within a constraint where one is asked for.
 
     Raises:
         ValueError: an option of another kind, or a constraint without a target.
     """
-    inner = construct("objective", options, OBJECTIVES, {})
+    facts: dict[str, Any] = {"latents": latents}
+    if tc.kind is not None:
+        if options.kind != "beta-tc":
+            raise ValueError(f"--tc {tc.kind} does not belong to --objective {options.kind}; it is for beta-tc")
+        facts["tc"] = construct("tc", tc, TOTAL_CORRELATIONS, {"latents": latents})
+    inner = construct("objective", options, OBJECTIVES, facts)
     given = [name for name, value in vars(constraint).items() if value is not None]
     if not given:
         return inner

@@ -24,7 +24,7 @@ SIMPLE = (int, float, str, bool, type(None))
 class Options(Protocol):
     """What a generated record has."""
 
-    kind: str
+    kind: Any  # a name, or None where the family may be left out
 
 
 def record(name: str, kinds: Mapping[str, type], *, facts: frozenset[str], default: str | None) -> type:
@@ -80,7 +80,11 @@ def construct(family: str, options: Options, kinds: Mapping[str, type], facts: M
             flag = option.replace("_", "-")
             belongs = f"it is an option of {', '.join(owners)}"
             raise ValueError(f"--{family}.{flag} does not belong to --{family} {options.kind}; {belongs}")
-    return cls(**{name: value for name, value in facts.items() if name in accepted}, **chosen)
+    arguments = {name: value for name, value in facts.items() if name in accepted} | chosen
+    for name, parameter in list(accepted.items())[1:]:
+        if parameter.default is parameter.empty and name not in arguments:
+            raise ValueError(f"--{family} {options.kind} needs --{family}.{name.replace('_', '-')}")
+    return cls(**arguments)
 
 
 def shorthand(arguments: list[str], families: frozenset[str]) -> list[str]:

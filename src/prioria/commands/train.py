@@ -16,6 +16,7 @@ from prioria.commands.assemble import (
     ObjectiveOptions,
     PosteriorOptions,
     PriorOptions,
+    TotalCorrelationOptions,
     model,
     objective,
 )
@@ -27,10 +28,11 @@ Prior = Annotated[PriorOptions, Parameter(group=PARTS)]  # pyright: ignore[repor
 Posterior = Annotated[PosteriorOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
 Likelihood = Annotated[LikelihoodOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
 Objective = Annotated[ObjectiveOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
+TotalCorrelation = Annotated[TotalCorrelationOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
 Constraint = Annotated[ConstraintOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
 Network = Annotated[NetworkOptions, Parameter(group=PARTS)]
 PRIOR, POSTERIOR, LIKELIHOOD, OBJECTIVE = PriorOptions(), PosteriorOptions(), LikelihoodOptions(), ObjectiveOptions()
-NETWORK, CONSTRAINT = NetworkOptions(), ConstraintOptions()
+TC, CONSTRAINT, NETWORK = TotalCorrelationOptions(), ConstraintOptions(), NetworkOptions()
 
 
 def train(
@@ -43,6 +45,7 @@ def train(
     posterior: Posterior = POSTERIOR,
     likelihood: Likelihood = LIKELIHOOD,
     objective_options: Annotated[Objective, Parameter(name="--objective")] = OBJECTIVE,
+    tc: TotalCorrelation = TC,
     constraint: Constraint = CONSTRAINT,
     network: Network = NETWORK,
     latents: int = 40,
@@ -100,7 +103,7 @@ def train(
     )
     run = fit(
         built,
-        objective(objective_options, constraint),
+        objective(objective_options, tc=tc, constraint=constraint, latents=latents),
         source,
         epochs=int(epochs or 100),
         batch_size=batch_size,
