@@ -16,6 +16,15 @@ from prioria.evaluate.edges import edge_stability as edge_stability
 from prioria.evaluate.estimate import Estimate as Estimate
 from prioria.evaluate.estimate import WeightQuality as WeightQuality
 from prioria.evaluate.estimate import join as join
+from prioria.evaluate.extractor import Classifier as Classifier
+from prioria.evaluate.extractor import Extractor as Extractor
+from prioria.evaluate.extractor import InceptionFeatures as InceptionFeatures
+from prioria.evaluate.extractor import fit_classifier as fit_classifier
+from prioria.evaluate.fid import ImageDistance as ImageDistance
+from prioria.evaluate.fid import fid as fid
+from prioria.evaluate.fid import fid_floor as fid_floor
+from prioria.evaluate.fid import generated_images as generated_images
+from prioria.evaluate.fid import kid as kid
 from prioria.evaluate.leakage import Leakage as Leakage
 from prioria.evaluate.leakage import LeakageCurve as LeakageCurve
 from prioria.evaluate.leakage import leakage as leakage
