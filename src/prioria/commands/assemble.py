@@ -18,8 +18,9 @@ PRIORS: dict[str, type] = {
     "mixture": priors.Mixture,
     "vamp": priors.VampPrior,
     "hierarchical": priors.Hierarchical,
+    "realnvp": priors.RealNVP,
 }
-POSTERIORS: dict[str, type] = {"gaussian": posteriors.Gaussian}
+POSTERIORS: dict[str, type] = {"gaussian": posteriors.Gaussian, "iaf": posteriors.IAF}
 LIKELIHOODS: dict[str, type] = {
     "bernoulli": likelihoods.Bernoulli,
     "gaussian": likelihoods.Gaussian,
@@ -162,7 +163,7 @@ def objective(options: Options, *, tc: Options, constraint: Options, latents: in
         return inner
     if not {"kind", "target"} <= set(given):
         raise ValueError(
-            f"--constraint.{given[0]} is not enough: a constraint needs its kind and its target, as in --constraint rewo "
+            f"--constraint.{given[0]} is not enough: a constraint needs a kind and a target, as in --constraint rewo "
             "--constraint.target rmse=0.05; prioria train --suggest-target proposes one"
         )
     return construct("constraint", constraint, CONSTRAINTS, {"inner": inner})
