@@ -33,7 +33,7 @@ def exact_encoder(widening: float = 1.0) -> priors.Gaussian:
 
 
 def prior_with(encoder: nn.Module, num_samples: int) -> priors.Hierarchical:
-    return priors.Hierarchical(1, 1, num_samples, decoder=linear_gaussian(SLOPE, NOISE), encoder=encoder)
+    return priors.Hierarchical(1, 1, num_samples, auxiliary_decoder=linear_gaussian(SLOPE, NOISE), auxiliary_encoder=encoder)
 
 
 def log_density(z: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ def test_many_samples_agree_with_quadrature(latents: int) -> None:
     decoder = Curve(latents)
     joint = decoder(zeta.unsqueeze(1)).log_prob(z) - 0.5 * zeta.square() - 0.5 * math.log(2 * math.pi)
     exact = torch.trapezoid(joint.double().exp(), zeta.squeeze(-1).double(), dim=0)
-    prior = priors.Hierarchical(latents, 1, 5000, decoder=decoder, encoder=Wide())
+    prior = priors.Hierarchical(latents, 1, 5000, auxiliary_decoder=decoder, auxiliary_encoder=Wide())
     with torch.no_grad():
         density = torch.stack([prior().log_prob(z).double().exp() for _ in range(30)])
     assert ((density.mean(0) - exact).abs() < SIGMAS * density.std(0) / math.sqrt(30)).all()
@@ -103,7 +103,7 @@ def test_estimate_of_the_density_is_unbiased_for_any_number_of_samples() -> None
     grid = torch.linspace(-6, 6, 20_001).unsqueeze(-1)
     cell = (grid[1] - grid[0]).item()
     with torch.no_grad():
-        density = priors.Hierarchical(1, 1, 2, decoder=Curve(1), encoder=Wide())().log_prob(grid).double().exp()
+        density = priors.Hierarchical(1, 1, 2, auxiliary_decoder=Curve(1), auxiliary_encoder=Wide())().log_prob(grid).double().exp()
     error = cell * density.std().item() * math.sqrt(len(grid))  # an upper bound: the mean varies along the grid too
     assert abs(cell * density.sum().item() - 1) < SIGMAS * error
 
@@ -151,6 +151,10 @@ def test_two_stochastic_layers_estimate_the_marginal_likelihood() -> None:
     error = (weights.std() / weights.mean()).item() / math.sqrt(200_000)
     assert abs(weights.mean().log().item() - exact) < SIGMAS * error
     assert abs(-objective - exact) < SIGMAS * error
+
+
+def test_auxiliary_latents_are_as_many_as_latents_by_default() -> None:
+    assert priors.Hierarchical(3)().zeta.event_shape == (3,)
 
 
 def test_more_samples_may_be_asked_of_a_trained_prior() -> None:

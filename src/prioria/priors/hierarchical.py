@@ -27,11 +27,11 @@ class Hierarchical(Module):
 
     Args:
         latents: dimensions of z.
-        auxiliary_latents: dimensions of zeta.
+        auxiliary_latents: dimensions of zeta; as many as z has by default.
         num_samples: K; may be changed between uses, for instance to evaluate with more.
-        decoder: conditional zeta (..., auxiliary_latents) -> p(z|zeta), for instance ``priors.Gaussian`` on any
-            network; by default a diagonal Gaussian on two ReLU layers of 256.
-        encoder: conditional z (..., latents) -> q(zeta|z), likewise.
+        auxiliary_decoder: conditional zeta (..., auxiliary_latents) -> p(z|zeta), for instance ``priors.Gaussian`` on
+            any network; by default a diagonal Gaussian on two ReLU layers of 256.
+        auxiliary_encoder: conditional z (..., latents) -> q(zeta|z), likewise.
 
     Raises:
         ValueError: a size or the number of samples is not positive.
@@ -46,20 +46,21 @@ class Hierarchical(Module):
     def __init__(
         self,
         latents: int,
-        auxiliary_latents: int,
+        auxiliary_latents: int | None = None,
         num_samples: int = 16,
         *,
-        decoder: nn.Module | None = None,
-        encoder: nn.Module | None = None,
+        auxiliary_decoder: nn.Module | None = None,
+        auxiliary_encoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        auxiliary_latents = latents if auxiliary_latents is None else auxiliary_latents
         if min(latents, auxiliary_latents, num_samples) < 1:
             sizes = f"latents={latents}, auxiliary_latents={auxiliary_latents} and num_samples={num_samples}"
             raise ValueError(f"{sizes} must be positive")
         self.latents, self.num_samples = latents, num_samples
         self.zeta = StandardNormal(auxiliary_latents)
-        self.decoder = decoder if decoder is not None else _gaussian(auxiliary_latents, latents)
-        self.encoder = encoder if encoder is not None else _gaussian(latents, auxiliary_latents)
+        self.decoder = auxiliary_decoder if auxiliary_decoder is not None else _gaussian(auxiliary_latents, latents)
+        self.encoder = auxiliary_encoder if auxiliary_encoder is not None else _gaussian(latents, auxiliary_latents)
 
     def forward(self, context: Tensor | None = None) -> Distribution:
         return Marginal(self.zeta(), self.decoder, self.encoder, Size([self.latents]), self.num_samples)
