@@ -33,7 +33,9 @@ def exact_encoder(widening: float = 1.0) -> priors.Gaussian:
 
 
 def prior_with(encoder: nn.Module, num_samples: int) -> priors.Hierarchical:
-    return priors.Hierarchical(1, 1, num_samples, auxiliary_decoder=linear_gaussian(SLOPE, NOISE), auxiliary_encoder=encoder)
+    return priors.Hierarchical(
+        1, 1, num_samples, auxiliary_decoder=linear_gaussian(SLOPE, NOISE), auxiliary_encoder=encoder
+    )
 
 
 def log_density(z: Tensor) -> Tensor:
@@ -103,7 +105,8 @@ def test_estimate_of_the_density_is_unbiased_for_any_number_of_samples() -> None
     grid = torch.linspace(-6, 6, 20_001).unsqueeze(-1)
     cell = (grid[1] - grid[0]).item()
     with torch.no_grad():
-        density = priors.Hierarchical(1, 1, 2, auxiliary_decoder=Curve(1), auxiliary_encoder=Wide())().log_prob(grid).double().exp()
+        prior = priors.Hierarchical(1, 1, 2, auxiliary_decoder=Curve(1), auxiliary_encoder=Wide())
+        density = prior().log_prob(grid).double().exp()
     error = cell * density.std().item() * math.sqrt(len(grid))  # an upper bound: the mean varies along the grid too
     assert abs(cell * density.sum().item() - 1) < SIGMAS * error
 
