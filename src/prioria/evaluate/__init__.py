@@ -7,6 +7,8 @@ from prioria.evaluate.bound import elbo as elbo
 from prioria.evaluate.bound import parts as parts
 from prioria.evaluate.decomposition import Decomposition as Decomposition
 from prioria.evaluate.decomposition import decompose as decompose
+from prioria.evaluate.disentanglement import Disentanglement as Disentanglement
+from prioria.evaluate.disentanglement import disentanglement as disentanglement
 from prioria.evaluate.divergence import Divergence as Divergence
 from prioria.evaluate.divergence import nearest_neighbour_kl as nearest_neighbour_kl
 from prioria.evaluate.divergence import symmetric_kl as symmetric_kl

@@ -1,0 +1,229 @@
+"""How well single latents stand for single factors of variation: MIG, FactorVAE score, DCI and SAP.
+
+All read codes (N, L), usually posterior means, and the factors (N, K) that made each example, as whole numbers. Rows
+are put in an order of their own first, so that no score depends on the order in which they come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from prioria.data.base import Split
+from prioria.evaluate.aggregate import known_group
+from prioria.evaluate.sampling import device_of, measuring
+from prioria.model import VAE
+
+Codes = NDArray[np.float64]
+Factors = NDArray[np.int64]
+
+BINS = 20
+BATCH = 1000
+
+
+class DCI(NamedTuple):
+    """Disentanglement, completeness and informativeness, each in [0, 1]."""
+
+    disentanglement: float
+    completeness: float
+    informativeness: float
+
+
+@dataclass(frozen=True)
+class Disentanglement:
+    """All scores of one model; one is perfect.
+
+    Attributes:
+        mig: mutual information gap.
+        factor_vae: FactorVAE score.
+        dci: disentanglement, completeness, informativeness.
+        sap: separated attribute predictability.
+        examples: N.
+        seed: of the rows, votes and trees.
+        factors: names of the factors that varied.
+    """
+
+    mig: float
+    factor_vae: float
+    dci: DCI
+    sap: float
+    examples: int
+    seed: int
+    factors: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns all of it as JSON values."""
+        return {**asdict(self), "dci": self.dci._asdict(), "factors": list(self.factors)}
+
+
+def disentanglement(
+    model: VAE, split: Split, num_examples: int = 10_000, seed: int = 0, *, group: str | None = None
+) -> Disentanglement:
+    """Scores the posterior means of a group on data whose factors are known, such as dSprites.
+
+    Args:
+        model: the model; its mode and the global random numbers are left as they were.
+        split: rows with labels (N, K).
+        num_examples: rows to use, drawn at random.
+        seed: of the rows, votes and trees.
+        group: name of the group, the top one by default.
+
+    Raises:
+        ValueError: the rows have no factors, fewer than two factors vary, or no such group.
+    """
+    if split.labels is None or split.labels.dim() != 2:
+        raise ValueError(f"split of {split.protocol.name!r} has no factors (N, K) as labels; use for instance dsprites")
+    name = known_group(model, group)
+    chosen = np.random.default_rng(seed).permutation(len(split))[:num_examples]
+    with measuring(model):
+        torch.manual_seed(seed)  # posteriors without a closed mean
+        batches = [split.batch(rows).to(device_of(model)) for rows in torch.from_numpy(chosen).split(BATCH)]
+        codes = torch.cat([model.encode(x, name).flatten(1) for x in batches]).double().cpu().numpy()
+    factors = split.labels[torch.from_numpy(chosen)].long().numpy()
+    varied = [k for k in range(factors.shape[1]) if len(np.unique(factors[:, k])) > 1]
+    names = tuple(split.protocol.factors[k] if split.protocol.factors else str(k) for k in varied)
+    return scores(codes, factors[:, varied], seed=seed, names=names)
+
+
+def scores(codes: Codes, factors: Factors, *, seed: int = 0, names: tuple[str, ...] = ()) -> Disentanglement:
+    """Returns all scores of codes (N, L) against factors (N, K).
+
+    Raises:
+        ValueError: fewer than two factors or two codes.
+    """
+    if min(codes.shape[1], factors.shape[1]) < 2:
+        raise ValueError(f"{codes.shape[1]} latents and {factors.shape[1]} factors: at least two of each must vary")
+    codes, factors = _ordered(codes, factors)
+    return Disentanglement(
+        mig=mig(codes, factors),
+        factor_vae=factor_vae_score(codes, factors, seed=seed),
+        dci=dci(codes, factors, seed=seed),
+        sap=sap(codes, factors, seed=seed),
+        examples=len(codes),
+        seed=seed,
+        factors=names,
+    )
+
+
+def mig(codes: Codes, factors: Factors) -> float:
+    """Mean over factors of (I(z_a; v) - I(z_b; v)) / H(v), z_a and z_b the two most informative codes.
+
+    Codes are cut into 20 bins of equal width (Chen et al., 2018, eq. 6; bins as in disentanglement_lib).
+
+    Example:
+        >>> v = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+        >>> mig(v.astype(float), v)
+        1.0
+    """
+    from sklearn.metrics import mutual_info_score
+
+    binned = [np.digitize(z, np.histogram_bin_edges(z, BINS)[:-1]) for z in codes.T]
+    shared = np.array([[mutual_info_score(z, v) for z in binned] for v in factors.T])  # (K, L)
+    entropy = np.array([mutual_info_score(v, v) for v in factors.T])
+    best = np.sort(shared, axis=1)[:, ::-1]
+    return float(np.mean((best[:, 0] - best[:, 1]) / entropy))
+
+
+def factor_vae_score(
+    codes: Codes, factors: Factors, *, votes: int = 800, batch: int = 64, seed: int = 0, threshold: float = 0.05
+) -> float:
+    """Accuracy of guessing which factor was held fixed from the code that varied least (Kim and Mnih, 2018, section 4).
+
+    One vote: hold a random factor at a random value, take ``batch`` examples that have it, and name the code whose
+    variance, relative to that of all examples, is least. Half as many votes again test the majority rule that the votes
+    make. Codes with a variance below ``threshold`` of the largest never vote.
+
+    Args:
+        codes: (N, L).
+        factors: (N, K).
+        votes: to learn the rule from, 800 in the paper.
+        batch: examples of one vote.
+        seed: of the votes.
+        threshold: of variance, relative to that of the most varied code.
+    """
+    codes, factors = _ordered(codes, factors)
+    generator, variance = np.random.default_rng(seed), codes.var(0)
+    active = np.flatnonzero(variance > threshold * variance.max())
+    if len(active) == 0:
+        return 0.0
+    counts = np.zeros((2, codes.shape[1], factors.shape[1]), dtype=np.int64)
+    for vote in range(votes + votes // 2):
+        k = generator.integers(factors.shape[1])
+        same = np.flatnonzero(factors[:, k] == factors[generator.integers(len(factors)), k])
+        chosen = codes[generator.choice(same, batch)][:, active]
+        counts[int(vote >= votes), active[(chosen.var(0) / variance[active]).argmin()], k] += 1
+    learned, test = counts
+    rule = learned.argmax(1)
+    return float(test[np.arange(len(rule)), rule].sum() / test.sum())
+
+
+def dci(codes: Codes, factors: Factors, *, seed: int = 0, trees: int = 20) -> DCI:
+    """Disentanglement, completeness and informativeness (Eastwood and Williams, 2018, section 2).
+
+    A random forest predicts each factor from all codes on 80 % of the rows; its importances make the matrix, its
+    accuracy on the other 20 % the informativeness. Disentanglement is 1 less the entropy (base K) of a code's
+    importances, weighted by the code's share of all; completeness the same over codes, weighted by factor.
+
+    Args:
+        codes: (N, L).
+        factors: (N, K).
+        seed: of rows and trees.
+        trees: in a forest.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    codes, factors = _ordered(codes, factors)
+    order = np.random.default_rng(seed).permutation(len(codes))
+    train, test = np.split(order, [int(0.8 * len(order))])
+    forests = [
+        RandomForestClassifier(trees, min_samples_leaf=5, max_features=None, random_state=seed).fit(
+            codes[train], v[train]
+        )
+        for v in factors.T
+    ]
+    accuracy = np.mean([f.score(codes[test], v[test]) for f, v in zip(forests, factors.T, strict=True)])
+    importance = np.stack([forest.feature_importances_ for forest in forests], 1)  # (L, K)
+    return DCI(_concentration(importance), _concentration(importance.T), float(accuracy))
+
+
+def sap(codes: Codes, factors: Factors, *, seed: int = 0) -> float:
+    """Mean over factors of the gap between the two codes that predict it best on their own (Kumar et al., 2018).
+
+    A code predicts a factor by a linear support-vector machine, trained on half of the rows and scored by its accuracy
+    on the others (C = 0.01 and balanced classes, as in disentanglement_lib). Even a perfect code scores no more than
+    the gap to guessing, and less where one number must tell several classes apart by straight cuts.
+
+    Args:
+        codes: (N, L).
+        factors: (N, K).
+        seed: of the halves.
+    """
+    from sklearn.svm import LinearSVC
+
+    codes, factors = _ordered(codes, factors)
+    train, test = np.split(np.random.default_rng(seed).permutation(len(codes)), [len(codes) // 2])
+
+    def accuracy(z: Codes, v: Factors) -> float:
+        machine = LinearSVC(C=0.01, class_weight="balanced", dual="auto")
+        return float(machine.fit(z[train, None], v[train]).score(z[test, None], v[test]))
+
+    best = np.sort([[accuracy(z, v) for z in codes.T] for v in factors.T], axis=1)[:, ::-1]
+    return float(np.mean(best[:, 0] - best[:, 1]))
+
+
+def _concentration(importance: NDArray[np.float64]) -> float:
+    """Returns 1 - entropy of each row (base: its length), weighted by the row's share."""
+    totals = importance.sum(1, keepdims=True)
+    shares = np.divide(importance, totals, out=np.full_like(importance, 1 / importance.shape[1]), where=totals > 0)
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    concentrated = 1 + (shares * logs).sum(1) / np.log(importance.shape[1])
+    return float(np.average(concentrated, weights=totals.squeeze(1)))
+
+
+def _ordered(codes: Codes, factors: Factors) -> tuple[Codes, Factors]:
+    order = np.lexsort([*codes.T, *factors.T])
+    return codes[order], factors[order]
