@@ -194,7 +194,7 @@ def _accelerator(options: Options, folder: Path | None, trackers: Sequence[str],
     return Accelerator(
         cpu=cpu,
         mixed_precision="bf16" if options.precision == "bf16" else "no",
-        log_with=list(trackers) if folder is not None else None,
+        log_with=list(trackers) if trackers and folder is not None else None,
         project_dir=folder,
         # an objective may leave parameters out at some steps, such as those of a phase
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],

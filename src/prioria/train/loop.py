@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import signal
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -41,7 +42,7 @@ class State:
         batch: batches done in the epoch under way.
         step: steps done.
         stale: validations since the last best one, after every schedule has ended.
-        best: by how much the best weights miss what is demanded, and their loss; as a tuple, the smaller is the better.
+        best: by how much the best weights miss what is demanded, and their loss; the smaller list is the better.
         lines: lines of ``metrics.jsonl``.
         measured: steps since the last of them.
         seconds: time spent.
@@ -51,14 +52,10 @@ class State:
     batch: int = 0
     step: int = 0
     stale: int = 0
-    best: tuple[float, float] | None = None
+    best: list[float] | None = None
     lines: int = 0
     measured: int = 0
     seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.best is not None:  # JSON knows no tuple
-            self.best = (self.best[0], self.best[1])
 
 
 class Training:
@@ -91,9 +88,8 @@ class Training:
 
     def run(self) -> Run:
         """Trains until all epochs are done or patience is at its end; the model then holds its best weights."""
-        self._track()
         self.step.train()
-        with self.signals.watched(), self.display.running(self.state.step):
+        with self.signals.watched(), self.display.running(self.state.step), self._tracked():
             while self.state.epoch < self.options.epochs and not self._stale():
                 self._epoch()
         self.save()
@@ -105,16 +101,21 @@ class Training:
         return run
 
     def _conclude(self, best: Line | None) -> None:
-        for tracker in self.accelerator.trackers:
-            tracker.finish()
         if best is not None:
             terms = {name: torch.tensor(value) for name, value in best.items() if isinstance(value, float)}
             verdict = self.step.objective.verdict(terms)
             self.display.say(f"best weights: epoch {best['epoch']}" + (f"; {verdict}" if verdict else ""))
 
-    def _track(self) -> None:
+    @contextmanager
+    def _tracked(self) -> Iterator[None]:
+        # events after the checkpoint belong to steps that are done again
         options = {"tensorboard": {"purge_step": self.state.step + 1}}
         self.accelerator.init_trackers("tensorboard", init_kwargs=options)
+        try:
+            yield
+        finally:
+            for tracker in self.accelerator.trackers:
+                tracker.finish()
 
     def _stale(self) -> bool:
         return self.options.patience is not None and self.state.stale >= self.options.patience
@@ -170,7 +171,7 @@ class Training:
     def _validated(self) -> Line:
         with nullcontext() if self.average is None else self.average.in_place():
             terms = validate(self.step, self.data.validation, self.options.batch_size, self.accelerator)
-            rank = (max(self.step.objective.violation(terms), 0.0), terms["selection"].item())
+            rank = [max(self.step.objective.violation(terms), 0.0), terms["selection"].item()]
             better = isfinite(sum(rank)) and (self.state.best is None or rank < self.state.best)
             if better:
                 self.state.best = rank
@@ -192,11 +193,12 @@ class Training:
         if due or stop:
             self.save()
         if stop:
-            remedy = (
-                "" if self.folder is None else f"; go on with:  prioria train --resume {shlex.quote(str(self.folder))}"
-            )
-            self.display.say(f"stopped after {self.state.step} steps" + ("" if self.folder is None else resume))
+            self._say_farewell()
             signal.raise_signal(self.signals.received or signal.SIGINT)
+
+    def _say_farewell(self) -> None:
+        how = "" if self.folder is None else f"; go on with:  prioria train --resume {shlex.quote(str(self.folder))}"
+        self.display.say(f"stopped after {self.state.step} steps{how}")
 
     def _any(self, mine: bool) -> bool:
         if self.accelerator.num_processes == 1:

@@ -1,0 +1,133 @@
+"""A run killed at any moment and resumed ends bit for bit as one that was not."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from prioria.train import checkpoint, fit, log, resume, saving, validation
+from prioria.train.step import Step
+from tests.train.small import OPTIONS, assert_same_run, digits, elbo, vamp
+
+
+def train(out: Path, **options: object) -> None:
+    fit(vamp(), elbo(), digits(), out=out, trackers=(), **(OPTIONS | options))
+
+
+def go_on(out: Path) -> None:
+    resume(out, data=digits(), trackers=(), progress=False)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    train(folder, checkpoint_every="2 steps")
+    return folder
+
+
+def killed(action: Callable[[], None]) -> int | None:
+    """Runs an action in a process of its own and returns how it ended."""
+    process = multiprocessing.get_context("fork").Process(target=action)
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def at_call(number: int, call: Callable, instead: Callable = die) -> Callable:
+    """Wraps a function so that its call of that number, counted from one, is another's."""
+    calls = iter(range(1, 10**6))
+
+    def wrapped(*args: object, **kwargs: object) -> object:
+        return (instead if next(calls) == number else call)(*args, **kwargs)
+
+    return wrapped
+
+
+def half_written(tensors: dict[str, torch.Tensor], file: Path, metadata: dict[str, str]) -> None:
+    data = safetensors.torch.save(tensors, metadata)
+    Path(file).write_bytes(data[: len(data) // 2])
+    die()
+
+
+KILLS = {
+    "before the first step": (Step, "forward", 1, die),
+    "inside an epoch": (Step, "forward", 9, die),
+    "during the backward pass of the last batch": (torch.optim.Adam, "step", 10, die),
+    "during validation": (validation, "_block", 4, die),
+    "while a line is logged": (log.Metrics, "append", 5, die),
+    "while a checkpoint is half written": (checkpoint, "save_file", 6, half_written),
+    "between the checkpoint and the best weights": (saving, "_export_best", 5, die),
+}
+
+
+@pytest.mark.parametrize("place", KILLS)
+def test_killed_and_resumed_ends_bit_for_bit(
+    place: str, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, name, number, instead = KILLS[place]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, at_call(number, getattr(owner, name), instead))
+        assert killed(lambda: train(tmp_path / "run", checkpoint_every="2 steps")) == -signal.SIGKILL
+    go_on(tmp_path / "run")
+    assert_same_run(tmp_path / "run", unbroken)
+    assert not list((tmp_path / "run").glob(".*")), "half-written files are swept away"
+
+
+def test_killed_at_random_moments_again_and_again(unbroken: Path, tmp_path: Path) -> None:
+    out, moments, kills = tmp_path / "run", random.Random(0), 0
+
+    def for_a_moment(seconds: float) -> None:
+        # the default action of this signal ends the process at once; its clock is processor time
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        go_on(out) if (out / "run.json").exists() else train(out, checkpoint_every="2 steps")
+
+    while (ended := killed(partial(for_a_moment, moments.uniform(0.03, 0.06) * 1.15**kills))) != 0:
+        assert ended == -signal.SIGPROF
+        kills += 1
+    assert kills >= 3
+    assert_same_run(out, unbroken)
+
+
+def test_where_checkpoints_fall_does_not_matter(unbroken: Path, tmp_path: Path) -> None:
+    train(tmp_path / "run", checkpoint_every="60 seconds")
+    (tmp_path / "run" / "run.json").write_bytes((unbroken / "run.json").read_bytes())  # the one option that differs
+    assert_same_run(tmp_path / "run", unbroken)
+
+
+def test_ctrl_c_leaves_a_run_and_says_how_to_go_on(
+    unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    out, forward = tmp_path / "a run", Step.forward
+
+    def interrupt(*args: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return forward(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Step, "forward", at_call(9, forward, interrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train(out, checkpoint_every="2 steps", progress=True)
+    assert f"prioria train --resume '{out}'" in capsys.readouterr().err
+    assert checkpoint.read_state(out)["step"] == 7  # calls 6 and 7 validate after step 5
+    go_on(out)
+    assert_same_run(out, unbroken)
+
+
+def test_more_epochs_go_on_from_where_training_ended(tmp_path: Path) -> None:
+    train(tmp_path / "short", epochs=2)
+    resume(tmp_path / "short", epochs="+2", data=digits(), trackers=(), progress=False)
+    train(tmp_path / "long", epochs=4)
+    assert_same_run(tmp_path / "short", tmp_path / "long")
