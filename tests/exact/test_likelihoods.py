@@ -1,0 +1,101 @@
+"""Every likelihood is a distribution of x: sums and integrals are one, and values are those of scipy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import integrate, stats
+from torch import Tensor, nn
+
+from prioria import likelihoods
+
+
+class Output(nn.Module):
+    """A network that gives the same output for every z."""
+
+    def __init__(self, output: Tensor) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.output.expand(*z.shape[:-1], -1)
+
+
+Z = torch.zeros(1, 2)
+
+
+def test_bernoulli_sums_to_one_over_all_images() -> None:
+    px = likelihoods.Bernoulli(Output(4 * torch.randn(6)))(Z)
+    images = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 6)
+    assert px.log_prob(images).exp().sum().item() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_bernoulli_is_exact_where_probabilities_round_to_zero_and_one() -> None:
+    px = likelihoods.Bernoulli(Output(torch.tensor([-200.0, 50.0, 200.0])))(Z)
+    assert px.log_prob(torch.tensor([[1.0, 0.0, 0.0]])).item() == pytest.approx(-450.0)
+    assert px.log_prob(torch.tensor([[0.0, 1.0, 1.0]])).item() == pytest.approx(-math.exp(-50), abs=1e-20)
+
+
+@pytest.mark.parametrize(("mean", "log_scale"), [(0.0, -2.0), (8.0, -4.5), (-8.0, 0.0), (0.3, -9.0), (30.0, -4.5)])
+@pytest.mark.parametrize("bins", [4, 256])
+def test_discretized_logistic_sums_to_one_over_its_bins(mean: float, log_scale: float, bins: int) -> None:
+    network = Output(torch.tensor([mean, log_scale]))
+    px = likelihoods.DiscretizedLogistic(network, bins=bins)(Z)
+    for place in (0.0, 0.5):  # lower edge and middle of every bin
+        grey = (torch.arange(bins)[:, None] + place) / bins
+        assert px.log_prob(grey).double().exp().sum().item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_discretized_logistic_is_the_difference_of_two_cumulatives() -> None:
+    network = Output(torch.tensor([0.2, -1.0]))
+    px = likelihoods.DiscretizedLogistic(network, bins=8)(Z)
+    edges = stats.logistic.cdf(np.arange(9) / 8, loc=1 / (1 + math.exp(-0.2)), scale=math.exp(-1))
+    edges[0], edges[-1] = 0.0, 1.0
+    np.testing.assert_allclose(px.log_prob(torch.arange(8)[:, None] / 8), np.log(np.diff(edges)), rtol=1e-4)
+
+
+def test_discretized_logistic_is_sampled_as_it_is_scored() -> None:
+    px = likelihoods.DiscretizedLogistic(Output(torch.tensor([0.2, -1.0])), bins=8)(Z)
+    counts = (px.sample(torch.Size([20_000])) * 8).int().flatten().bincount(minlength=8)
+    expected = 20_000 * px.log_prob(torch.arange(8)[:, None] / 8).double().exp().numpy()
+    assert stats.chisquare(counts.numpy(), expected * 20_000 / expected.sum()).pvalue > 1e-4
+
+
+def test_categorical_sums_to_one_over_all_rows() -> None:
+    px = likelihoods.Categorical(Output(2 * torch.randn(6)), categories=3)(Z)
+    rows = torch.cartesian_prod(torch.arange(3), torch.arange(3))
+    assert px.log_prob(rows).exp().sum().item() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_categorical_keeps_the_logits_of_a_dimension_together() -> None:
+    logits = torch.tensor([0.0, 1.0, 2.0, -1.0, 0.0, 3.0])
+    px = likelihoods.Categorical(Output(logits), categories=3)(Z)
+    expected = logits[:3].log_softmax(0)[2] + logits[3:].log_softmax(0)[0]
+    torch.testing.assert_close(px.log_prob(torch.tensor([[2, 0]])), expected[None])
+
+
+@pytest.mark.parametrize(
+    ("variance", "output", "scales"),
+    [
+        ("fixed", [1.0, -2.0], [0.3, 0.3]),
+        ("global", [1.0, -2.0], [0.3, 0.3]),
+        ("pixel", [1.0, -2.0, 2 * math.log(0.5), 2 * math.log(2.0)], [0.5, 2.0]),
+    ],
+)
+def test_gaussian_is_that_of_scipy(variance, output: list[float], scales: list[float]) -> None:
+    likelihood = likelihoods.Gaussian(Output(torch.tensor(output)), variance=variance, scale=0.3)
+    px = likelihood(Z)
+    x = torch.randn(5, 2)
+    expected = stats.norm.logpdf(x.numpy(), output[:2], scales).sum(1)
+    np.testing.assert_allclose(px.log_prob(x).detach(), expected, rtol=1e-5)
+
+
+def test_gaussian_integrates_to_one() -> None:
+    px = likelihoods.Gaussian(Output(torch.tensor([1.0, -2.0])), scale=0.3)(Z)
+    mass, _ = integrate.dblquad(
+        lambda b, a: px.log_prob(torch.tensor([[a, b]])).exp().item(), -2, 4, -5, 1, epsabs=1e-4
+    )
+    assert mass == pytest.approx(1.0, abs=1e-3)

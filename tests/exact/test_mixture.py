@@ -1,0 +1,86 @@
+"""Mixtures against densities written out in float64, quadrature, and the frequencies of their components."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import special, stats
+from torch import Tensor
+
+from prioria import priors
+from prioria.distributions import Mixture, bernoulli, log_mean_exp, logsumexp, normal
+
+ALPHA = 1e-4  # false-alarm rate of each statistical test; the seeds are fixed
+
+
+def written_out(z: Tensor, mean: Tensor, scale: Tensor, weights: np.ndarray) -> np.ndarray:
+    each = stats.norm.logpdf(z.double().numpy()[:, None], mean.double().numpy(), scale.double().numpy()).sum(-1)
+    return special.logsumexp(each, axis=1, b=weights)
+
+
+@pytest.mark.parametrize(("log_variance", "spread", "offset"), [(-2.0, 1.0, 0.0), (-6.0, 5.0, 0.0), (-9.0, 5.0, 20.0)])
+def test_density_does_not_cancel_where_float32_would(log_variance: float, spread: float, offset: float) -> None:
+    mean = offset + spread * torch.randn(50, 40)
+    scale = torch.full((50, 40), log_variance / 2).exp()
+    z = mean[:20] + scale[:20] * torch.randn(20, 40)
+    expected = written_out(z, mean, scale, np.full(50, 1 / 50))
+    np.testing.assert_allclose(Mixture(normal(mean, scale)).log_prob(z), expected, atol=1e-4, rtol=1e-6)
+
+
+def test_weighted_density_and_its_gradient_are_those_of_the_mixture_written_out() -> None:
+    mean, log_scale = (0.5 * torch.randn(2, 6, 3, dtype=torch.float64)).unbind(0)
+    weights, z = torch.randn(6, dtype=torch.float64), torch.randn(4, 5, 3, dtype=torch.float64)
+    inputs = [each.requires_grad_() for each in (mean, log_scale, weights, z)]
+    each = torch.distributions.Normal(mean, log_scale.exp()).log_prob(z[..., None, :]).sum(-1)
+    expected = (each + weights.log_softmax(0)).logsumexp(-1)
+    found = Mixture(normal(mean, log_scale.exp()), weights).log_prob(z)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found.sum(), inputs), torch.autograd.grad(expected.sum(), inputs))
+
+
+def test_binary_mixture_sums_to_one_over_all_codes() -> None:
+    codes = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 5)
+    mixture = Mixture(bernoulli(3 * torch.randn(7, 5)), torch.randn(7))
+    assert mixture.log_prob(codes).exp().sum().item() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_mean_is_that_of_the_density() -> None:
+    mixture = Mixture(normal(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [0.5]])), torch.tensor([0.0, 1.0]))
+    z = torch.linspace(-10, 10, 20_001, dtype=torch.float64)[:, None]
+    mean = (z * mixture.log_prob(z).exp()[:, None]).sum().item() * 1e-3
+    assert mixture.mean.item() == pytest.approx(mean, abs=1e-5)
+
+
+def test_sampler_visits_components_by_their_weights() -> None:
+    prior = priors.Mixture(1, components=5, learned_weights=True)
+    with torch.no_grad():
+        prior.mean.copy_(100 * torch.arange(5.0)[:, None])  # so far apart that a draw tells its component
+        prior.get_parameter("log_weights").copy_(torch.tensor([0.0, 1.0, -1.0, 0.5, -2.0]))
+        sample = prior().sample(torch.Size([40, 500]))
+    counts = (sample / 100).round().int().flatten().bincount(minlength=5)
+    weights = special.softmax([0.0, 1.0, -1.0, 0.5, -2.0])
+    assert stats.chisquare(counts.numpy(), 20_000 * weights).pvalue > ALPHA
+
+
+def test_uniform_sampler_visits_all_components_alike_and_in_no_order() -> None:
+    prior = priors.Mixture(1, components=10)
+    with torch.no_grad():
+        prior.mean.copy_(100 * torch.arange(10.0)[:, None])
+        index = (prior().sample(torch.Size([20_000])) / 100).round().int().flatten()
+    assert stats.chisquare(index.bincount(minlength=10).numpy()).pvalue > ALPHA
+    pairs = (10 * index[:-1:2] + index[1::2]).bincount(minlength=100)
+    assert stats.chisquare(pairs.numpy()).pvalue > ALPHA
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_logsumexp_is_that_of_scipy_with_the_gradient_of_torch(dim: int) -> None:
+    a = (300 * torch.randn(4, 5, 6, dtype=torch.float64)).requires_grad_()
+    found = logsumexp(a, dim)
+    np.testing.assert_allclose(found.detach(), special.logsumexp(a.detach().numpy(), axis=dim), rtol=1e-12)
+    weights = torch.randn_like(found)
+    (gradient,) = torch.autograd.grad((weights * found).sum(), a)
+    (expected,) = torch.autograd.grad((weights * a.logsumexp(dim)).sum(), a)
+    torch.testing.assert_close(gradient, expected)
+    mean = special.logsumexp(a.detach().numpy(), axis=dim) - np.log(a.shape[dim])
+    np.testing.assert_allclose(log_mean_exp(a, dim).detach(), mean, rtol=1e-12)

@@ -1,0 +1,90 @@
+"""The VampPrior where its density and its gradient are known."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from scipy import integrate, stats
+from torch import nn
+
+from prioria import VAE, likelihoods, posteriors, priors
+
+F64 = torch.float64
+
+
+def linear_posterior() -> posteriors.Gaussian:
+    """Features (m, log s^2) are the parameters themselves: q(z|u) = N(u_1, exp(u_2))."""
+    posterior = posteriors.Gaussian(2, 1)
+    with torch.no_grad():
+        posterior.heads.weight.copy_(torch.eye(2))
+        posterior.heads.bias.zero_()
+    return posterior
+
+
+def vamp(*components: tuple[float, float]) -> priors.VampPrior:
+    """A prior whose components are N(mean, variance)."""
+    means, variances = torch.tensor(components).unbind(1)
+    rows = torch.stack([means, variances.log()], 1)
+    encoder, posterior = nn.Identity(), linear_posterior().double()
+    prior = priors.VampPrior(encoder, posterior, components=len(rows), pseudo_inputs=rows, bounds=None)
+    return prior.double()
+
+
+def log_density(prior: priors.VampPrior, z: float) -> float:
+    return prior().log_prob(torch.tensor([z], dtype=F64)).item()
+
+
+def test_density_of_two_components() -> None:
+    assert log_density(vamp((0.0, 1.0), (2.0, 0.25)), 1.0) == pytest.approx(-1.743104578, abs=1e-6)
+
+
+def test_one_component_at_the_prior_is_the_standard_normal() -> None:
+    prior = vamp((0.0, 1.0))
+    for z in (-7.0, 0.0, 1.3):
+        assert log_density(prior, z) == pytest.approx(stats.norm.logpdf(z), abs=1e-12)
+
+
+def test_order_of_the_pseudo_inputs_does_not_matter() -> None:
+    components = [(0.0, 1.0), (2.0, 0.25), (-3.0, 0.01)]
+    densities = [log_density(vamp(*order), 0.7) for order in itertools.permutations(components)]
+    assert densities == pytest.approx([densities[0]] * 6, abs=1e-12)
+
+
+def test_density_integrates_to_one() -> None:
+    prior = vamp((0.0, 1.0), (2.0, 0.25), (-3.0, 0.01))
+    mass, _ = integrate.quad(
+        lambda z: torch.tensor(log_density(prior, z)).exp().item(), -12, 12, points=[-3, 0, 2], limit=200
+    )
+    assert mass == pytest.approx(1.0, abs=1e-6)
+
+
+def test_pseudo_input_equal_to_the_only_example_leaves_no_rate_and_no_gradient_of_it() -> None:
+    # q(z|x) = p(z) for every value of every parameter: the rate is identically zero, and so is its gradient.
+    x = torch.rand(1, 4, dtype=F64)
+    encoder, posterior = nn.Linear(4, 5), posteriors.Gaussian(5, 3)
+    prior = priors.VampPrior(encoder, posterior, components=1, pseudo_inputs=x, trainable=False)
+    decoder = likelihoods.Bernoulli(nn.Linear(3, 4))
+    model = VAE(encoder=encoder, posterior=posterior, prior=prior, likelihood=decoder).double()
+    with torch.no_grad():
+        prior.pseudo_inputs.copy_(x)  # in double precision
+    rate = model.draw(x, num_samples=7).rate
+    torch.testing.assert_close(rate, torch.zeros_like(rate), atol=1e-10, rtol=0)
+    gradients = torch.autograd.grad(rate.sum(), [*encoder.parameters(), *posterior.parameters()])
+    for gradient in gradients:
+        torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-9, rtol=0)
+
+
+def test_gradient_reaches_pseudo_inputs_as_through_the_mixture_written_out() -> None:
+    encoder, posterior = nn.Linear(4, 5).double(), posteriors.Gaussian(5, 3).double()
+    prior = priors.VampPrior(encoder, posterior, components=6, inputs=4, initial=(0.5, 0.2)).double()
+    z = torch.randn(11, 3, dtype=F64)
+    q = posterior(encoder(prior.pseudo_inputs.clamp(0, 1)))
+    each = torch.distributions.Normal(q.mean, q.stddev).log_prob(z[:, None]).sum(-1)
+    written_out = (each.exp().mean(1)).log()
+    ours = prior().log_prob(z)
+    torch.testing.assert_close(ours, written_out)
+    parameters = [prior.pseudo_inputs, *encoder.parameters(), *posterior.parameters()]
+    expected = torch.autograd.grad(written_out.sum(), parameters)
+    torch.testing.assert_close(torch.autograd.grad(ours.sum(), parameters), expected)
