@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import field, make_dataclass
-from typing import Annotated, Any, Literal, Protocol, get_args, get_origin
+from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, runtime_checkable
 
 from cyclopts import Parameter
 from docstring_parser import parse
@@ -21,6 +21,7 @@ from docstring_parser import parse
 SIMPLE = (int, float, str, bool, type(None))
 
 
+@runtime_checkable
 class Options(Protocol):
     """What a generated record has."""
 

@@ -1,0 +1,103 @@
+"""The VampPrior table: every row builds at the size of the paper, and one command runs a row to its page."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from prioria.cli import main
+from prioria.data import load
+from prioria.recipes import TABLES, write_page
+
+TABLE = TABLES["vampprior"]
+
+
+def parameters_of_the_paper(name: str) -> int:
+    """Weights and biases of the paper's networks, counted by hand: a gated layer has two halves."""
+
+    def gated(inputs: int, outputs: int) -> int:
+        return 2 * outputs * (inputs + 1)
+
+    def dense(inputs: int, outputs: int) -> int:
+        return outputs * (inputs + 1)
+
+    x, h, z = 784, 300, 40
+    encoder = gated(x, h) + gated(h, h) + dense(h, 2 * z)
+    prior = {"standard": 0, "mixture": 500 * 2 * z, "vamp-data": 500 * x, "vamp": 500 * x}[name.split("-", 1)[1]]
+    if name.startswith("vae"):
+        return encoder + prior + gated(z, h) + gated(h, h) + dense(h, x)
+    q_z1 = gated(x, h) + gated(z, h) + gated(2 * h, h) + dense(h, 2 * z)
+    p_z1 = gated(z, h) + gated(h, h) + dense(h, 2 * z)
+    return encoder + prior + q_z1 + p_z1 + 2 * gated(z, h) + gated(2 * h, h) + dense(h, x)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", [row.name for row in TABLE.rows if row.name.startswith(("vae", "hvae"))])
+def test_networks_have_the_size_of_the_paper(name: str) -> None:
+    row = next(row for row in TABLE.rows if row.name == name)
+    assert row.build is not None
+    model = row.build(load("mnist-static"))
+    assert sum(p.numel() for p in model.parameters()) == parameters_of_the_paper(name)
+    assert model.draw(torch.zeros(2, 784)).log_w.shape == (1, 2)
+
+
+def test_every_published_cell_has_a_row_and_every_row_a_reason_or_a_model() -> None:
+    names = {row.name for row in TABLE.rows}
+    assert {row for cells in TABLE.published.cells.values() for row in cells} <= names
+    assert all((row.build is None) == bool(row.absent) for row in TABLE.rows)
+    assert set(TABLE.published.cells) <= set(TABLE.data)
+    assert TABLE.published.cells["mnist-static"]["vae-standard"] == -88.56
+    assert TABLE.published.cells["mnist-static"]["vae-vamp"] == -85.57
+
+
+@pytest.mark.data
+def test_smoke_budget_runs_a_row_to_its_page_and_does_not_run_it_again(tmp_path: Path) -> None:
+    command = ["reproduce", "vampprior", "--data", "mnist-static", "--rows", "vae-vamp", "--budget", "smoke"]
+    command += ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "results")]
+    for _ in range(2):
+        with pytest.raises(SystemExit) as end:
+            main(command)
+        assert end.value.code in (0, None)
+        results = list((tmp_path / "runs").rglob("result.json"))
+        assert len(results) == 1
+        changed = results[0].stat().st_mtime_ns
+    assert results[0].stat().st_mtime_ns == changed
+    assert json.loads(results[0].read_text())["log_likelihood"]["num_samples"] == 10
+    line = next(
+        line for line in (tmp_path / "results" / "vampprior.md").read_text().splitlines() if "| smoke |" in line
+    )
+    assert "-85.57" in line and "one level, VampPrior" in line
+
+
+def result(seed: int, value: float) -> dict:
+    return {
+        "row": "vae-vamp",
+        "data": "mnist-static",
+        "seed": seed,
+        "log_likelihood": {"value": value, "standard_error": 0.5, "num_samples": 5000},
+        "elbo": {"value": value - 2},
+        "active_units": {"counts": {"z": 20}},
+        "split": "test, 10,000 examples",
+        "budget": {"name": "cpu"},
+        "epochs_run": 9,
+        "parameters": 7,
+        "seconds": {"training": 10, "evaluation": 20},
+        "version": {"prioria": "0", "torch": "0"},
+    }
+
+
+def test_a_page_averages_seeds_and_leaves_what_was_not_run_empty(tmp_path: Path) -> None:
+    folder = tmp_path / "vampprior" / "mnist-static" / "vae-vamp"
+    folder.mkdir(parents=True)
+    for seed, value in enumerate((-86.0, -85.0, -87.0)):
+        (folder / f"cpu-seed-{seed}.json").write_text(json.dumps(result(seed, value)))
+    lines = write_page(TABLE, tmp_path).read_text().splitlines()
+    ours = next(line for line in lines if line.startswith("| mnist-static | one level, VampPrior |"))
+    assert f"-86.00 ± {1 / math.sqrt(3):.2f} over 3 seeds | -85.57 | -88.00" in ours
+    other = next(line for line in lines if line.startswith("| mnist-static | two levels, VampPrior |"))
+    assert other.startswith("| mnist-static | two levels, VampPrior |  | -83.19 |") and other.endswith("| not run |")
+    assert "<td>-86.00 ± 0.58 over 3 seeds</td>" in (tmp_path / "vampprior.html").read_text()
