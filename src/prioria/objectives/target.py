@@ -67,6 +67,16 @@ class Target:
             raise ValueError(f"target={text!r} is not understood; write for instance {EXAMPLES}") from error
         return cls(value, unit)
 
+    @classmethod
+    def of_cost(cls, kappa_squared: float, unit: str) -> Target:
+        """Returns the target whose bound on C this is.
+
+        Example:
+            >>> Target.of_cost(0.0025, "rmse")
+            Target(value=0.05, unit='rmse')
+        """
+        return cls(_from_cost(kappa_squared, unit), unit)
+
     def __str__(self) -> str:
         return f"{self.unit}={self.value:.6g}"
 
@@ -107,13 +117,7 @@ class Target:
 
     def in_unit(self, cost: float) -> float:
         """Returns C in the unit of the target: the inverse of ``kappa_squared``."""
-        match self.unit:
-            case "rmse":
-                return math.sqrt(cost)
-            case "psnr":
-                return -10 * math.log10(max(cost, 1e-30))
-            case _:
-                return cost
+        return _from_cost(cost, self.unit)
 
     def shown(self, cost: float) -> str:
         """Returns C in words, such as "RMSE 0.081"."""
@@ -125,6 +129,16 @@ class Target:
             px = model.generate(1).px
         if self.unit in ("rmse", "psnr"):
             check_has_mean(px, self)
+
+
+def _from_cost(cost: float, unit: str) -> float:
+    match unit:
+        case "rmse":
+            return math.sqrt(cost)
+        case "psnr":
+            return -10 * math.log10(max(cost, 1e-30))
+        case _:
+            return cost
 
 
 def dimensions(draw: Draw) -> int:

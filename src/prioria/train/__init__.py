@@ -2,6 +2,8 @@
 
 from prioria.train.fitting import fit as fit
 from prioria.train.fitting import resume as resume
+from prioria.train.pilot import Suggestion as Suggestion
+from prioria.train.pilot import suggest_target as suggest_target
 from prioria.train.run import Run as Run
 from prioria.train.step import Step as Step
 from prioria.train.structure import fit_dependency_graph as fit_dependency_graph
