@@ -95,8 +95,6 @@ def paired_difference(one: Subject, other: Subject) -> Difference | str:
         return "not paired: other examples"
     if one.pointwise is None or other.pointwise is None:
         return "not paired: values of single examples were not kept"
-    if len(one.pointwise) < 2:
-        return "not paired: a single example has no standard error"
     differences = one.pointwise - other.pointwise
     count = len(differences)
     return Difference(differences.mean().item(), differences.std().item() / math.sqrt(count), count)

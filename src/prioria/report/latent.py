@@ -97,7 +97,7 @@ def draw_cloud(axes: Axes, found: Cloud, protocol: Protocol) -> None:
         axes.scatter(*found.prior.T.numpy(), s=7, color=style.PALE, alpha=0.5, linewidths=0, rasterized=True)
     else:
         grid = found.density
-        axes.pcolormesh(grid.x, grid.y, grid.values.numpy(), cmap="Greys", alpha=0.6, rasterized=True)
+        axes.pcolormesh(grid.x.numpy(), grid.y.numpy(), grid.values.numpy(), cmap="Greys", alpha=0.6, rasterized=True)
     _scatter(axes, found, protocol)
 
 
@@ -131,9 +131,9 @@ def _title(found: Cloud) -> str:
 
 def _histograms(axes: Axes, found: Cloud) -> None:
     style.dress(axes, "posterior and prior (grey)", x=found.names[0], y="density")
-    bins = np.histogram_bin_edges(torch.cat([found.posterior, found.prior]), bins=60).tolist()
-    axes.hist(found.prior[:, 0], bins, density=True, color=style.LINE, label="prior")
-    axes.hist(found.posterior[:, 0], bins, density=True, histtype="step", color=style.DATA, label="posterior")
+    bins = np.histogram_bin_edges(torch.cat([found.posterior, found.prior]).numpy(), bins=60).tolist()
+    axes.hist(found.prior[:, 0].numpy(), bins, density=True, color=style.LINE, label="prior")
+    axes.hist(found.posterior[:, 0].numpy(), bins, density=True, histtype="step", color=style.DATA, label="posterior")
     style.legend(axes)
 
 

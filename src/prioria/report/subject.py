@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from prioria.report import evaluation as evaluations
@@ -42,7 +43,9 @@ class Subject:
         Raises:
             ValueError: there is no run, a file is damaged, or the run was never written to a folder.
         """
-        run = run if isinstance(run, Run) else Run.load(run)
+        if not isinstance(run, Run):
+            with torch.random.fork_rng([]):  # the weights of new modules are drawn before they are read
+                run = Run.load(run)
         if run.path is None:
             raise ValueError("run was written to no folder; train it with fit(..., out=FOLDER)")
         folder = Path(run.path)

@@ -31,10 +31,10 @@ def plane(shown: Shown, cloud: Cloud, protocol: Protocol) -> Figure:
         x, y = protocol.unscaled(shown.pseudo_inputs).T.numpy()
         axes[0].scatter(x, y, s=28, marker="x", color=style.INK, linewidths=1, label="pseudo-inputs")
         style.legend(axes[0])
-    low, high = data.min(0).values, data.max(0).values
-    margin = 0.15 * (high - low)
+    margin = 0.15 * (data.max(0).values - data.min(0).values)
+    (left, bottom), (right, top) = (data.min(0).values - margin).tolist(), (data.max(0).values + margin).tolist()
     for each in axes[:3]:
-        each.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
+        each.set(xlim=(left, right), ylim=(bottom, top))
     draw_cloud(axes[3], cloud, protocol)
     return figure
 
