@@ -57,6 +57,19 @@ def dependency_graph_iaf(inputs: int, features: int) -> VAE:
     )
 
 
+def conv_ladder(posterior, normalisation, inputs: int) -> VAE:
+    shape, scales, options = (
+        (1, 2, inputs // 2),
+        {"z3": 1, "z2": 1, "z1": 0},
+        {"channels": 5, "normalisation": normalisation},
+    )
+    return VAE(
+        encoder=nets.Pyramid(shape, scales, **options),
+        stages=stages.ConvLadder(shape, scales, latents=2, posterior=posterior, **options),
+        likelihood=likelihoods.Bernoulli(nets.PyramidHead(shape, **options)),
+    )
+
+
 def structures(inputs: int, features: int) -> dict[str, Callable[[], VAE]]:
     """Name -> a builder of the model on rows of so many inputs."""
     builders = {
@@ -66,4 +79,8 @@ def structures(inputs: int, features: int) -> dict[str, Callable[[], VAE]]:
         "dependency-graph": dependency_graph,
         "dependency-graph-iaf": dependency_graph_iaf,
     }
-    return {name: lambda build=build: build(inputs, features) for name, build in builders.items()}
+    made = {name: lambda build=build: build(inputs, features) for name, build in builders.items()}
+    for posterior, normalisation in (("residual", "none"), ("precision-weighted", "weight"), ("free", "none")):
+        options = (posterior, normalisation, inputs)
+        made[f"conv-ladder-{posterior}"] = lambda options=options: conv_ladder(*options)
+    return made

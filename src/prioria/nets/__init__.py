@@ -12,6 +12,8 @@ from prioria.nets.join import Join as Join
 from prioria.nets.join import Parallel as Parallel
 from prioria.nets.masked import Autoregressive as Autoregressive
 from prioria.nets.mlp import MLP as MLP
+from prioria.nets.pyramid import Pyramid as Pyramid
+from prioria.nets.pyramid import PyramidHead as PyramidHead
 from prioria.nets.residual import ResidualDecoder as ResidualDecoder
 from prioria.nets.residual import ResidualEncoder as ResidualEncoder
 from prioria.nets.residual import ResidualMLP as ResidualMLP

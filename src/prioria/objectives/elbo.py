@@ -12,7 +12,7 @@ from prioria.draw import Draw, Latent
 from prioria.model import VAE
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
 from prioria.objectives.schedules import Ramp
-from prioria.objectives.score_function import discrete_log_q, leave_one_out, score_function
+from prioria.objectives.score_function import expected_cost
 
 
 class ELBO(Objective):
@@ -27,12 +27,14 @@ class ELBO(Objective):
         warmup: "100 epochs" or "5000 steps" over which beta rises linearly from zero.
         free_bits: lambda, nats of rate below which a group is not pressed, on the batch mean (Kingma et al., 2016).
         closed_form_kl: differentiate the closed-form KL in place of the rate, where every group has one; what is
-            reported
-            stays the rate at z.
+            reported stays the rate at z.
+        balance: while beta rises, weigh the rate of group i by gamma_i in proportion to (|mean rate_i| + 0.01) / (its
+            dimensions), their mean 1, so that groups with little rate are pressed less (Vahdat and Kautz, 2020, whose
+            code divides by a function of the resolution instead); what is reported is without these weights.
         num_samples: K draws to average over.
 
     Raises:
-        ValueError: a negative weight, no sample, or a warm-up that cannot be read.
+        ValueError: a negative weight, no sample, a warm-up that cannot be read, or balance without a warm-up.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class ELBO(Objective):
         warmup: str | None = None,
         free_bits: float = 0.0,
         closed_form_kl: bool = False,
+        balance: bool = False,
         num_samples: int = 1,
     ) -> None:
         super().__init__()
@@ -49,8 +52,10 @@ class ELBO(Objective):
             raise ValueError(f"beta={beta} and free_bits={free_bits} must not be negative")
         if num_samples < 1:
             raise ValueError(f"num_samples={num_samples} must be at least 1")
+        if balance and warmup is None:
+            raise ValueError("balance=True acts while beta rises; give a warmup such as '100 epochs'")
         self.beta, self.ramp, self.free_bits = beta, Ramp.parse(warmup), free_bits
-        self.closed_form_kl, self.num_samples = closed_form_kl, num_samples
+        self.closed_form_kl, self.balance, self.num_samples = closed_form_kl, balance, num_samples
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
         if not self.closed_form_kl:
@@ -71,7 +76,10 @@ class ELBO(Objective):
         free = torch.stack([self._free(latent) for latent in draw.latents.values()])
         cost = -draw.log_w + (beta - 1) * draw.rate
         value = cost.mean() + beta * free.sum()
-        surrogate = self._surrogate(draw, cost + beta * self._departure(draw))
+        pressed = torch.stack([self._pressed(latent) for latent in draw.latents.values()])
+        if self.balance and self.ramp(progress) < 1:
+            pressed = _balance(draw) * pressed
+        surrogate = expected_cost(draw, cost + beta * (pressed.sum(0) - draw.rate))
         return Loss(value, surrogate, cost.mean(0).detach(), terms_of(draw))
 
     def weighting(self) -> str | None:
@@ -79,22 +87,22 @@ class ELBO(Objective):
             return f"beta={self.beta}"
         return "a warm-up" if self.ramp.length else None
 
-    def _surrogate(self, draw: Draw, cost: Tensor) -> Tensor:
-        log_q = discrete_log_q(draw)
-        return cost.mean() if log_q is None else cost.mean() + score_function(log_q, leave_one_out(cost))
-
     def _free(self, latent: Latent) -> Tensor:
         # The sampled rate of a batch may be negative: without free bits it counts as it is.
         return (self.free_bits - latent.rate.mean()).clamp(min=0) if self.free_bits else latent.log_p.new_zeros(())
 
-    def _departure(self, draw: Draw) -> Tensor:
-        return torch.stack([self._exchange(latent) for latent in draw.latents.values()]).sum(0)
-
-    def _exchange(self, latent: Latent) -> Tensor:
-        # What is differentiated in place of the sampled rate (K, B): nothing below the free bits, else the
-        # closed-form KL if asked for, which has the same expectation.
+    def _pressed(self, latent: Latent) -> Tensor:
+        # What is differentiated in place of the sampled rate (K, B): nothing below the free bits, else the closed-form
+        # KL if asked for, which has the same expectation.
         if self.free_bits and latent.rate.mean() < self.free_bits:
-            return -latent.rate
+            return torch.zeros_like(latent.rate)
         if self.closed_form_kl and latent.q is not None:
-            return kl(latent.q, latent.p) - latent.rate
-        return torch.zeros_like(latent.rate)
+            return kl(latent.q, latent.p).expand_as(latent.rate)
+        return latent.rate
+
+
+def _balance(draw: Draw) -> Tensor:
+    rates = torch.stack([latent.rate.mean() for latent in draw.latents.values()]).detach()
+    dimensions = rates.new_tensor([latent.z[0, 0].numel() for latent in draw.latents.values()])
+    weights = (rates.abs() + 0.01) / dimensions
+    return (weights / weights.mean())[:, None, None]

@@ -2,6 +2,9 @@
 
 from prioria.stages.chain import BinaryHierarchy as BinaryHierarchy
 from prioria.stages.chain import Ladder as Ladder
+from prioria.stages.conv_ladder import ConvLadder as ConvLadder
+from prioria.stages.conv_ladder import ConvStage as ConvStage
+from prioria.stages.conv_ladder import groups_at as groups_at
 from prioria.stages.dependency_graph import DependencyGraph as DependencyGraph
 from prioria.stages.dependency_graph import Edge as Edge
 from prioria.stages.dependency_graph import chain_edges as chain_edges

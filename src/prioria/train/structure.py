@@ -30,8 +30,8 @@ def fit_dependency_graph(
 ) -> Run:
     """Trains a dependency graph with learned gates, then the edges above 1/2 alone, and returns the second run.
 
-    Both phases are runs of their own, ``out/structure`` and ``out``; called again after it was stopped, each goes on where
-    it was. The probabilities are those of the first phase's best weights by the validation bound.
+    Both phases are runs of their own, ``out/structure`` and ``out``; called again after it was stopped, each goes on
+    where it was. The probabilities are those of the first phase's best weights by the validation bound.
 
     Args:
         build: edges (None: learned gates) -> the model, see :func:`prioria.stages.DependencyGraph`.
