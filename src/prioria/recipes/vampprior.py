@@ -11,6 +11,7 @@ from torch import nn
 from prioria import likelihoods, nets, posteriors, priors, stages
 from prioria.data import Dataset
 from prioria.model import VAE
+from prioria.nets.conv import BOTTOM
 from prioria.objectives import ELBO
 from prioria.recipes.table import Budget, Published, Row, Table
 
@@ -64,7 +65,7 @@ def two_level(prior: Prior, data: Dataset) -> VAE:
 def two_level_conv(prior: Prior, data: Dataset) -> VAE:
     """ConvHVAE of the paper: gated convolutions read x and refine the output."""
     image = _image(data)
-    top, bottom = nets.GatedConvEncoder(image), nets.GatedConvEncoder(image, layers=nets.conv.BOTTOM)
+    top, bottom = nets.GatedConvEncoder(image), nets.GatedConvEncoder(image, layers=BOTTOM)
     output = nets.GatedConvDecoder(HIDDEN, image)
     return _hierarchy(prior, data, top, bottom, widths=(top.features, bottom.features), output=output)
 
