@@ -1,5 +1,8 @@
 """The command that trains."""
 
+# pyright: reportInvalidTypeForm=false
+# (the records of options are generated from constructors)
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -21,15 +24,15 @@ from prioria.commands.assemble import (
     objective,
 )
 from prioria.commands.options import Options
-from prioria.train import Run, fit, resume
+from prioria.train import Run, Suggestion, fit, resume, suggest_target
 
 PARTS = "Parts of the model"
-Prior = Annotated[PriorOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
-Posterior = Annotated[PosteriorOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
-Likelihood = Annotated[LikelihoodOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
-Objective = Annotated[ObjectiveOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
-TotalCorrelation = Annotated[TotalCorrelationOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
-Constraint = Annotated[ConstraintOptions, Parameter(group=PARTS)]  # pyright: ignore[reportInvalidTypeForm]
+Prior = Annotated[PriorOptions, Parameter(group=PARTS)]
+Posterior = Annotated[PosteriorOptions, Parameter(group=PARTS)]
+Likelihood = Annotated[LikelihoodOptions, Parameter(group=PARTS)]
+Objective = Annotated[ObjectiveOptions, Parameter(group=PARTS)]
+TotalCorrelation = Annotated[TotalCorrelationOptions, Parameter(group=PARTS)]
+Constraint = Annotated[ConstraintOptions, Parameter(group=PARTS)]
 Network = Annotated[NetworkOptions, Parameter(group=PARTS)]
 PRIOR, POSTERIOR, LIKELIHOOD, OBJECTIVE = PriorOptions(), PosteriorOptions(), LikelihoodOptions(), ObjectiveOptions()
 TC, CONSTRAINT, NETWORK = TotalCorrelationOptions(), ConstraintOptions(), NetworkOptions()
@@ -62,6 +65,7 @@ def train(
     relaxed: bool = False,
     seed: int = 0,
     overwrite: bool = False,
+    suggest: Annotated[bool, Parameter(name="--suggest-target", negative="")] = False,
 ) -> None:
     """Train a model, or go on with a run that was stopped.
 
@@ -84,6 +88,7 @@ def train(
         relaxed: allow a Bernoulli likelihood on grey values as they are; the result is no likelihood of the data.
         seed: of everything random.
         overwrite: replace a run that is already in the folder.
+        suggest: train a pilot at beta = 1 only, 5 epochs by default, and propose a target for --constraint.
     """
     if (data is None) == (resume_run is None):
         raise ValueError("data: name what to train on, or a run to go on with (prioria train --resume RUN)")
@@ -101,6 +106,9 @@ def train(
         levels=levels,
         relaxed=relaxed,
     )
+    if suggest:
+        pilot = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+        return _propose(suggest_target(built, source, epochs=int(epochs or 5), **pilot))
     run = fit(
         built,
         objective(objective_options, tc=tc, constraint=constraint, latents=latents),
@@ -119,6 +127,10 @@ def train(
         overwrite=overwrite,
     )
     return _finish(run)
+
+
+def _propose(found: Suggestion) -> None:
+    print(f"Suggested: {found}\nNext: the same command with   --constraint rewo --constraint.target {found.target}")
 
 
 def _folder(name: str, prior: Options) -> Path:
