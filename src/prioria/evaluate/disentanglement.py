@@ -179,12 +179,8 @@ def dci(codes: Codes, factors: Factors, *, seed: int = 0, trees: int = 20) -> DC
     codes, factors = _ordered(codes, factors)
     order = np.random.default_rng(seed).permutation(len(codes))
     train, test = np.split(order, [int(0.8 * len(order))])
-    forests = [
-        RandomForestClassifier(trees, min_samples_leaf=5, max_features=None, random_state=seed).fit(
-            codes[train], v[train]
-        )
-        for v in factors.T
-    ]
+    options: dict[str, Any] = {"max_features": None, "min_samples_leaf": 5, "random_state": seed}
+    forests = [RandomForestClassifier(trees, **options).fit(codes[train], v[train]) for v in factors.T]
     accuracy = np.mean([f.score(codes[test], v[test]) for f, v in zip(forests, factors.T, strict=True)])
     importance = np.stack([forest.feature_importances_ for forest in forests], 1)  # (L, K)
     return DCI(_concentration(importance), _concentration(importance.T), float(accuracy))

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prioria.data.base import Dataset
+from prioria.distributions import mean
 from prioria.evaluate.extractor import Extractor
 from prioria.evaluate.sampling import device_of, measuring, seed_generators
 from prioria.model import VAE
@@ -129,7 +130,7 @@ def generated_images(model: VAE, count: int, seed: int = 0) -> Float[Tensor, "n 
     with measuring(model):
         seed_generators(device_of(model), (seed,))
         sizes = [min(BATCH, count - first) for first in range(0, count, BATCH)]
-        return torch.cat([model.generate(size).px.mean[0].clamp(0, 1).cpu() for size in sizes])
+        return torch.cat([mean(model.generate(size).px)[0].clamp(0, 1).cpu() for size in sizes])
 
 
 class _Identity(nn.Module):

@@ -92,7 +92,7 @@ def interpolate(model: VAE, graph: Graph, starts: Float[Tensor, "P D"], ends: Fl
     Raises:
         ValueError: there are not as many ends as starts.
     """
-    return [_path(model, graph, pair) for pair in _encoded(model, starts, ends)]
+    return [_path(model, graph, pair) for pair in encoded_pairs(model, starts, ends)]
 
 
 def straight(model: VAE, starts: Float[Tensor, "P D"], ends: Float[Tensor, "P D"], *, nodes: int = 50) -> list[Path]:
@@ -104,7 +104,7 @@ def straight(model: VAE, starts: Float[Tensor, "P D"], ends: Float[Tensor, "P D"
         ends: as many rows of data.
         nodes: points on each line, its ends included.
     """
-    lines = [resample(pair, nodes) for pair in _encoded(model, starts, ends)]
+    lines = [resample(pair, nodes) for pair in encoded_pairs(model, starts, ends)]
     return [Path(z, decoded(model, z), float((z[-1] - z[0]).norm())) for z in lines]
 
 
@@ -141,7 +141,12 @@ def resample(z: Float[Tensor, "T L"], count: int) -> Float[Tensor, "count L"]:
     return torch.from_numpy(np.stack(columns, -1)).to(z.dtype)
 
 
-def _encoded(model: VAE, starts: Tensor, ends: Tensor) -> list[Tensor]:
+def encoded_pairs(model: VAE, starts: Tensor, ends: Tensor) -> list[Tensor]:
+    """Returns the posterior means of each start and its end, (2, L) for each pair.
+
+    Raises:
+        ValueError: there are not as many ends as starts.
+    """
     if len(starts) != len(ends):
         raise ValueError(f"starts has {len(starts)} rows and ends has {len(ends)}; give one end for each start")
     with measuring(model):
