@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import field, make_dataclass
-from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, runtime_checkable
+from typing import Annotated, Any, Literal, Optional, Protocol, get_args, get_origin, runtime_checkable
 
 from cyclopts import Parameter
 from docstring_parser import parse
@@ -47,7 +47,7 @@ def record(name: str, kinds: Mapping[str, type], *, facts: frozenset[str], defau
             hint = typing.get_type_hints(cls.__init__)[option]
             hints[option] = hints[option] | hint if option in hints else hint
             helps.setdefault(option, []).append(_help(kind, described.get(option, ""), parameter))
-    kind_type = Literal[tuple(kinds)] if default else Literal[tuple(kinds)] | None
+    kind_type = Literal[tuple(kinds)] if default else Optional[Literal[tuple(kinds)]]  # noqa: UP045 - made at run time
     extra = [(option, _optional(hint, helps[option]), field(default=None)) for option, hint in hints.items()]
     made = make_dataclass(name, [("kind", kind_type, field(default=default)), *extra])
     made.__module__ = __name__
