@@ -227,7 +227,8 @@ class Training:
         """Checks that this model can be trained so on this data, and writes the checkpoint of step zero."""
         self.step.objective.check(self.step.model, self.data.train)
         x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
-        self.display.say(self.step.model.check(x.to(self.accelerator.device)))
+        with self.accelerator.autocast():
+            self.display.say(self.step.model.check(x.to(self.accelerator.device)))
         if self.folder is not None and self.accelerator.is_main_process:
             clear(self.folder)
         self.save()
