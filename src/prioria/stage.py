@@ -13,8 +13,7 @@ class Stage(Module):
     """One latent group z_i with prior p(z_i | above) and posterior q(z_i | features of x, above).
 
     ``above`` is what the last ``merge`` returned: None for the top group, else a tensor (or a feature map, in
-    stages that
-    override ``merge``). The posterior also sees the prior, which stages that fuse the two need.
+    stages that override ``merge``). The posterior also sees the prior, which stages that fuse the two need.
 
     Args:
         prior: conditional on ``above`` (on nothing for the top group).

@@ -12,9 +12,8 @@ class DiscretizedLogistic(Distribution):
     r"""Logistic distribution on [0, 1) cut into equal bins, the outer two with their tails.
 
     P(x) = sigmoid((x + 1/n - m) / s) - sigmoid((x - m) / s) for the bin [x, x + 1/n), n the number of bins; the
-    first bin
-    starts at -infinity and the last one ends at +infinity, so the probabilities sum to one. (Kingma et al., 2016, IAF,
-    appendix; the VampPrior code (Tomczak and Welling, 2018) leaves the outer bins open at neither end.)
+    first bin starts at -infinity and the last one ends at +infinity, so the probabilities sum to one. (Kingma et al.,
+    2016, IAF, appendix; the VampPrior code (Tomczak and Welling, 2018) leaves the outer bins open at neither end.)
 
     Args:
         mean: m (...), in [0, 1].

@@ -19,8 +19,7 @@ def edge_costs(
     """Estimates by how much the evidence lower bound falls when one edge is taken out, in nats, edge by edge.
 
     The same noise is used with and without the edge, and nothing is trained again: the cost is an upper bound on what
-        the
-    edge is worth, because the remaining weights were fitted in its presence.
+    the edge is worth, because the remaining weights were fitted in its presence.
 
     Args:
         model: a dependency graph whose gates are frozen; left as it was.

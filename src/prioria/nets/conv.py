@@ -43,8 +43,7 @@ class GatedConvEncoder(Module):
     Args:
         shape: image shape (C, H, W); the input is (..., C*H*W) or (..., C, H, W).
         layers: (channels, kernel, stride, padding) of each layer; ``conv.TOP`` is the paper's q(z2 given x), 294
-            features
-            for 28x28, and ``conv.BOTTOM`` the part of q(z1 given x, z2) that reads x.
+            features for 28x28, and ``conv.BOTTOM`` the part of q(z1 given x, z2) that reads x.
 
     Example:
         >>> import torch

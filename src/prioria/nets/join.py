@@ -50,8 +50,7 @@ class Join(Module):
     """Gated dense layer of features of x (B, F) and a network of the latents above (K, B, L).
 
     The layer acts on the concatenation [f(x), g(z)]; its weight is kept in two halves, so that the half of x is
-    computed
-    once per example however many samples K there are.
+    computed once per example however many samples K there are.
 
     Args:
         features: width F of the features.

@@ -15,8 +15,7 @@ class VampPrior(Module):
     r"""p(z) = (1/K) sum_k q(z | u_k), with learned pseudo-inputs u_k (Tomczak and Welling, 2018, eq. 9).
 
     The gradient reaches the pseudo-inputs, and the encoder through the components too. With ``trainable=False`` and
-    rows
-    of training data as ``pseudo_inputs`` it is the paper's "VampPrior data".
+    rows of training data as ``pseudo_inputs`` it is the paper's "VampPrior data".
 
     The encoder and the posterior are the model's own objects, held without registering them a second time; ``VAE``
     raises if they are not.

@@ -47,8 +47,7 @@ def DependencyGraph(  # noqa: N802 - reads as a constructor, as TwoLevel does
     equal size.
 
     Departures from the report: the flow's context h_n is the hidden layer that mean and variance are linear in, not a
-        third
-    head of as many numbers as latents; variances are exponentials, not softplus.
+    third head of as many numbers as latents; variances are exponentials, not softplus.
 
     Args:
         nodes: N, at least 2.

@@ -22,9 +22,8 @@ def TwoLevel(  # noqa: N802 - reads as a constructor beside DependencyGraph and 
     r"""p(z1, z2) = p(z1|z2) p(z2) and q(z1, z2|x) = q(z1|x, z2) q(z2|x) (Tomczak and Welling, 2018, section 4).
 
     z2 is inferred from x directly, not through z1. Any prior goes on top. The two groups read x through encoders of
-    their
-    own: ``VAE(encoder={"z2": ..., "z1": ...})``; convolutions in them make it the paper's convHVAE. The likelihood sees
-    [z2, z1].
+    their own: ``VAE(encoder={"z2": ..., "z1": ...})``; convolutions in them make it the paper's convHVAE. The
+    likelihood sees [z2, z1].
 
     Args:
         prior: p(z2).
