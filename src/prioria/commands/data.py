@@ -7,22 +7,30 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 
 from prioria import data
 
 
 def listing() -> None:
-    """List every data set with its size, protocol and legal likelihoods, and whether its files are at hand."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("name", "train/validation/test", "shape", "values", "binarisation", "likelihoods", "at hand"):
-        table.add_column(column)
+    """List every data set with its size, split, protocol and likelihoods, and whether its files are at hand."""
+    console = Console(highlight=False, markup=False)
     for entry in data.catalogue():
-        protocol, sizes = entry.protocol, "/".join(f"{size:,}" for size in entry.sizes)
-        shape, likelihoods = "x".join(map(str, protocol.shape)), ", ".join(protocol.likelihoods)
-        at_hand = "yes" if entry.at_hand else "no"
-        table.add_row(protocol.name, sizes, shape, protocol.kind, protocol.binarisation, likelihoods, at_hand)
-    Console().print(table)
+        for line, style in zip(described(entry), ("bold", "", ""), strict=True):
+            console.print(line if style else Padding(line, (0, 0, 0, 2)), style=style)
+
+
+def described(entry: data.Entry) -> tuple[str, str, str]:
+    """Returns one data set in three lines: name and sizes, values, split in words."""
+    protocol, sizes = entry.protocol, " / ".join(f"{size:,}" for size in entry.sizes)
+    at_hand = "at hand" if entry.at_hand else "not at hand"
+    shape = " x ".join(map(str, protocol.shape))
+    binarisation = "" if protocol.binarisation == "none" else f", {protocol.binarisation} binarisation"
+    return (
+        f"{protocol.name}  {sizes}  ({at_hand})",
+        f"{shape}, {protocol.kind}{binarisation}; {', '.join(protocol.likelihoods)}",
+        f"split: {protocol.split}",
+    )
 
 
 def inspect(

@@ -55,7 +55,9 @@ def demo(*, out: Path = Path("demo"), epochs: int = 100, seed: int = 0, overwrit
 
 def _show(runs: dict[str, Run], data: Dataset, out: Path, seed: int) -> None:
     for name, run in runs.items():
-        say(name, measure(run, out / name, split="test", num_samples=SAMPLES, limit=None, seed=seed))
+        found, pointwise = measure(run, split="test", num_samples=SAMPLES, limit=None, seed=seed)
+        found.write(out / name, pointwise)
+        say(name, found)
     write_text(out / FILE, (out / "vamp" / FILE).read_text(encoding="utf-8"))
     reports.sheet(runs["vamp"].model, data, out / "sheet.png", seed=seed)
     reports.compare([out / name for name in runs], out / "report.html", seed=seed)

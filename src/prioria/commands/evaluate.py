@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
+
+from torch import Tensor, distributed
 
 from prioria import evaluate as estimators
 from prioria.report.evaluation import Evaluation
@@ -18,6 +21,8 @@ def evaluate(
 ) -> None:
     """Measure log-likelihood, ELBO and active units of a run, and write RUN/evaluation.json.
 
+    Under torchrun every process takes its share of the examples: torchrun --nproc-per-node 2 -m prioria evaluate RUN
+
     Args:
         run: folder of a run, as prioria train wrote it.
         num_samples: importance samples for each example.
@@ -25,25 +30,38 @@ def evaluate(
         split: of the data set.
         seed: of the random numbers.
     """
+    first = _join_processes()
     opened = Run.load(run)
     rows = getattr(opened.data, split)
     seconds = estimators.expected_seconds(opened.model, rows, num_samples, limit=limit)
-    if seconds > ANNOUNCE:
+    if first and seconds > ANNOUNCE:
         examples = len(rows) if limit is None else min(limit, len(rows))
         print(f"{examples:,} examples with {num_samples:,} samples each: about {_duration(seconds)}", flush=True)
-    say(run.name, measure(opened, run, split=split, num_samples=num_samples, limit=limit, seed=seed))
-    print(f"Written: {run / 'evaluation.json'}\nNext: prioria report {run}")
+    found, pointwise = measure(opened, split=split, num_samples=num_samples, limit=limit, seed=seed)
+    if first:
+        found.write(run, pointwise)
+        say(run.name, found)
+        print(f"Written: {run / 'evaluation.json'}\nNext: prioria report {run}")
 
 
-def measure(run: Run, folder: Path, *, split: Part, num_samples: int, limit: int | None, seed: int) -> Evaluation:
-    """Measures a run and writes evaluation.json, and the values of single examples, into a folder."""
+def measure(
+    run: Run, *, split: Part, num_samples: int, limit: int | None, seed: int
+) -> tuple[Evaluation, dict[str, Tensor]]:
+    """Measures a run, and returns the values of single examples beside."""
     rows = getattr(run.data, split)
-    likelihood = estimators.log_likelihood(run.model, rows, num_samples=num_samples, seed=seed, limit=limit)
+    likelihood = estimators.divided_log_likelihood(run.model, rows.tensor(limit), num_samples, seed)
     parts = estimators.parts(run.model, rows, seed=seed, limit=limit)
     units = estimators.active_units(run.model, rows, seed=seed, limit=limit)
     found = Evaluation.of(likelihood, parts, units, data=run.data.name, split=split, limit=limit)
-    found.write(folder, {"log_likelihood": likelihood.pointwise})
-    return found
+    return found, {"log_likelihood": likelihood.pointwise}
+
+
+def _join_processes() -> bool:
+    """Joins the processes of a launcher, if there is one, and says whether this is the first of them."""
+    if "RANK" not in os.environ:
+        return True
+    distributed.init_process_group("gloo")
+    return distributed.get_rank() == 0
 
 
 def say(name: str, found: Evaluation) -> None:

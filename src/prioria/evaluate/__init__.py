@@ -32,6 +32,7 @@ from prioria.evaluate.leakage import LeakageCurve as LeakageCurve
 from prioria.evaluate.leakage import leakage as leakage
 from prioria.evaluate.likelihood import expected_seconds as expected_seconds
 from prioria.evaluate.likelihood import log_likelihood as log_likelihood
+from prioria.evaluate.processes import divided_log_likelihood as divided_log_likelihood
 from prioria.evaluate.smoothness import Smoothness as Smoothness
 from prioria.evaluate.smoothness import smoothness as smoothness
 from prioria.evaluate.units import ActiveUnits as ActiveUnits

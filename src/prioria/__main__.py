@@ -1,0 +1,5 @@
+"""``python -m prioria``: the command line, for launchers such as torchrun."""
+
+from prioria.cli import main
+
+main()
