@@ -67,6 +67,8 @@ def test_smoke_budget_runs_a_row_to_its_page_and_does_not_run_it_again(tmp_path:
         changed = results[0].stat().st_mtime_ns
     assert results[0].stat().st_mtime_ns == changed
     assert json.loads(results[0].read_text())["log_likelihood"]["num_samples"] == 10
+    kept = json.loads(next((tmp_path / "results").rglob("smoke-seed-0.json")).read_text())
+    assert len(kept["curve"]["loss"]) == kept["epochs_run"] == 1
     line = next(
         line for line in (tmp_path / "results" / "vampprior.md").read_text().splitlines() if "| smoke |" in line
     )
@@ -87,6 +89,7 @@ def result(seed: int, value: float) -> dict:
         "parameters": 7,
         "seconds": {"training": 10, "evaluation": 20},
         "version": {"prioria": "0", "torch": "0"},
+        "curve": {"loss": [90.0, 88.0], "distortion": [70.0, 66.0], "rate": [20.0, 22.0]},
     }
 
 
@@ -100,4 +103,5 @@ def test_a_page_averages_seeds_and_leaves_what_was_not_run_empty(tmp_path: Path)
     assert f"-86.00 ± {1 / math.sqrt(3):.2f} over 3 seeds | -85.57 | -88.00" in ours
     other = next(line for line in lines if line.startswith("| mnist-static | two levels, VampPrior |"))
     assert other.startswith("| mnist-static | two levels, VampPrior |  | -83.19 |") and other.endswith("| not run |")
+    assert (tmp_path / "vampprior-curves.png").read_bytes()[:4] == b"\x89PNG"
     assert "<td>-86.00 ± 0.58 over 3 seeds</td>" in (tmp_path / "vampprior.html").read_text()

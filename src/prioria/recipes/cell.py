@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +17,7 @@ from prioria.data import Dataset
 from prioria.recipes.table import Budget, Row, Table
 from prioria.storage import read_json, write_json
 from prioria.train import Run, checkpoint, fit, resume
+from prioria.train.log import NAME as METRICS
 
 RESULT = "result.json"
 
@@ -59,8 +61,16 @@ def compute(cell: Cell, data: Dataset) -> dict[str, Any]:
         run = trained(cell, data)
         result = evaluated(cell, run)
         write_json(cell.folder / RESULT, result)
+    result = result | {"curve": curve(cell.folder)}
     write_json(cell.out / cell.name.with_suffix(".json"), result)
     return result
+
+
+def curve(folder: Path) -> dict[str, list[float]]:
+    """Returns the validation loss, distortion and rate of a run after each epoch."""
+    lines = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    kept = [line for line in lines if line["split"] == "validation"]
+    return {term: [round(line[term], 4) for line in kept] for term in ("loss", "distortion", "rate")}
 
 
 def trained(cell: Cell, data: Dataset) -> Run:

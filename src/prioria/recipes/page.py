@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import cycle, groupby
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from prioria.recipes.table import Row, Table
+from prioria.report import style
 from prioria.storage import read_json, write_json, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = (
     "data",
@@ -32,14 +36,27 @@ COLUMNS = (
 
 
 def write_page(table: Table, out: Path) -> Path:
-    """Writes ``<table>.md``, ``.html`` and ``.json`` from the results below ``out``, and returns the Markdown file."""
+    """Writes ``<table>.md``, ``.html``, ``.json`` and its curves from the results below ``out``; returns the first."""
     results = [read_json(path) for path in sorted((out / table.name).rglob("*.json"))]
     lines = [line for name in table.data for row in table.rows for line in _lines(table, name, row, results)]
-    context = {"table": table, "columns": COLUMNS, "lines": lines}
+    context = {"table": table, "columns": COLUMNS, "lines": lines, "curves": f"{table.name}-curves.png"}
+    style.write(_curves(results), out / context["curves"])
     for suffix in ("md", "html"):
         write_text(out / f"{table.name}.{suffix}", _template(f"table.{suffix}").render(context))
     write_json(out / f"{table.name}.json", {"columns": COLUMNS, "lines": lines, "source": table.published.source})
     return out / f"{table.name}.md"
+
+
+def _curves(results: list[dict[str, Any]]) -> Figure:
+    figure, (axes,) = style.panels(7, 4)
+    for color, result in zip(cycle(style.SERIES), results, strict=False):
+        bound = [-loss for loss in result["curve"]["loss"]]
+        name = f"{result['data']}, {result['row']}, {result['budget']['name']}, seed {result['seed']}"
+        axes.plot(range(1, len(bound) + 1), bound, color=color, label=name)
+    style.dress(axes, "Validation bound at the end of every schedule", x="epoch", y="nats")
+    if results:
+        style.legend(axes)
+    return figure
 
 
 def _template(name: str) -> Any:
