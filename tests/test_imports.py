@@ -24,10 +24,10 @@ LAYERS = [
     {"objectives", "evaluate", "explore", "theory", "data", "export"},
     {"train"},
     {"estimator"},
-    {"report"},
+    {"report", "export", "estimator"},
     {"recipes"},
     {"commands"},
-    {"commands", "cli"},
+    {"commands", "cli", "__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
