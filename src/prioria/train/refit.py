@@ -1,0 +1,234 @@
+"""Another prior for a model that is already trained: its encoder and decoder stay as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prioria.data import Dataset
+from prioria.distributions import take
+from prioria.evaluate import Divergence, Estimate, elbo, nearest_neighbour_kl, symmetric_kl
+from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior
+from prioria.evaluate.sampling import device_of
+from prioria.model import VAE
+from prioria.module import describe
+from prioria.stage import Stage
+from prioria.storage import write_text
+from prioria.train import run as runs
+from prioria.train.log import NAME as METRICS
+from prioria.train.log import Line
+from prioria.train.run import BEST, Run
+
+DRAWS = 50_000  # that stand for the aggregate posterior of a flow, whose density elsewhere is unknown
+HELD_OUT = 5000  # draws of the validation rows' posteriors that choose the best weights
+
+
+@dataclass(frozen=True)
+class PriorFit:
+    """How well a prior fits the encodings of a model.
+
+    Attributes:
+        elbo: evidence lower bound on the validation rows.
+        divergence: symmetric KL to the aggregate posterior of the training rows.
+    """
+
+    elbo: Estimate
+    divergence: Divergence
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns both as JSON values."""
+        return {"elbo": self.elbo.to_json(), "divergence": self.divergence.to_json()}
+
+
+@dataclass(frozen=True)
+class Refit:
+    """A model with another prior.
+
+    Attributes:
+        model: it shares encoder, posterior and likelihood with the one it was made from.
+        before: the fit of the prior that it had.
+        after: the fit of the prior that it has.
+        history: -E log p(z) of training and held-out draws, nats.
+        path: the folder of the new run, or None.
+    """
+
+    model: VAE
+    before: PriorFit
+    after: PriorFit
+    history: list[Line]
+    path: Path | None = None
+
+    def __str__(self) -> str:
+        rows = [("ELBO", self.before.elbo, self.after.elbo), ("sKL", self.before.divergence, self.after.divergence)]
+        return "\n".join(f"{name:<5} before {before}\n      after  {after}" for name, before, after in rows)
+
+
+def refit_prior(
+    source: Run | VAE,
+    prior: nn.Module,
+    data: Dataset | None = None,
+    *,
+    steps: int = 3000,
+    batch_size: int = 500,
+    learning_rate: float = 1e-3,
+    check_every: int = 100,
+    seed: int = 0,
+    out: str | Path | None = None,
+) -> Refit:
+    r"""Fits a prior to the frozen encoder of a trained model: it maximises E_{q(z)} log p(z) of the training rows.
+
+    z are fresh draws from the posteriors of training rows, and the best weights those with the highest mean log p(z)
+    of draws from validation rows. A prior without parameters is put in its place as it is. The distortion and the
+    posterior do not change, so that the bound moves by as much as E log p(z).
+
+    Args:
+        source: a run, or a model (then ``data`` is needed).
+        prior: of the top group; a VampPrior must be built on the model's own encoder and posterior.
+        data: the data, if not the run's.
+        steps: of Adam.
+        batch_size: draws in a step.
+        learning_rate: of Adam.
+        check_every: steps between two looks at the held-out draws.
+        seed: of the draws.
+        out: folder of a new run, which every command reads as it does the first; for a ``Run`` source only.
+
+    Raises:
+        ValueError: no data, a posterior that depends on the prior (a fused stage), a folder that holds a run already,
+            or a model with no run whose specification the new one could repeat.
+    """
+    model, data, folder = _source(source, data, out)
+    refitted = with_prior(model, prior.to(device_of(model)))
+    before = _fit_of(model, data, seed)
+    with _evaluation_mode(refitted), torch.random.fork_rng():
+        torch.manual_seed(seed)
+        draws, held_out = _draws(model, data, batch_size, seed), aggregate_draws(model, data.validation, HELD_OUT, seed)
+        history = _maximise(
+            prior, draws, held_out.clone(), steps=steps, learning_rate=learning_rate, check_every=check_every
+        )
+    found = Refit(refitted, before, _fit_of(refitted, data, seed), history, folder)
+    if folder is not None and isinstance(source, Run):
+        _write(found, source, folder)
+    return found
+
+
+def with_prior(model: VAE, prior: nn.Module) -> VAE:
+    """Returns a model with another prior of the top group; all else is shared.
+
+    Raises:
+        ValueError: the posterior of the top group depends on its prior (a fused stage).
+    """
+    name, stage = next(iter(model.stages_.items()))
+    if type(stage) is not Stage:
+        raise ValueError(
+            f"prior of {name!r} is part of its posterior ({type(stage).__name__}): another prior would change the "
+            "encodings; train the model again with it"
+        )
+    top = Stage(prior=prior, posterior=stage.q, join=stage.join)
+    encoder = model.encoder["x"] if "x" in model.encoder else dict(model.encoder.items())
+    return VAE(encoder=encoder, likelihood=model.likelihood, stages={**model.stages_, name: top})
+
+
+def _source(source: Run | VAE, data: Dataset | None, out: str | Path | None) -> tuple[VAE, Dataset, Path | None]:
+    model = source.model if isinstance(source, Run) else source
+    data = source.data if data is None and isinstance(source, Run) else data
+    if data is None:
+        raise ValueError("data=None: a model alone does not know its data; pass the Dataset, or the run")
+    if out is None:
+        return model, data, None
+    if not isinstance(source, Run) or source.path is None:
+        raise ValueError(f"out={str(out)!r}: only a run that is in a folder can be repeated with another prior")
+    if runs.exists(Path(out)):
+        raise ValueError(f"out={str(out)!r} holds a run already; choose another folder")
+    return model, data, Path(out)
+
+
+def _maximise(
+    prior: nn.Module, draws: Iterator[Tensor], held_out: Tensor, *, steps: int, learning_rate: float, check_every: int
+) -> list[Line]:
+    parameters = [parameter for parameter in prior.parameters() if parameter.requires_grad]
+    best, history = _check(prior, held_out, 0), []
+    kept = _weights(prior)
+    history.append(best | {"best": True})
+    optimiser = torch.optim.Adam(parameters, learning_rate) if parameters else None
+    for step in range(1, steps + 1 if optimiser else 1):
+        loss = _step(prior, parameters, next(draws), optimiser)
+        if step % check_every == 0 or step == steps:
+            now = _check(prior, held_out, step)
+            better = now["loss"] < best["loss"]
+            history += [{"split": "train", "step": step, "loss": loss}, now | {"best": better}]
+            if better:
+                best, kept = now, _weights(prior)
+    prior.load_state_dict(kept)
+    return history
+
+
+def _step(
+    prior: nn.Module, parameters: list[nn.Parameter], z: Tensor, optimiser: torch.optim.Optimizer | None
+) -> float:
+    assert optimiser is not None
+    loss = -prior(None).log_prob(z).mean()
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        parameter.grad = gradient  # and none in the encoder, which a VampPrior runs
+    optimiser.step()
+    optimiser.zero_grad()
+    return loss.item()
+
+
+@torch.no_grad()
+def _check(prior: nn.Module, held_out: Tensor, step: int) -> Line:
+    return {"split": "validation", "step": step, "loss": -prior(None).log_prob(held_out).mean().item()}
+
+
+def _weights(prior: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in prior.state_dict().items()}
+
+
+def _draws(model: VAE, data: Dataset, batch: int, seed: int) -> Iterator[Tensor]:
+    try:
+        posteriors = aggregate_posterior(model, data.train, seed=seed).components
+    except ValueError:  # a flow has no density elsewhere, but draws
+        stored = aggregate_draws(model, data.train, DRAWS, seed).clone()
+        while True:
+            yield stored[torch.randint(len(stored), (batch,))]
+    while True:
+        yield take(posteriors, torch.randint(posteriors.batch_shape[0], (batch,))).sample()
+
+
+def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
+    bound = elbo(model, data.validation, 10, seed)
+    try:
+        return PriorFit(bound, symmetric_kl(model, data.train, seed=seed))
+    except ValueError:
+        return PriorFit(bound, nearest_neighbour_kl(model, data.train, seed=seed))
+
+
+@contextmanager
+def _evaluation_mode(model: VAE) -> Iterator[None]:
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+
+
+def _write(found: Refit, source: Run, folder: Path) -> None:
+    assert source.path is not None
+    specification = runs.read_specification(source.path)
+    specification["step"]["args"]["model"] = describe(found.model)
+    specification["refit"] = {
+        "from": str(source.path),
+        "before": found.before.to_json(),
+        "after": found.after.to_json(),
+    }
+    found.model.save(folder / BEST)
+    write_text(folder / METRICS, "".join(json.dumps(line) + "\n" for line in found.history))
+    runs.write_specification(folder, specification)

@@ -1,0 +1,119 @@
+"""Another prior for a trained model: what is fitted, what stays, and the run that it leaves."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from prioria import VAE, evaluate, likelihoods, nets, objectives, posteriors, priors
+from prioria.train import Run, fit, refit_prior, with_prior
+from tests.contract.standins import OpaqueFlow
+from tests.contract.variants import fused_standin
+from tests.train.small import digits
+
+
+def model(posterior=None) -> VAE:
+    torch.manual_seed(3)
+    return VAE(
+        encoder=nets.GatedMLP(64, 12, gated_output=True),
+        posterior=posteriors.Gaussian(12, 2) if posterior is None else posterior,
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 12, 64)),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    return fit(model(), objectives.ELBO(0.1), digits(), epochs=3, learning_rate=3e-3, progress=False, out=folder)
+
+
+def gaussian(mean: float = 0.0) -> priors.Mixture:
+    prior = priors.Mixture(2, 1)
+    with torch.no_grad():
+        prior.mean.fill_(mean)
+    return prior
+
+
+def test_one_gaussian_finds_the_moments_of_the_aggregate_posterior(run: Run) -> None:
+    # The maximum of E log N(z; m, s^2) is at the mean and the variance of q(z): those of the mixture, in closed form.
+    found = refit_prior(run, gaussian(), steps=400, batch_size=1000, learning_rate=0.03)
+    q = evaluate.aggregate_posterior(run.model, run.data.train).components.base_dist
+    mean, variance = q.loc.mean(0), q.variance.mean(0) + q.loc.var(0, correction=0)
+    p = found.model.stages["z"].p
+    torch.testing.assert_close(p.mean.detach()[0], mean, atol=0.2, rtol=0.1)
+    torch.testing.assert_close(p.log_variance.exp().detach()[0], variance, atol=0.1, rtol=0.2)
+
+
+def test_bound_and_divergence_improve_and_nothing_else_moves(run: Run) -> None:
+    before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    gradients = [parameter.grad for parameter in run.model.parameters()]
+    found = refit_prior(run, priors.RealNVP(2, hidden=16), steps=250)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in run.model.state_dict().items())
+    assert [parameter.grad for parameter in run.model.parameters()] == gradients
+    assert found.after.elbo.value > found.before.elbo.value + 3 * found.after.elbo.monte_carlo_error
+    assert found.after.divergence.value < 0.5 * found.before.divergence.value
+    assert found.model.likelihood is run.model.likelihood
+    x = run.data.test.tensor(20)
+    assert torch.equal(found.model.encode(x), run.model.encode(x))
+    held_out = [line["loss"] for line in found.history if line["split"] == "validation"]
+    assert held_out[0] > min(held_out) and "before" in str(found)
+    again = refit_prior(run, _copy(), steps=10).history
+    assert again == refit_prior(run, _copy(), steps=10).history
+
+
+def _copy() -> priors.RealNVP:
+    torch.manual_seed(0)
+    return priors.RealNVP(2, hidden=16)
+
+
+def test_pseudo_inputs_are_fitted_on_the_models_own_encoder(run: Run) -> None:
+    stage = run.model.stages_["z"]
+    vamp = priors.VampPrior(run.model.encoder_of("z"), stage.q, components=8, inputs=64, initial=(0.3, 0.1))
+    encoder = [p.detach().clone() for p in run.model.encoder.parameters()]
+    found = refit_prior(run, vamp, steps=60, learning_rate=0.03)
+    assert found.history[-1]["loss"] < found.history[0]["loss"]
+    assert all(torch.equal(a, b) for a, b in zip(encoder, run.model.encoder.parameters(), strict=True))
+    with pytest.raises(ValueError, match="own objects"):
+        with_prior(run.model, priors.VampPrior(nets.GatedMLP(64, 12), stage.q, components=2, inputs=64))
+
+
+def test_the_aggregate_posterior_needs_no_fit_and_is_the_best(run: Run) -> None:
+    components = evaluate.aggregate_posterior(run.model, run.data.train).components
+    found = refit_prior(run, priors.AggregatePosterior.of(components))
+    assert found.after.divergence.value == pytest.approx(0.0, abs=1e-4)
+    assert len(found.history) == 1
+
+
+def test_a_flow_posterior_is_fitted_by_its_draws() -> None:
+    found = refit_prior(model(OpaqueFlow(12, 2)), gaussian(5.0), digits(), steps=100, learning_rate=0.1)
+    assert found.history[-1]["loss"] < found.history[0]["loss"] - 1
+    assert "nearest-neighbour" in found.after.divergence.estimator
+
+
+def test_new_run_is_read_as_any_other(run: Run, tmp_path) -> None:
+    written = refit_prior(run, priors.RealNVP(2, hidden=8), steps=20, out=tmp_path / "second")
+    opened = Run.load(tmp_path / "second", data=run.data)
+    x = run.data.test.tensor(10)
+    torch.manual_seed(0)
+    expected = written.model.draw(x).log_w
+    torch.manual_seed(0)
+    assert torch.equal(opened.model.draw(x).log_w, expected)
+    specification = json.loads((tmp_path / "second" / "run.json").read_text())
+    assert specification["refit"]["from"] == str(run.path)
+    assert math.isfinite(specification["refit"]["after"]["elbo"]["value"])
+    assert opened.best is not None
+    with pytest.raises(ValueError, match="holds a run already"):
+        refit_prior(run, gaussian(), out=tmp_path / "second")
+
+
+def test_refusals(run: Run, tmp_path) -> None:
+    with pytest.raises(ValueError, match="data=None"):
+        refit_prior(model(), gaussian())
+    with pytest.raises(ValueError, match="only a run that is in a folder"):
+        refit_prior(model(), gaussian(), digits(), out=tmp_path)
+    with pytest.raises(ValueError, match="part of its posterior"):
+        with_prior(fused_standin(), priors.StandardNormal(2))
