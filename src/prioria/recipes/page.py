@@ -48,7 +48,7 @@ def write_page(table: Table, out: Path) -> Path:
 
 
 def _curves(results: list[dict[str, Any]]) -> Figure:
-    figure, (axes,) = style.panels(7, 4)
+    figure, (axes,) = style.panels(7.0, 4.0)
     for color, result in zip(cycle(style.SERIES), results, strict=False):
         bound = [-loss for loss in result["curve"]["loss"]]
         name = f"{result['data']}, {result['row']}, {result['budget']['name']}, seed {result['seed']}"
