@@ -21,9 +21,14 @@ COMMANDS = {
     ),
     "report": ("prioria.commands.report:report", "Write the report page and the picture of a run."),
     "compare": ("prioria.commands.report:compare", "Put runs side by side, with paired differences."),
+    "interpolate": (
+        "prioria.commands.interpolate:interpolate",
+        "Find shortest paths between test rows through a graph of prior samples.",
+    ),
     "sample": ("prioria.commands.sample:sample", "Draw samples from a run into an .npz file."),
     "encode": ("prioria.commands.sample:encode", "Encode a file with a run into an .npz file."),
     "score": ("prioria.commands.sample:score", "Log-likelihood of each row of a file: anomaly scores."),
+    "export": ("prioria.commands.export:export", "Write encoder and decoder of a run as ONNX and torch.export files."),
     "reproduce": ("prioria.commands.reproduce:reproduce", "Regenerate a published table beside its published numbers."),
 }
 DATA_COMMANDS = {

@@ -322,7 +322,7 @@ def test_state_and_construction_survive_saving() -> None:
         each.update(told(0.3))
     assert again.num_samples == 2
     assert again.status() == objective.status()
-    assert set(again.status()) == {"beta", "psnr", "phase"}
+    assert set(again.status()) == {"beta", "psnr", "target", "phase"}
     assert again.phase == "main"
     assert torch.equal(again.excess, objective.excess) and torch.equal(again.beta, objective.beta)
 

@@ -84,7 +84,7 @@ class Constrained(Objective):
 
     def status(self) -> dict[str, float | str]:
         reached = self.target.in_unit(self.constraint.item())
-        return {"beta": self.beta.item(), self.target.unit: reached, "phase": self.phase}
+        return {"beta": self.beta.item(), self.target.unit: reached, "target": self.target.value, "phase": self.phase}
 
     @property
     def phase(self) -> str:

@@ -77,8 +77,8 @@ def blocks(
     if len(protocol.shape) != 3 or columns < 1:
         raise ValueError(f"columns={columns} and data of shape {protocol.shape}: pictures need (C, H, W) and a column")
     low, high = value_range(next(iter(sections.values())).rows)
-    tiles = {name: _tiles((each.rows - low) / (high - low), protocol) for name, each in sections.items()}
-    return {name: mosaic(each, columns) for name, each in tiles.items()}
+    enlarged = {name: tiles((each.rows - low) / (high - low), protocol) for name, each in sections.items()}
+    return {name: mosaic(each, columns) for name, each in enlarged.items()}
 
 
 def png(block: UInt8[np.ndarray, "height width 3"]) -> bytes:
@@ -107,7 +107,8 @@ def value_range(rows: Tensor) -> tuple[float, float]:
     return (0.0, 1.0) if low >= 0 and high <= 1 else (low, max(high, low + 1e-6))
 
 
-def _tiles(values: Tensor, protocol: Protocol) -> NDArray[np.uint8]:
+def tiles(values: Float[Tensor, "n D"], protocol: Protocol) -> UInt8[np.ndarray, "n H W 3"]:
+    """Returns values between 0 and 1 as colours, each picture enlarged by the same whole number of times."""
     pictures = values.reshape(-1, *protocol.shape).clamp(0, 1).numpy()
     if protocol.shape[0] != 3:
         pictures = np.repeat(pictures.mean(1, keepdims=True), 3, axis=1)
