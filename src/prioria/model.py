@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,14 +149,17 @@ class VAE(Module):
         """
         group = group or self.groups[0]
         self._check_groups([group])
+        return next(mean[0] for name, _, mean in self.at_means(x) if name == group)
+
+    def at_means(self, x: Float[Tensor, "B D"]) -> Iterator[tuple[str, Distribution, Float[Tensor, "1 B ..."]]]:
+        """Yields each group's name, posterior and posterior mean, top first, the groups above at their means."""
         condition, above = self.condition(x), None
         for name, stage in self.stages_.items():
             p = stage.prior(above)
-            mean = posterior_mean(stage.posterior(condition.features[name], above, p)).expand(1, len(x), *p.event_shape)
-            if name == group:
-                return mean[0]
+            q = stage.posterior(condition.features[name], above, p)
+            mean = posterior_mean(q).expand(1, x.shape[0], *p.event_shape)
+            yield name, q, mean
             above = stage.merge(above, mean)
-        raise AssertionError(group)
 
     def decode(self, z: Tensor | Mapping[str, Tensor]) -> Distribution:
         """Returns p(x | z) for latents (B, *event), a dict of them in a hierarchy; missing lower groups are sampled."""

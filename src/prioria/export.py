@@ -1,0 +1,168 @@
+"""Encoder and decoder of a model as ONNX and as torch.export programs, for use without prioria.
+
+The encoder gives the mean and the log-variance of every group's posterior, the groups above at their means; the decoder
+gives the mean of p(x|z). Both are deterministic, take any number of rows, and are checked against the model.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from prioria.model import VAE
+from prioria.storage import write_atomically
+
+TOLERANCE = 1e-5  # relative and absolute, of every output of an exported file
+ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+
+
+class Encoder(nn.Module):
+    """x (B, D) -> mean and log-variance of each group in turn, (B, *event) each."""
+
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+        self.inputs = ["x"]
+        self.outputs = [f"{group}_{what}" for group in model.groups for what in ("mean", "log_variance")]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        found = [(mean[0], q.variance.log().expand(mean.shape)[0]) for _, q, mean in self.model.at_means(x)]
+        return tuple(output for pair in found for output in pair)
+
+
+class Decoder(nn.Module):
+    """The values of all groups (B, *event), top first -> mean of p(x|z) (B, D)."""
+
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+        self.inputs = list(model.groups)
+        self.outputs = ["x_mean"]
+
+    def forward(self, *z: Tensor) -> tuple[Tensor]:
+        above = None
+        for stage, value in zip(self.model.stages_.values(), z, strict=True):
+            above = stage.merge(above, value[None])
+        return (self.model.likelihood(above).mean[0],)
+
+
+def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: bool = True) -> list[Path]:
+    r"""Writes encoder and decoder into a folder as ``.pt2`` (torch.export) and ``.onnx``, each checked to 1e-5.
+
+    The encoder maps ``x`` to ``<group>_mean`` and ``<group>_log_variance``, the decoder the groups to ``x_mean``. x is
+    a row as the model sees it: flat, and scaled by the protocol of its data.
+
+    Args:
+        model: the model.
+        x: at least two rows, on which the files are checked.
+        folder: where the files go.
+        onnx: write ONNX too, which needs the extra ``onnx``.
+
+    Raises:
+        ValueError: the packages for ONNX are missing, a posterior has no closed mean and variance or the likelihood no
+            mean, or what was written differs from the model.
+
+    Example:
+        >>> import tempfile
+        >>> from prioria import likelihoods, nets, posteriors, priors
+        >>> model = VAE(
+        ...     encoder=nets.GatedMLP(6, 8, gated_output=True),
+        ...     posterior=posteriors.Gaussian(8, 2),
+        ...     prior=priors.StandardNormal(2),
+        ...     likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 8, 6)),
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in export(model, torch.zeros(3, 6), folder, onnx=False)]
+        ['encoder.pt2', 'decoder.pt2']
+    """
+    if onnx:
+        _check_packages()
+    if len(x) < 2:
+        raise ValueError(f"x has {len(x)} rows; give at least two, so that the number of rows stays free")
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            z = tuple(mean[0].contiguous() for _, _, mean in _closed_means(model, x))
+            parts = {"encoder": (Encoder(model), (x,)), "decoder": (Decoder(model), z)}
+            files = [_files(name, module, inputs, onnx) for name, (module, inputs) in parts.items()]
+    finally:
+        model.train(training)
+    return [_write(Path(folder) / name, content) for part in files for name, content in part.items()]
+
+
+def _closed_means(model: VAE, x: Tensor) -> list[tuple[str, torch.distributions.Distribution, Tensor]]:
+    found = list(model.at_means(x))
+    for name, q, _ in found:
+        try:
+            q.mean, q.variance  # noqa: B018
+        except NotImplementedError:
+            raise ValueError(
+                f"group {name!r} has a posterior without a closed mean and variance, so no deterministic encoder; "
+                "export a model with a Gaussian or Bernoulli posterior"
+            ) from None
+    return found
+
+
+def _files(name: str, module: Encoder | Decoder, inputs: tuple[Tensor, ...], onnx: bool) -> dict[str, bytes]:
+    expected = module(*inputs)
+    if not all(output.isfinite().all() for output in expected):
+        raise ValueError(f"{name}: {', '.join(module.outputs)} of this model are not finite numbers; nothing to export")
+    program = _program(module, inputs)
+    _check(f"{name}.pt2", program.module()(*inputs), expected)
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    files = {f"{name}.pt2": buffer.getvalue()}
+    if onnx:
+        files[f"{name}.onnx"] = content = _onnx(program, module)
+        _check(f"{name}.onnx", _run_onnx(content, dict(zip(module.inputs, inputs, strict=True))), expected)
+    return files
+
+
+def _program(module: Encoder | Decoder, inputs: tuple[Tensor, ...]) -> ExportedProgram:
+    rows = tuple({0: Dim("rows")} for _ in inputs)
+    shapes = rows if isinstance(module, Encoder) else (rows,)  # the decoder's inputs are one variadic argument
+    return torch.export.export(module, inputs, dynamic_shapes=shapes)
+
+
+def _onnx(program: ExportedProgram, module: Encoder | Decoder) -> bytes:
+    made = torch.onnx.export(
+        program, dynamo=True, input_names=module.inputs, output_names=module.outputs, verbose=False
+    )
+    assert made is not None
+    return made.model_proto.SerializeToString()
+
+
+def _run_onnx(content: bytes, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return [torch.from_numpy(output) for output in session.run(None, {k: v.numpy() for k, v in inputs.items()})]
+
+
+def _check(name: str, found: tuple[Tensor, ...] | list[Tensor], expected: tuple[Tensor, ...]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        if not torch.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE):
+            error = (one - other).abs().max().item()
+            raise ValueError(f"{name} differs from the model by {error:.2g}, more than {TOLERANCE}; it was not written")
+
+
+def _check_packages() -> None:
+    missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(f"onnx: {', '.join(missing)} missing; pip install 'prioria[onnx]', or leave ONNX out")
+
+
+def _write(path: Path, content: bytes) -> Path:
+    def write(file: Path) -> None:
+        file.write_bytes(content)
+
+    write_atomically(path, write)
+    return path

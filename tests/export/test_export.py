@@ -1,0 +1,108 @@
+"""What is exported runs without prioria, on any number of rows, and equals the model."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from prioria import VAE, likelihoods, nets, posteriors, priors, stages
+from prioria.export import export
+
+INPUTS = 6
+HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript"))
+needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="the extra onnx is not installed")
+
+
+def vamp() -> VAE:
+    encoder, posterior = nets.GatedMLP(INPUTS, 8, gated_output=True), posteriors.Gaussian(8, 2)
+    prior = priors.VampPrior(encoder, posterior, components=5, inputs=INPUTS)
+    likelihood = likelihoods.Bernoulli(nets.GatedMLP(2, 8, INPUTS))
+    return VAE(encoder=encoder, posterior=posterior, prior=prior, likelihood=likelihood)
+
+
+def two_level() -> VAE:
+    groups = stages.TwoLevel(
+        prior=priors.StandardNormal(2), posterior=posteriors.Gaussian(8, 2), features=8, latents=(2, 3), hidden=4
+    )
+    return VAE(
+        encoder={name: nets.GatedMLP(INPUTS, 8, gated_output=True) for name in groups},
+        stages=groups,
+        likelihood=likelihoods.Gaussian(nets.GatedMLP(5, 8, INPUTS), variance="global"),
+    )
+
+
+MODELS = {"VampPrior": vamp, "two-level": two_level}
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> VAE:
+    return MODELS[request.param]()
+
+
+def expected(model: VAE, x: torch.Tensor) -> list[torch.Tensor]:
+    """Mean and log-variance of the top group, from its own modules, then the means of the groups below."""
+    top = next(iter(model.stages_.values())).q(model.encoder_of(model.groups[0])(x))
+    return [top.mean, 2 * top.stddev.log(), *(model.encode(x, group) for group in model.groups[1:])]
+
+
+@torch.no_grad()
+def test_programs_equal_the_model_on_another_number_of_rows(model: VAE, tmp_path: Path):
+    export(model, torch.rand(4, INPUTS), tmp_path, onnx=False)
+    x = torch.rand(9, INPUTS)
+    outputs = torch.export.load(tmp_path / "encoder.pt2").module()(x)
+    wanted = expected(model, x)
+    torch.testing.assert_close(list(outputs[: len(wanted)]), wanted, rtol=1e-5, atol=1e-5)
+    z = dict(zip(model.groups, outputs[::2], strict=True))
+    (mean,) = torch.export.load(tmp_path / "decoder.pt2").module()(*z.values())
+    torch.testing.assert_close(mean, model.decode(z).mean[0], rtol=1e-5, atol=1e-5)
+
+
+@needs_onnx
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch's exporter calls what torch itself deprecates
+@torch.no_grad()
+def test_onnx_equals_the_model_on_another_number_of_rows(model: VAE, tmp_path: Path):
+    import onnxruntime
+
+    paths = export(model, torch.rand(4, INPUTS), tmp_path)
+    assert sorted(path.name for path in paths) == ["decoder.onnx", "decoder.pt2", "encoder.onnx", "encoder.pt2"]
+    encoder, decoder = (onnxruntime.InferenceSession(tmp_path / f"{name}.onnx") for name in ("encoder", "decoder"))
+    x = torch.rand(9, INPUTS)
+    found = dict(zip((o.name for o in encoder.get_outputs()), encoder.run(None, {"x": x.numpy()}), strict=True))
+    top = model.groups[0]
+    np.testing.assert_allclose(found[f"{top}_mean"], expected(model, x)[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found[f"{top}_log_variance"], expected(model, x)[1], rtol=1e-5, atol=1e-5)
+    z = {group: found[f"{group}_mean"] for group in model.groups}
+    (mean,) = decoder.run(["x_mean"], z)
+    wanted = model.decode({group: torch.from_numpy(value) for group, value in z.items()}).mean[0]
+    np.testing.assert_allclose(mean, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_the_mode_of_the_model_is_left_as_it_was(tmp_path: Path):
+    model = vamp().train()
+    export(model, torch.rand(2, INPUTS), tmp_path, onnx=False)
+    assert model.training
+
+
+def test_a_flow_has_no_deterministic_encoder(tmp_path: Path):
+    model = VAE(
+        encoder=nets.GatedMLP(INPUTS, 8, gated_output=True),
+        posterior=posteriors.IAF(8, 2),
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 8, INPUTS)),
+    )
+    with pytest.raises(ValueError, match="group 'z' has a posterior without a closed mean"):
+        export(model, torch.rand(2, INPUTS), tmp_path, onnx=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_single_row_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="x has 1 rows"):
+        export(vamp(), torch.rand(1, INPUTS), tmp_path, onnx=False)
+
+
+def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"onnx, onnxruntime, onnxscript missing; pip install 'prioria\[onnx\]'"):
+        export(vamp(), torch.rand(2, INPUTS), tmp_path)
