@@ -122,7 +122,7 @@ def p_value(sample: torch.Tensor, truth: torch.Tensor) -> float:
 @pytest.mark.parametrize("options", [{}, {"closed_form_kl": True}, {"beta": 0.5}], ids=["sampled", "closed", "beta"])
 def test_leave_one_out_gradient_is_the_exact_one_on_average(bits: tuple[int, ...], options: dict) -> None:
     model, x = hierarchy(*bits, straight_through=False), rows(3)
-    states = model.condition(x).draw(2 ** sum(bits), given=theory.enumeration.states_of(model).z)
+    states = model.condition(x).draw(2 ** sum(bits), given=theory.states_of(model, x).z)
     weight = torch.stack([latent.log_q for latent in states.latents.values()]).sum(0).exp()
     cost = -states.log_w + (options.get("beta", 1.0) - 1) * states.rate
     truth = exact_gradient((weight * cost).sum(0).mean(), model)
@@ -132,7 +132,7 @@ def test_leave_one_out_gradient_is_the_exact_one_on_average(bits: tuple[int, ...
 
 def test_importance_weighted_score_gradient_is_the_exact_one_on_average() -> None:
     model, x = hierarchy(2, 2, straight_through=False), rows(1)
-    states = model.condition(x).draw(16, given=theory.enumeration.states_of(model).z)
+    states = model.condition(x).draw(16, given=theory.states_of(model, x).z)
     log_q = torch.stack([latent.log_q for latent in states.latents.values()]).sum(0)[:, 0]
     log_w = states.log_w[:, 0]
     pairs = torch.logaddexp(log_w[:, None], log_w) - torch.tensor(2.0).log()  # the bound of every pair of draws
@@ -185,7 +185,7 @@ def test_the_exact_posterior_has_no_approximation_error() -> None:
     messages = theory.backward_messages(model, x)
     top = theory.exact_posterior(model, x, messages, "z0")[0]
     below = theory.exact_posterior(model, x, messages, "z1")
-    joint = model.condition(x).draw(32, given=theory.enumeration.states_of(model).z)
+    joint = model.condition(x).draw(32, given=theory.states_of(model, x).z)
     log_joint = joint.log_px + joint.latents["z0"].log_p + joint.latents["z1"].log_p
     log_q = (top.unsqueeze(1) + below).flatten(0, 1)
     likelihood = theory.exact(model, x).log_likelihood

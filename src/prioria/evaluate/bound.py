@@ -11,7 +11,7 @@ from torch import Tensor
 from prioria.draw import Draw
 from prioria.evaluate.estimate import Estimate, join
 from prioria.evaluate.moments import Moments
-from prioria.evaluate.sampling import Examples, Group, Sampling, measuring, sampling_of
+from prioria.evaluate.sampling import Examples, Group, Sampling, measuring, require_density, sampling_of
 from prioria.model import VAE
 
 
@@ -60,6 +60,7 @@ def parts(
     Raises:
         ValueError: no sample or no example.
     """
+    require_density(model)
     with measuring(model):
         return averages(sampling_of(model, x, num_samples, seed, limit=limit), _terms)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from prioria.evaluate.estimate import Estimate, join
-from prioria.evaluate.sampling import Examples, Group, Sampling, measuring, sampling_of
+from prioria.evaluate.sampling import Examples, Group, Sampling, measuring, require_density, sampling_of
 from prioria.evaluate.weights import Weights
 from prioria.model import VAE, Condition
 
@@ -56,6 +56,7 @@ def log_likelihood(
         >>> log_likelihood(model, torch.ones(3, 6), num_samples=10).pointwise.shape
         torch.Size([3])
     """
+    require_density(model)
     with measuring(model):
         sampling = sampling_of(model, x, num_samples, seed, limit=limit, examples=examples)
         parts = []

@@ -127,6 +127,16 @@ def measuring(model: VAE) -> Iterator[None]:
             module.training = mode
 
 
+def require_density(model: VAE) -> None:
+    """Raises ValueError where a posterior has no density, so that there is neither a bound nor an importance weight."""
+    for name, stage in model.stages_.items():
+        if not getattr(stage.q, "has_density", True):
+            raise ValueError(
+                f"group {name!r} is inferred by {type(stage.q).__name__}, which has no density: there is no bound on "
+                "log p(x); look at the distortion, or train with posteriors.Gaussian"
+            )
+
+
 def sampling_of(
     model: VAE, x: Examples, num_samples: int, seed: int, *, limit: int | None, examples: range | None = None
 ) -> Sampling:

@@ -36,7 +36,7 @@ def conv(inputs: int, outputs: int, *, stride: int = 1, normalisation: Normalisa
 
 
 class Cell(nn.Module):
-    """x + s f(x): f two 3x3 convolutions, each after an activation; s a learned number for each channel, 0.1 at first."""
+    """x + s f(x): f two 3x3 convolutions, each after an activation; s learned for each channel, 0.1 at first."""
 
     def __init__(self, channels: int, normalisation: Normalisation = "none") -> None:
         super().__init__()

@@ -41,7 +41,7 @@ class Exact:
         return self.log_likelihood - self.elbo
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class States:
     """Every value of all latents (S, 1, ...), and the logarithm of the volume that each stands for (0 for bits)."""
 
@@ -68,7 +68,14 @@ def codes(bits: int) -> Float[Tensor, "S bits"]:
     return (torch.arange(2**bits).unsqueeze(-1) // powers % 2).float()
 
 
-def exact(model: VAE, x: Float[Tensor, "B D"], *, reach: float = 10.0, points: int = 401) -> Exact:
+def exact(
+    model: VAE,
+    x: Float[Tensor, "B D"],
+    *,
+    reach: float = 10.0,
+    points: int = 401,
+    states: States | None = None,
+) -> Exact:
     """Sums over every state of the latents; differentiable, so its gradient is the exact one.
 
     Args:
@@ -76,25 +83,27 @@ def exact(model: VAE, x: Float[Tensor, "B D"], *, reach: float = 10.0, points: i
         x: the data (B, D).
         reach: the grid of real latents is [-reach, reach] in each dimension.
         points: points of the grid in each dimension.
+        states: what :func:`states_of` returned, where it is needed many times.
 
     Raises:
         ValueError: the latents are too many.
     """
-    states = states_of(model, reach=reach, points=points)
     condition = model.condition(x)
+    if states is None:
+        states = states_of(model, x, reach=reach, points=points)
     joint, log_q = _replay(condition, states)
     mass = log_q.exp() * math.exp(states.log_volume)
     elbo = torch.where(mass > 0, mass * (joint - log_q), 0.0).sum(0)
     return Exact(log_likelihood=torch.logsumexp(joint, 0) + states.log_volume, elbo=elbo)
 
 
-def states_of(model: VAE, *, reach: float = 10.0, points: int = 401) -> States:
+def states_of(model: VAE, x: Float[Tensor, "B D"], *, reach: float = 10.0, points: int = 401) -> States:
     """Returns every joint value of a model's latents; see :func:`exact`."""
     with torch.random.fork_rng(), torch.no_grad():
-        latents = model.generate(1).latents
+        latents = model.draw(x[:1]).latents
     sizes = {name: latent.z.shape[-1] for name, latent in latents.items()}
     like = next(iter(latents.values())).z
-    if all(_is_bits(latent.p) for latent in latents.values()):
+    if all(_is_bits(latent.q) for latent in latents.values()):
         return States(_split(codes(sum(sizes.values())).to(like), sizes), 0.0)
     if sum(sizes.values()) > 2:
         raise ValueError(f"latents={sizes} are too many; only bits, or at most 2 real latents, are summed over")
@@ -108,7 +117,7 @@ def _split(values: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
     return dict(zip(sizes, parts, strict=True))
 
 
-def _is_bits(d: Distribution) -> bool:
+def _is_bits(d: Distribution | None) -> bool:
     return isinstance(d, Independent) and isinstance(d.base_dist, Bernoulli)
 
 
