@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
@@ -61,8 +60,8 @@ class InverseAutoregressiveFlow(Module):
     r"""Takes a Gaussian of z_0 and a context h to the distribution of z_T, in T autoregressive steps.
 
     Gated: z_t = s z_{t-1} + (1 - s) m, s = sigmoid(a) (Kingma et al., 2016, the LSTM-type update), log-det
-    sum log sigmoid(a). Affine: z_t = m + s z_{t-1}, s = softplus(a), which starts at 1, log-det sum log s. In both, m and
-    a of z_i depend on z_1, ..., z_{i-1} and h, and z is reversed after every step.
+    sum log sigmoid(a). Affine: z_t = m + s z_{t-1}, s = softplus(a), which starts at 1, log-det sum log s. In both, m
+    and a of z_i depend on z_1, ..., z_{i-1} and h, and z is reversed after every step.
 
     Args:
         latents: L, at least 2.
@@ -90,8 +89,8 @@ class InverseAutoregressiveFlow(Module):
         super().__init__()
         if latents < 2:
             raise ValueError(
-                f"latents={latents} leaves a flow nothing to be autoregressive in: no entry comes before the first, and "
-                "the flow of a Gaussian stays a Gaussian; use posteriors.Gaussian, or at least 2 latents"
+                f"latents={latents} leaves a flow nothing to be autoregressive in: no entry comes before the first, "
+                "and the flow of a Gaussian stays a Gaussian; use posteriors.Gaussian, or at least 2 latents"
             )
         if steps < 1:
             raise ValueError(f"steps={steps} must be at least 1")
@@ -138,6 +137,7 @@ class IAF(Module):
         ValueError: one latent, no step, or bounds that do not increase.
 
     Example:
+        >>> import torch
         >>> q = IAF(8, 3, hidden=(16, 16))(torch.zeros(5, 8))
         >>> [part.shape for part in q.rsample_and_log_prob((7,))]
         [torch.Size([7, 5, 3]), torch.Size([7, 5])]
