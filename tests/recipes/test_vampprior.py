@@ -80,7 +80,7 @@ def result(seed: int, value: float) -> dict:
         "row": "vae-vamp",
         "data": "mnist-static",
         "seed": seed,
-        "log_likelihood": {"value": value, "standard_error": 0.5, "num_samples": 5000},
+        "log_likelihood": {"value": value, "standard_error": 0.5, "num_samples": 5000, "ess": 14.2, "converged": False},
         "elbo": {"value": value - 2},
         "active_units": {"counts": {"z": 20}},
         "split": "test, 10,000 examples",
@@ -101,6 +101,7 @@ def test_a_page_averages_seeds_and_leaves_what_was_not_run_empty(tmp_path: Path)
     lines = write_page(TABLE, tmp_path).read_text().splitlines()
     ours = next(line for line in lines if line.startswith("| mnist-static | one level, VampPrior |"))
     assert f"-86.00 ± {1 / math.sqrt(3):.2f} over 3 seeds | -85.57 | -88.00" in ours
+    assert "| 5,000 (median ESS 14, not converged: heavy-tailed weights, a lower bound) |" in ours
     other = next(line for line in lines if line.startswith("| mnist-static | two levels, VampPrior |"))
     assert other.startswith("| mnist-static | two levels, VampPrior |  | -83.19 |") and other.endswith("| not run |")
     assert (tmp_path / "vampprior-curves.png").read_bytes()[:4] == b"\x89PNG"

@@ -89,7 +89,7 @@ def _numbers(runs: list[dict[str, Any]], published: str, budget: str) -> list[st
         published,
         f"{fmean(run['elbo']['value'] for run in runs):.2f}",
         ", ".join(f"{group}: {count}" for group, count in first["active_units"]["counts"].items()),
-        f"{first['log_likelihood']['num_samples']:,}",
+        _samples(first["log_likelihood"]),
         first["split"],
         budget,
         ", ".join(str(run["epochs_run"]) for run in runs),
@@ -104,3 +104,8 @@ def _with_error(runs: list[dict[str, Any]]) -> str:
     if len(values) == 1:
         return f"{values[0]:.2f} ± {runs[0]['log_likelihood']['standard_error']:.2f} over examples"
     return f"{fmean(values):.2f} ± {stdev(values) / math.sqrt(len(values)):.2f} over {len(values)} seeds"
+
+
+def _samples(number: dict[str, Any]) -> str:
+    trust = "" if number["converged"] else ", not converged: heavy-tailed weights, a lower bound"
+    return f"{number['num_samples']:,} (median ESS {number['ess']:,.0f}{trust})"
