@@ -12,10 +12,12 @@ from torch.distributions import Categorical, Independent, Normal
 from prioria import VAE, likelihoods, nets, posteriors, priors, stages
 from prioria.data import Dataset, load
 from prioria.report import sheet
+from prioria.report.latent import cloud_of
 from prioria.report.pictures import DPI, FIELD, GAP, HEADING, MARGIN, page
 from prioria.report.sheet import draw, sections
-from prioria.report.shown import mean, pseudo_inputs
+from prioria.report.shown import mean, pseudo_inputs, show
 from prioria.report.style import INK
+from tests.contract.variants import INPUTS, MODELS
 from tests.report.conftest import COMPONENTS, dataset_of, model_of
 
 SIDE = 72  # a digit of 8 x 8, nine times enlarged
@@ -151,6 +153,17 @@ def test_hierarchies_are_shown(digits: Dataset, tmp_path: Path):
         below = model.stages_["z1"].posterior(features, top[None], model.stages_["z1"].prior(top[None])).mean[0]
         means = model.likelihood.net(torch.cat([top, below], 1)).sigmoid()
     np.testing.assert_allclose(tile(image, 0, top=2 * HEADING + SIDE + GAP), inked(means), atol=1)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_can_be_shown(name: str):
+    data = dataset_of(torch.rand(20, INPUTS).round(), (INPUTS,))
+    model = MODELS[name]()
+    shown = show(model, data, rows=5, samples=4, seed=0)
+    assert [len(rows) for rows in (shown.data, shown.reconstructions, shown.means, shown.draws)] == [5, 5, 4, 4]
+    assert all(rows.isfinite().all() for rows in (shown.reconstructions, shown.means, shown.draws))
+    cloud = cloud_of(model, data, seed=0, points=6)
+    assert cloud.prior.shape == cloud.posterior[:6].shape == (6, len(cloud.names))
 
 
 def test_points_in_the_plane_are_scattered_beside_the_latent_space():

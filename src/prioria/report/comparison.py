@@ -103,8 +103,7 @@ def paired_difference(one: Subject, other: Subject) -> Difference | str:
 def how(number: Number, evaluation: Evaluation) -> str:
     """Returns by which estimator, with how many samples, on which examples a number was obtained."""
     trust = "" if number.converged else "; not converged, its weights are heavy-tailed"
-    samples = f"{number.num_samples:,} sample{'s' * (number.num_samples > 1)}"
-    return f"{number.estimator}, {samples}, {evaluation.split} split, {number.examples:,} examples{trust}"
+    return f"{number.estimator}, {_basis(number.num_samples, evaluation.split, number.examples)}{trust}"
 
 
 def _measured(subject: Subject) -> dict[str, Cell]:
@@ -133,9 +132,14 @@ def _best(subject: Subject) -> Cell:
     best, rows = subject.run.best, subject.run.data.validation
     if best is None:
         return Cell("", "nothing was validated")
-    epochs = subject.specification["options"]["epochs"]
-    note = f"objective {best['loss']:.2f} nats on the validation split, {len(rows):,} examples"
-    return Cell(f"{best['epoch']} of {epochs}", note)
+    specification = subject.specification
+    drawn = specification["step"]["args"]["objective"].get("args", {}).get("num_samples", 1)
+    note = f"objective {best['loss']:.2f} nats, {_basis(drawn, 'validation', len(rows))}"
+    return Cell(f"{best['epoch']} of {specification['options']['epochs']}", note)
+
+
+def _basis(samples: int, split: str, examples: int) -> str:
+    return f"{samples:,} sample{'s' * (samples > 1)}, {split} split, {examples:,} examples"
 
 
 def _against(first: Subject, other: Subject) -> Cell:

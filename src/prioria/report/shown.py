@@ -47,7 +47,7 @@ def show(model: VAE, dataset: Dataset, *, rows: int, samples: int, seed: int) ->
             data=x.cpu(),
             reconstructions=mean(model.decode(z))[0].cpu(),
             means=mean(generated.px)[0].cpu(),
-            draws=generated.px.sample()[0].cpu(),
+            draws=generated.px.sample()[0].float().cpu(),
             pseudo_inputs=None if used is None else used.cpu(),
         )
 
