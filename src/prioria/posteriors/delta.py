@@ -39,9 +39,8 @@ class Delta(Module):
     r"""q(z|x) = point mass at e(x): with ``objectives.ELBO(beta=0)`` the classical autoencoder (Flach, slides, page 3).
 
     The distribution of its codes is beyond control and it cannot be sampled from: fit a prior to the codes afterwards
-        (refit-prior), which makes it the baseline that a VAE has to beat. With beta > 0 it is an autoencoder whose
-        codes are
-    pressed by -beta log p(z). A point has no density, so bounds and likelihoods are refused in evaluation.
+    (refit-prior), which makes it the baseline that a VAE has to beat. With beta > 0 it is an autoencoder whose codes
+    are pressed by -beta log p(z). A point has no density, so bounds and likelihoods are refused in evaluation.
 
     Args:
         context: width of the context.
