@@ -44,6 +44,16 @@ def test_density_is_the_mixture_of_all_encodings() -> None:
     torch.testing.assert_close(first, exact(vae, x[:30], z), rtol=1e-5, atol=1e-5)
 
 
+def test_density_can_be_differentiated() -> None:
+    vae, x = model(), rows(30)
+    z = torch.randn(4, 2, requires_grad=True)
+    evaluate.aggregate_posterior(vae, x).log_prob(z).sum().backward()
+    with torch.no_grad():
+        difference = exact(vae, x, z.double() + 1e-4) - exact(vae, x, z.double() - 1e-4)
+    assert z.grad is not None
+    torch.testing.assert_close(z.grad.sum(1).double(), difference / 2e-4, rtol=1e-3, atol=1e-3)
+
+
 def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     d = Mixture(normal(torch.randn(100, 3), torch.rand(100, 3) + 0.1))
     z = torch.randn(4, 25, 3, requires_grad=True)

@@ -22,5 +22,7 @@ from prioria.distributions.traits import has_kl as has_kl
 from prioria.distributions.traits import is_bound as is_bound
 from prioria.distributions.traits import is_reparameterized as is_reparameterized
 from prioria.distributions.traits import kl as kl
+from prioria.distributions.traits import kl_per_dimension as kl_per_dimension
 from prioria.distributions.traits import mean as mean
 from prioria.distributions.traits import sample_and_log_prob as sample_and_log_prob
+from prioria.distributions.words import Words as Words

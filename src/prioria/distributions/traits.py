@@ -48,14 +48,16 @@ def kl(q: Distribution, p: Distribution) -> Tensor:
     """
     if not has_kl(q, p):
         raise ValueError(f"KL({type(q).__name__} || {type(p).__name__}) has no closed form; use the Monte-Carlo rate")
-    return _kl_per_dimension(factors(q), factors(p)).flatten(-len(q.event_shape)).sum(-1)
+    return kl_per_dimension(q, p).flatten(-len(q.event_shape)).sum(-1)
 
 
-def _kl_per_dimension(q: Distribution, p: Distribution) -> Tensor:
-    if not (isinstance(q, Bernoulli) and isinstance(p, Bernoulli)):
-        return kl_divergence(q, p)
+def kl_per_dimension(q: Distribution, p: Distribution) -> Tensor:
+    """Returns the terms of :func:`kl`, one for each dimension of the event (..., *event)."""
+    a, b = factors(q), factors(p)
+    if not (isinstance(a, Bernoulli) and isinstance(b, Bernoulli)):
+        return kl_divergence(a, b)
     # torch's form is infinite where a probability underflows; on logits it never is.
-    return q.probs * (q.logits - p.logits) - softplus(q.logits) + softplus(p.logits)
+    return a.probs * (a.logits - b.logits) - softplus(a.logits) + softplus(b.logits)
 
 
 def is_reparameterized(d: Distribution) -> bool:

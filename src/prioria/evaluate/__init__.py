@@ -5,8 +5,12 @@ from prioria.evaluate.aggregate import aggregate_posterior as aggregate_posterio
 from prioria.evaluate.aggregate import prior_draws as prior_draws
 from prioria.evaluate.bound import elbo as elbo
 from prioria.evaluate.bound import parts as parts
+from prioria.evaluate.components import Components as Components
+from prioria.evaluate.components import prior_components as prior_components
 from prioria.evaluate.decomposition import Decomposition as Decomposition
 from prioria.evaluate.decomposition import decompose as decompose
+from prioria.evaluate.dimensions import KLPerDimension as KLPerDimension
+from prioria.evaluate.dimensions import kl_per_dimension as kl_per_dimension
 from prioria.evaluate.disentanglement import Disentanglement as Disentanglement
 from prioria.evaluate.disentanglement import disentanglement as disentanglement
 from prioria.evaluate.divergence import Divergence as Divergence
@@ -32,7 +36,13 @@ from prioria.evaluate.leakage import LeakageCurve as LeakageCurve
 from prioria.evaluate.leakage import leakage as leakage
 from prioria.evaluate.likelihood import expected_seconds as expected_seconds
 from prioria.evaluate.likelihood import log_likelihood as log_likelihood
+from prioria.evaluate.overlap import Overlap as Overlap
+from prioria.evaluate.overlap import TwoSampleTest as TwoSampleTest
+from prioria.evaluate.overlap import overlap as overlap
+from prioria.evaluate.overlap import two_sample_test as two_sample_test
 from prioria.evaluate.processes import divided_log_likelihood as divided_log_likelihood
+from prioria.evaluate.reconstruction import Reconstruction as Reconstruction
+from prioria.evaluate.reconstruction import reconstruction as reconstruction
 from prioria.evaluate.smoothness import Smoothness as Smoothness
 from prioria.evaluate.smoothness import smoothness as smoothness
 from prioria.evaluate.units import ActiveUnits as ActiveUnits

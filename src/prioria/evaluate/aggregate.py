@@ -31,7 +31,8 @@ def aggregate_posterior(
             Bernoulli; there is no such group.
     """
     with measuring(model):
-        return mixture_of(sampling_of(model, x, 1, seed, limit=limit), group)
+        mixture = mixture_of(sampling_of(model, x, 1, seed, limit=limit), group)
+    return Mixture(concatenate([mixture.components]))  # outside of inference mode: ordinary tensors
 
 
 def mixture_of(sampling: Sampling, group: str | None = None) -> Mixture:
@@ -76,7 +77,8 @@ def aggregate_draws(
     with measuring(model):
         rows = sampling_of(model, x, 1, seed, limit=limit).x
         sampling = sampling_of(model, rows[torch.randint(len(rows), (num_samples,))], 1, seed, limit=None)
-        return torch.cat([next(each.draws).z[name][0, each.wanted] for each in sampling.groups])
+        z = torch.cat([next(each.draws).z[name][0, each.wanted] for each in sampling.groups])
+    return z.clone()
 
 
 def prior_draws(
@@ -98,7 +100,8 @@ def prior_draws(
         raise ValueError(f"num_samples={num_samples} must be at least 1")
     with measuring(model):
         seed_generators(device_of(model), (seed,))
-        return model.generate(num_samples).z[name][0]
+        z = model.generate(num_samples).z[name][0]
+    return z.clone()
 
 
 def known_group(model: VAE, group: str | None) -> str:

@@ -109,9 +109,7 @@ def refit_prior(
     with _evaluation_mode(refitted), torch.random.fork_rng():
         torch.manual_seed(seed)
         draws, held_out = _draws(model, data, batch_size, seed), aggregate_draws(model, data.validation, HELD_OUT, seed)
-        history = _maximise(
-            prior, draws, held_out.clone(), steps=steps, learning_rate=learning_rate, check_every=check_every
-        )
+        history = _maximise(prior, draws, held_out, steps=steps, learning_rate=learning_rate, check_every=check_every)
     found = Refit(refitted, before, _fit_of(refitted, data, seed), history, folder)
     if folder is not None and isinstance(source, Run):
         _write(found, source, folder)
@@ -194,7 +192,7 @@ def _draws(model: VAE, data: Dataset, batch: int, seed: int) -> Iterator[Tensor]
     try:
         posteriors = aggregate_posterior(model, data.train, seed=seed).components
     except ValueError:  # a flow has no density elsewhere, but draws
-        stored = aggregate_draws(model, data.train, DRAWS, seed).clone()
+        stored = aggregate_draws(model, data.train, DRAWS, seed)
         while True:
             yield stored[torch.randint(len(stored), (batch,))]
     while True:

@@ -1,0 +1,74 @@
+"""Components of a mixture prior that are never used, or that say the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+from torch.distributions import Distribution
+
+from prioria.distributions import Mixture, kl, take
+from prioria.evaluate.aggregate import aggregate_draws
+from prioria.evaluate.sampling import Examples, measuring
+from prioria.model import VAE
+
+UNUSED = 0.1  # of its even share: a component with less is dead
+SAME = 0.05  # nats of symmetric KL below which two components are one
+ROWS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """The components of a mixture prior.
+
+    Attributes:
+        usage: average responsibility of each for draws of the aggregate posterior (C,), which adds up to one.
+        dead: how many have less than a tenth of an even share.
+        distinct: how many are left when those within 0.05 nats of symmetric KL of each other count once.
+    """
+
+    usage: Float[Tensor, " C"]
+    dead: int
+    distinct: int
+
+    @property
+    def count(self) -> int:
+        """C."""
+        return len(self.usage)
+
+
+def prior_components(
+    model: VAE, x: Examples, num_samples: int = 5000, seed: int = 0, *, limit: int | None = None
+) -> Components | None:
+    """Looks for dead and duplicate components of the top group's prior; None where it is no mixture.
+
+    Args:
+        model: the model; its mode and the global random numbers are left as they were.
+        x: rows (N, D) whose encodings may use them, or a split of a data set.
+        num_samples: draws of the aggregate posterior.
+        seed: of the draws.
+        limit: take the first rows only.
+    """
+    with measuring(model):
+        prior = next(iter(model.stages_.values())).prior(None)
+        if not isinstance(prior, Mixture):
+            return None
+        z = aggregate_draws(model, x, num_samples, seed, limit=limit)
+        parts = [(prior.component_log_prob(part) + prior.log_weights).softmax(-1).sum(0) for part in z.split(ROWS)]
+        usage, distinct = torch.stack(parts).sum(0) / len(z), _distinct(prior.components)
+    dead = int((usage < UNUSED / len(usage)).sum())
+    return Components(usage.cpu().clone(), dead, distinct)
+
+
+def _distinct(components: Distribution) -> int:
+    count = components.batch_shape[0]
+    rows = []
+    for part in torch.arange(count).split(ROWS):
+        some = take(components, part[:, None])  # (rows, 1) against (count,)
+        rows.append(kl(some, components) + kl(components, some) < SAME)
+    same = coo_array(torch.cat(rows).cpu().numpy())
+    return int(connected_components(same, directed=False)[0])

@@ -1,0 +1,79 @@
+"""What the decoder makes of the latents: from the posterior mean, from a draw, and compared with no latents at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+
+from prioria.distributions import mean
+from prioria.evaluate.sampling import Examples, measuring, sampling_of
+from prioria.model import VAE
+
+ROWS = 500  # that tell the scale of p(x|z)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Root mean squared errors over all values of all rows, in the units of x.
+
+    Attributes:
+        from_mean: of E[x|z] at the posterior means of all groups.
+        from_draws: of E[x|z] at one draw of the posterior.
+        without: of the mean row, what a decoder that reads nothing can reach.
+        response: standard deviation over rows of E[x|z] at the posterior means, relative to that of the rows; zero for
+            a decoder that ignores its latents.
+        scale: median standard deviation of p(x|z) where it is a Gaussian, else None.
+        examples: rows.
+    """
+
+    from_mean: float
+    from_draws: float
+    without: float
+    response: float
+    scale: float | None
+    examples: int
+
+
+def reconstruction(model: VAE, x: Examples, seed: int = 0, *, limit: int | None = None) -> Reconstruction:
+    """Reconstructs rows from the posterior means and from draws.
+
+    Args:
+        model: the model; its mode and the global random numbers are left as they were.
+        x: rows (N, D), or a split of a data set.
+        seed: of the draws.
+        limit: take the first rows only.
+
+    Raises:
+        ValueError: no row.
+    """
+    with measuring(model):
+        sampling = sampling_of(model, x, 1, seed, limit=limit)
+        parts = [_reconstructed(model, group.condition.x[group.wanted]) for group in sampling.groups]
+        scale = _scale(model.decode({name: model.encode(sampling.x[:ROWS], name) for name in model.groups}))
+    rows, at_mean, at_draw = (torch.cat([part[i] for part in parts]).double() for i in range(3))
+    return Reconstruction(
+        from_mean=_rms(rows - at_mean),
+        from_draws=_rms(rows - at_draw),
+        without=_rms(rows - rows.mean(0)),
+        response=_rms(at_mean - at_mean.mean(0)) / max(_rms(rows - rows.mean(0)), 1e-12),
+        scale=scale,
+        examples=len(rows),
+    )
+
+
+def _reconstructed(model: VAE, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    px = model.decode({group: model.encode(x, group) for group in model.groups})
+    return x.cpu(), mean(px)[0].cpu(), mean(model.draw(x).px)[0].cpu()
+
+
+def _scale(px: Distribution) -> float | None:
+    if isinstance(px, Independent) and isinstance(px.base_dist, Normal):
+        return px.base_dist.scale.median().item()
+    return None
+
+
+def _rms(difference: Tensor) -> float:
+    return difference.square().mean().sqrt().item()

@@ -1,0 +1,130 @@
+"""The measurements that a diagnosis rests on, against closed forms and on models with a known fault."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from prioria import VAE, evaluate, likelihoods, posteriors, priors
+from tests.contract.standins import OpaqueFlow
+from tests.contract.variants import INPUTS, single, two_level
+
+X = torch.randn(400, 2)
+
+
+def linear(prior: nn.Module, *, scale: float = 0.5, gain: float = 1.0, noise: float = 0.1) -> VAE:
+    """q(z|x) = N(x, scale^2), p(x|z) = N(gain z, noise^2), two latents."""
+    posterior, decoder = posteriors.Gaussian(2, 2), nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        posterior.heads.weight.copy_(torch.cat([torch.eye(2), torch.zeros(2, 2)]))
+        posterior.heads.bias.copy_(torch.tensor([0, 0, 2 * math.log(scale), 2 * math.log(scale)]))
+        decoder.weight.copy_(gain * torch.eye(2))
+    return VAE(
+        encoder=nn.Identity(),
+        posterior=posterior,
+        prior=prior,
+        likelihood=likelihoods.Gaussian(decoder, scale=noise),
+    )
+
+
+def fixed_mixture(means: list[list[float]]) -> priors.Mixture:
+    prior = priors.Mixture(2, len(means))
+    with torch.no_grad():
+        prior.mean.copy_(torch.tensor(means))
+    return prior
+
+
+def test_pockets_and_leaks_are_shares_of_mass() -> None:
+    # q(z) is N(0, 1.25 I) up to the sample of x; against N(0, 1.25 I) both shares are the level.
+    matched = fixed_mixture([[0.0, 0.0]])
+    with torch.no_grad():
+        matched.log_variance.fill_(math.log(1.25))
+    fair = evaluate.overlap(linear(matched), X)
+    assert fair.pockets == pytest.approx(0.01, abs=0.01) and fair.leaks == pytest.approx(0.01, abs=0.01)
+    # The prior covers two far places of which the encodings use one: half of it is a pocket, nothing leaks.
+    wide = evaluate.overlap(linear(fixed_mixture([[0.0, 0.0], [30.0, 0.0]])), X)
+    assert wide.pockets == pytest.approx(0.5, abs=0.05) and wide.leaks < 0.1
+    # The prior covers one of two clusters of encodings: half of them leak.
+    far = torch.cat([X[:200], X[200:] + torch.tensor([30.0, 0.0])])
+    leaking = evaluate.overlap(linear(fixed_mixture([[0.0, 0.0]])), far)
+    assert leaking.leaks == pytest.approx(0.5, abs=0.1) and leaking.pockets < 0.05
+    assert leaking.test.p_value == 0.001
+
+
+def test_two_sample_test_keeps_its_level_and_finds_a_shift() -> None:
+    generator = torch.Generator().manual_seed(5)
+    values = []
+    for _ in range(60):
+        a, b = torch.randn(40, 2, generator=generator), torch.randn(40, 2, generator=generator)
+        values.append(evaluate.two_sample_test(a, b, permutations=99).p_value)
+    # uniform under the null: 60 draws with mean 1/2 and deviation 0.29/sqrt(60); four of them: false alarm 6e-5
+    assert abs(sum(values) / 60 - 0.5) < 4 * 0.29 / math.sqrt(60)
+    shifted = evaluate.two_sample_test(torch.randn(100, 2), torch.randn(100, 2) + 1)
+    assert shifted.p_value == 0.001
+
+
+def test_flow_posteriors_have_leaks_but_no_measurable_pockets() -> None:
+    found = evaluate.overlap(single(posterior="opaque-flow"), torch.rand(30, INPUTS).round(), 200)
+    assert found.pockets is None and 0 <= found.leaks <= 1
+
+
+def test_dead_and_duplicate_components() -> None:
+    prior = fixed_mixture([[0.0, 0.0], [0.0, 0.05], [2.0, 0.0], [50.0, 0.0]])
+    found = evaluate.prior_components(linear(prior), X)
+    assert found is not None
+    assert (found.count, found.dead, found.distinct) == (4, 1, 3)
+    assert found.usage.sum().item() == pytest.approx(1.0) and found.usage[3] < 1e-6
+    assert evaluate.prior_components(linear(priors.StandardNormal(2)), X) is None
+
+
+def test_usage_is_the_mean_responsibility() -> None:
+    prior = fixed_mixture([[-1.0, 0.0], [1.0, 0.0]])
+    model = linear(prior)
+    z = evaluate.aggregate_draws(model, X, 1000)
+    with torch.no_grad():
+        densities = torch.stack([torch.distributions.Normal(m, 1.0).log_prob(z).sum(1) for m in prior.mean])
+    found = evaluate.prior_components(model, X, 1000)
+    assert found is not None
+    torch.testing.assert_close(found.usage.float(), densities.softmax(0).mean(1), atol=1e-5, rtol=1e-4)
+
+
+def test_reconstruction_errors_of_a_linear_model() -> None:
+    found = evaluate.reconstruction(linear(priors.StandardNormal(2), scale=0.5, gain=0.8), X)
+    rms = X.square().mean().sqrt().item()
+    assert found.from_mean == pytest.approx(0.2 * rms, rel=1e-4)
+    # (0.2 x + 0.8 * 0.5 eps): the two add in squares; five standard errors of 800 values
+    assert found.from_draws == pytest.approx(math.sqrt((0.2 * rms) ** 2 + 0.4**2), rel=5 / math.sqrt(2 * 800))
+    assert found.without == pytest.approx((X - X.mean(0)).square().mean().sqrt().item(), rel=1e-5)
+    assert found.response == pytest.approx(0.8, rel=1e-4) and found.scale == pytest.approx(0.1)
+    dead = evaluate.reconstruction(linear(priors.StandardNormal(2), gain=0.0), X)
+    assert dead.response == 0.0 and dead.from_mean >= dead.without
+    assert evaluate.reconstruction(single(), torch.rand(9, INPUTS).round()).scale is None
+
+
+def test_kl_per_dimension_against_closed_forms() -> None:
+    found = evaluate.kl_per_dimension(linear(priors.StandardNormal(2), scale=0.5), X)["z"]
+    assert found is not None and found.against == "the prior"
+    expected = 0.5 * (X.square().mean(0) + 0.25 - 1 - math.log(0.25))
+    torch.testing.assert_close(found.values, expected.double(), rtol=1e-4, atol=1e-5)
+
+    flow = evaluate.kl_per_dimension(linear(priors.RealNVP(2, hidden=8), scale=0.5), X)["z"]
+    assert flow is not None and "moments" in flow.against
+    mean, variance = X.mean(0), X.var(0, correction=0) + 0.25
+    normal = torch.distributions.Normal(mean, variance.sqrt())
+    by_hand = torch.distributions.kl_divergence(torch.distributions.Normal(X, torch.tensor(0.5)), normal).mean(0)
+    torch.testing.assert_close(flow.values, by_hand.double(), rtol=1e-4, atol=1e-5)
+
+
+def test_kl_per_dimension_of_hierarchies_and_flows() -> None:
+    x = torch.rand(30, INPUTS).round()
+    found = evaluate.kl_per_dimension(two_level(), x)
+    assert {name: each and len(each.values) for name, each in found.items()} == {"z2": 2, "z1": 4}
+    model = two_level()
+    total = sum(each.values.sum().item() for each in evaluate.kl_per_dimension(model, x, 1000).values() if each)
+    rate = evaluate.parts(model, x, 1000, seed=1)["rate"]
+    assert abs(total - rate.value) < 4 * math.sqrt(2) * rate.monte_carlo_error
+    assert evaluate.kl_per_dimension(single(posterior="opaque-flow"), x)["z"] is None
+    assert OpaqueFlow is type(single(posterior="opaque-flow").stages["z"].q)
