@@ -13,7 +13,7 @@ from PIL import Image
 from prioria import VAE, explore, likelihoods, nets, objectives, posteriors, priors
 from prioria.cli import main
 from prioria.data import Dataset, load
-from prioria.report import constraint, graphs, strips, style
+from prioria.report import constraint, graphs, report, strips, style
 from prioria.report.figures import SIDE, stick_figures
 from prioria.train import fit
 from tests.report.conftest import dataset_of, model_of
@@ -110,11 +110,20 @@ def constrained_model() -> VAE:
     )
 
 
-def test_course_of_a_run_shows_beta_and_the_target() -> None:
+def test_course_of_a_run_shows_beta_and_the_target(tmp_path: Path) -> None:
     rewo = objectives.REWO(objectives.ELBO(), "rmse=0.4", initial_phase=0.5)
     rows = torch.rand(80, 2)
     with pytest.warns(UserWarning, match="main phase"):
-        run = fit(constrained_model(), rewo, rows.numpy(), epochs=4, batch_size=20, log_every=1, progress=False)
+        run = fit(
+            constrained_model(),
+            rewo,
+            rows.numpy(),
+            epochs=4,
+            batch_size=20,
+            log_every=1,
+            progress=False,
+            out=tmp_path / "run",
+        )
     figure = constraint.multiplier(run.history)
     left, right = figure.axes
     assert right.get_title(loc="left") == "RMSE"
@@ -122,6 +131,10 @@ def test_course_of_a_run_shows_beta_and_the_target() -> None:
     betas = [line["beta"] for line in run.history if line["split"] == "train"]
     assert list(left.lines[0].get_ydata()) == betas and betas[0] == pytest.approx(1e-3)
     assert len(left.patches) == 1  # the initial phase is shaded
+    assert constraint.verdict(run.history).startswith("target ")
+    assert run.best is not None and (run.best["constraint"] > 0.4**2) == ("not met" in constraint.verdict(run.history))
+    page = report(run, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Multiplier and target" in page and constraint.verdict(run.history) in page
     with pytest.raises(ValueError, match="GECO or REWO"):
         constraint.multiplier([{"split": "train", "step": 1, "loss": 0.0}])
 

@@ -95,8 +95,7 @@ class Constrained(Objective):
         return max(0.0, terms["constraint"].item() - self.target.kappa_squared)
 
     def verdict(self, terms: dict[str, Tensor]) -> str:
-        shown, asked = self.target.shown(terms["constraint"].item()), f"asked {self.target.value:.4g}"
-        return f"target not met: best {shown}, {asked}" if self.violation(terms) else f"target met: {shown}, {asked}"
+        return self.target.verdict(terms["constraint"].item())
 
     def weighting(self) -> str | None:
         return "a multiplier of its own"

@@ -123,6 +123,18 @@ class Target:
         """Returns C in words, such as "RMSE 0.081"."""
         return f"{LABELS[self.unit]} {self.in_unit(cost):.4g}"
 
+    def verdict(self, cost: float) -> str:
+        """Returns in one sentence whether a cost meets the target.
+
+        Example:
+            >>> Target.parse("rmse=0.05").verdict(0.081**2)
+            'target not met: best RMSE 0.081, asked 0.05'
+        """
+        asked = f"asked {self.value:.4g}"
+        if cost > self.kappa_squared:
+            return f"target not met: best {self.shown(cost)}, {asked}"
+        return f"target met: {self.shown(cost)}, {asked}"
+
     def check(self, model: VAE) -> None:
         """Raises ValueError where the likelihood has no such cost."""
         with torch.random.fork_rng(), torch.no_grad():

@@ -14,7 +14,7 @@ from prioria.data import Dataset
 from prioria.evaluate.sampling import device_of, measuring, seed_generators
 from prioria.model import VAE
 from prioria.objectives import geco_update, rewo_update
-from prioria.objectives.target import LABELS
+from prioria.objectives.target import LABELS, Target
 from prioria.report import style
 from prioria.train.log import Line
 
@@ -47,6 +47,21 @@ def update_surfaces(*, nu: float = 1.0, tau: float = 3.0) -> Figure:
     return figure
 
 
+def is_constrained(history: Sequence[Line]) -> bool:
+    """Says whether the history is that of a run with GECO or REWO."""
+    return any(line["split"] == "train" and "beta" in line and "target" in line for line in history)
+
+
+def verdict(history: Sequence[Line]) -> str:
+    """Returns in one sentence whether the best weights of a constrained run meet its target.
+
+    Args:
+        history: ``Run.history``, with a validation.
+    """
+    best = next(line for line in reversed(history) if line.get("best"))
+    return _target(history).verdict(best["constraint"])
+
+
 def multiplier(history: Sequence[Line]) -> Figure:
     """Returns the course of a constrained run: beta, and the reconstruction with its target; shaded: the initial phase.
 
@@ -61,10 +76,10 @@ def multiplier(history: Sequence[Line]) -> Figure:
         >>> [axes.get_title(loc="left") for axes in multiplier([line]).axes]
         ['multiplier beta', 'RMSE']
     """
-    lines = [line for line in history if line["split"] == "train" and line.get("beta") is not None]
-    if not lines:
+    if not is_constrained(history):
         raise ValueError("history has no multiplier: the run was not trained with GECO or REWO")
-    unit = next(unit for unit in LABELS if unit in lines[0])
+    lines = [line for line in history if line["split"] == "train"]
+    unit = _target(history).unit
     figure, (left, right) = style.panels(6.6, 2.6, columns=2)
     steps = [line["step"] for line in lines]
     _course(left, steps, [line["beta"] for line in lines], 1.0)
@@ -139,6 +154,11 @@ def evolution(methods: Mapping[str, Sequence[Moment]]) -> Figure:
             style.dress(upper, f"{name}, step {moment.step:,}")
             style.dress(lower, "prior")
     return figure
+
+
+def _target(history: Sequence[Line]) -> Target:
+    line = next(line for line in history if line["split"] == "train")
+    return Target(line["target"], next(unit for unit in LABELS if unit in line))
 
 
 def _course(axes: Axes, steps: Sequence[int], values: Sequence[float], asked: float) -> None:

@@ -14,12 +14,14 @@ from prioria.evaluate.sampling import device_of, measuring
 from prioria.model import VAE
 from prioria.report import pictures, style
 from prioria.report.comparison import Comparison
+from prioria.report.constraint import is_constrained, multiplier, verdict
 from prioria.report.curves import curves, terms_of
 from prioria.report.latent import latent
 from prioria.report.sheet import draw, sections
 from prioria.report.subject import Subject
 from prioria.storage import write_text
 from prioria.train import Run
+from prioria.train.log import Line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,6 +47,7 @@ class Part:
         subject: the run.
         sheet: data, reconstructions, samples and pseudo-inputs.
         latent: the latent space.
+        constraint: the multiplier of a constrained run, and whether its target was met.
         curves: training and validation.
         shapes: of latents and data, as text.
     """
@@ -53,6 +56,7 @@ class Part:
     subject: Subject
     sheet: list[Picture]
     latent: list[Picture]
+    constraint: list[Picture]
     curves: list[Picture]
     shapes: str
 
@@ -120,9 +124,16 @@ def _part(name: str, subject: Subject, seed: int) -> Part:
         subject,
         sheet=_sheet(model, data, seed),
         latent=[_figure("Latent space", latent(model, data, seed=seed))],
+        constraint=_constraint(history),
         curves=[_figure(term, curves(history, [term])) for term in terms_of(history)],
         shapes=shapes,
     )
+
+
+def _constraint(history: Sequence[Line]) -> list[Picture]:
+    if not is_constrained(history):
+        return []
+    return [Picture("Multiplier and target", style.inline(style.render(multiplier(history))), verdict(history))]
 
 
 def _sheet(model: VAE, data: Dataset, seed: int) -> list[Picture]:
