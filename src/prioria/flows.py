@@ -122,7 +122,9 @@ def from_generation(prior: Distribution, z0: Tensor) -> Tensor:
 
 def base_log_prob(prior: Distribution, z: Tensor) -> Tensor:
     """Returns log N(g(z); 0, I), the density of a flow's base without the log-determinant; else log p(z) itself."""
-    return prior.base.log_prob(prior.transform(z)) if isinstance(prior, NormalizingFlow) else prior.log_prob(z)
+    if isinstance(prior, NormalizingFlow):
+        return prior.base.log_prob(prior.transform(z))  # pyright: ignore[reportArgumentType]
+    return prior.log_prob(z)
 
 
 def _generation(prior: Distribution) -> Transform:
