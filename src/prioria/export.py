@@ -102,7 +102,7 @@ def _closed_means(model: VAE, x: Tensor) -> list[tuple[str, torch.distributions.
     found = list(model.at_means(x))
     for name, q, _ in found:
         try:
-            q.mean, q.variance  # noqa: B018
+            _ = q.mean, q.variance
         except NotImplementedError:
             raise ValueError(
                 f"group {name!r} has a posterior without a closed mean and variance, so no deterministic encoder; "

@@ -1,0 +1,268 @@
+"""A variational autoencoder with the interface of scikit-learn: it goes into pipelines and grid searches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, no_type_check
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from prioria import likelihoods, nets, objectives, posteriors, priors
+from prioria.data import Dataset, Protocol, Split
+from prioria.distributions import log_mean_exp
+from prioria.model import VAE
+from prioria.train import fit
+
+try:
+    from sklearn.utils.validation import validate_data
+except ImportError as error:
+    raise ImportError("prioria.estimator needs scikit-learn 1.6 or newer: pip install 'prioria[sklearn]'") from error
+
+TILE = 2**22  # values (samples, rows, features) decoded at once: 32 MB in float64
+
+
+# ClassNamePrefixFeaturesOutMixin stands first: TransformerMixin looks for its get_feature_names_out.
+class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):
+    r"""Trains a small VAE on rows of numbers; encodes, decodes, samples, and scores them by log p(x).
+
+    Rows of zeros and ones get a Bernoulli likelihood. All others are standardised for each feature and get a Gaussian
+    likelihood with one learned variance; densities and decoded rows are in the units of the data, a feature that never
+    varies counting as of deviation one. Training runs on the CPU in float32, everything after it in float64, so that
+    the answer for a row does not depend on the rows beside it.
+
+    Args:
+        n_components: dimensions of z.
+        hidden: width of the gated layer of the encoder, or the widths of several; the decoder mirrors them.
+        pseudo_inputs: components of a VampPrior; None for the standard normal prior.
+        likelihood: "gaussian", "bernoulli", or "auto" by the values.
+        epochs: passes over the training rows.
+        batch_size: rows of a step.
+        learning_rate: Adam's.
+        validation_fraction: share of the rows by which the best weights are chosen; where it is less than one row the
+            training rows are.
+        num_samples: S, importance samples of a log-likelihood.
+        random_state: seed of weights, order, noise and held-out rows; an integer repeats all results.
+
+    Attributes:
+        model_: the trained :class:`prioria.VAE`, of standardised rows, in float64.
+        history_: training and validation lines, in nats of standardised rows.
+        mean_: subtracted from each feature (features,).
+        scale_: divides each feature (features,).
+        n_features_in_: features seen by ``fit``.
+
+    Raises:
+        ValueError: on ``fit``, an option is out of range, or "bernoulli" for values other than 0 and 1.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(50, 3))
+        >>> estimator = VAEEstimator(epochs=2, random_state=0).fit(x)
+        >>> estimator.transform(x).shape, estimator.score_samples(x).shape
+        ((50, 2), (50,))
+    """
+
+    @no_type_check  # scikit-learn wants a constructor that takes anything, also under run-time type checks; fit checks
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden: int | Sequence[int] = 64,
+        pseudo_inputs: int | None = None,
+        likelihood: str = "auto",
+        epochs: int = 100,
+        batch_size: int = 100,
+        learning_rate: float = 2e-3,
+        validation_fraction: float = 0.1,
+        num_samples: int = 200,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden = hidden
+        self.pseudo_inputs = pseudo_inputs
+        self.likelihood = likelihood
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.num_samples = num_samples
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> VAEEstimator:  # noqa: N803
+        """Trains on rows X (N, features); ``y`` is ignored."""
+        rows: Any = validate_data(self, X, dtype=np.float64)
+        self._check_options()
+        self._binary = self._is_binary(rows)
+        self.mean_, self.scale_ = _no_scaling(rows) if self._binary else _standardisation(rows)
+        generator = check_random_state(self.random_state)
+        self._seed = int(generator.randint(2**31 - 1))
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self._seed)
+            model = self._build(self._scaled(rows).float())
+        run = fit(
+            model,
+            objectives.ELBO(),
+            self._dataset(rows, generator),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=self._seed,
+            cpu=True,
+            progress=False,
+        )
+        self.model_, self.history_ = run.model.double(), run.history
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Returns the posterior mean of z for each row (N, n_components)."""
+        x = self._rows(X)
+        with torch.inference_mode():
+            return torch.cat([self.model_.encode(tile) for tile in x.split(self._tile(samples=1))]).numpy()
+
+    def inverse_transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Returns the mean of p(x|z) for rows of z (N, n_components), in the units of the data (N, features)."""
+        check_is_fitted(self)
+        z = check_array(X, dtype="float64")
+        if z.shape[1] != self.n_components:
+            raise ValueError(f"X has {z.shape[1]} columns, but z has {self.n_components}; give rows of transform(X)")
+        with torch.inference_mode():
+            return self._unscaled(self.model_.decode(torch.tensor(z)).mean[0])
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        r"""Estimates log p(x) of each row in nats (N,), in the units of the data.
+
+        log p(x) ~ log (1/S) sum_s p(x, z_s) / q(z_s | x),  z_s = m(x) + s(x) eps_s
+
+        (Burda, Grosse and Salakhutdinov, 2016, eq. 8). All rows share the S draws eps_s, so that the score of a row
+        depends on nothing but the row. ``prioria.evaluate.log_likelihood`` on ``model_`` gives standard errors.
+
+        Raises:
+            ValueError: values other than 0 and 1 for a Bernoulli likelihood, which has no density there.
+        """
+        x = self._rows(X)
+        if self._binary and not _holds_bits(x.numpy()):
+            raise ValueError("X has values other than 0 and 1, but the likelihood is Bernoulli; binarise the rows")
+        noise = torch.from_numpy(
+            np.random.default_rng(self._seed).normal(size=(self.num_samples, 1, self.n_components))
+        )
+        with torch.inference_mode():
+            scores = torch.cat([self._log_likelihood(tile, noise) for tile in x.split(self._tile(self.num_samples))])
+        return scores.numpy() - np.log(self.scale_).sum()
+
+    def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
+        """Returns the mean of :meth:`score_samples`; ``y`` is ignored."""
+        return float(self.score_samples(X).mean())
+
+    def sample(
+        self, n_samples: int = 1, *, random_state: int | np.random.RandomState | None = None
+    ) -> NDArray[np.float64]:
+        """Draws rows from the model, in the units of the data (n_samples, features)."""
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples={n_samples} must be at least 1")
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+            torch.default_generator.manual_seed(seed)
+            return self._unscaled(self.model_.generate(n_samples).px.sample()[0])
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components
+
+    def _check_options(self) -> None:
+        for name in ("n_components", "epochs", "num_samples"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction={self.validation_fraction} must be at least 0 and less than 1")
+        if self.likelihood not in ("auto", "gaussian", "bernoulli"):
+            raise ValueError(f"likelihood={self.likelihood!r} is unknown; use 'auto', 'gaussian' or 'bernoulli'")
+
+    def _is_binary(self, rows: NDArray) -> bool:
+        bits = _holds_bits(rows)
+        if self.likelihood == "bernoulli" and not bits:
+            raise ValueError("likelihood='bernoulli' but X has values other than 0 and 1; use 'gaussian' or binarise")
+        return self.likelihood == "bernoulli" or (self.likelihood == "auto" and bits)
+
+    def _build(self, x: Tensor) -> VAE:
+        features = x.shape[1]
+        hidden = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+        encoder = nets.GatedMLP(features, *hidden, gated_output=True)
+        posterior = posteriors.Gaussian(hidden[-1], self.n_components)
+        decoder = nets.GatedMLP(self.n_components, *reversed(hidden), features)
+        likelihood = (
+            likelihoods.Bernoulli(decoder) if self._binary else likelihoods.Gaussian(decoder, variance="global")
+        )
+        return VAE(
+            encoder=encoder,
+            posterior=posterior,
+            prior=self._prior(encoder, posterior, x),
+            likelihood=likelihood,
+        )
+
+    def _prior(self, encoder: nets.GatedMLP, posterior: posteriors.Gaussian, x: Tensor) -> torch.nn.Module:
+        if self.pseudo_inputs is None:
+            return priors.StandardNormal(self.n_components)
+        starts = x[torch.randint(len(x), (self.pseudo_inputs,))]
+        bounds = (0.0, 1.0) if self._binary else None
+        return priors.VampPrior(encoder, posterior, components=self.pseudo_inputs, pseudo_inputs=starts, bounds=bounds)
+
+    def _dataset(self, rows: NDArray, generator: np.random.RandomState) -> Dataset:
+        protocol = Protocol(
+            name="X",
+            title="X",
+            shape=rows.shape[1:],
+            kind="binary" if self._binary else "continuous",
+            binarisation="none",
+            likelihoods=("Bernoulli",) if self._binary else ("Gaussian",),
+            split="random",
+            source="the user's own data",
+        )
+        held_out = int(self.validation_fraction * len(rows))
+        order = generator.permutation(len(rows))
+        x = self._scaled(rows).float()
+        train = Split(x[order[held_out:]], None, protocol)
+        validation = Split(x[order[:held_out]], None, protocol) if held_out else train
+        return Dataset(protocol, train, validation, validation)
+
+    def _rows(self, X: Any) -> Tensor:  # noqa: N803
+        check_is_fitted(self)
+        rows: Any = validate_data(self, X, dtype=np.float64, reset=False)
+        return self._scaled(rows)
+
+    def _scaled(self, rows: NDArray) -> Tensor:
+        return torch.from_numpy((rows - self.mean_) / self.scale_)
+
+    def _unscaled(self, x: Tensor) -> NDArray[np.float64]:
+        return x.numpy() * self.scale_ + self.mean_
+
+    def _tile(self, samples: int) -> int:
+        return max(1, TILE // (samples * len(self.mean_)))
+
+    def _log_likelihood(self, x: Tensor, noise: Tensor) -> Tensor:
+        condition = self.model_.condition(x)
+        _, q = condition.top
+        z = q.mean + q.stddev * noise
+        return log_mean_exp(condition.draw(self.num_samples, given={"z": z}).log_w, 0)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64"]
+        return tags
+
+
+def _holds_bits(rows: NDArray) -> bool:
+    return bool(np.isin(rows, (0.0, 1.0)).all())
+
+
+def _no_scaling(rows: NDArray) -> tuple[NDArray, NDArray]:
+    return np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+
+
+def _standardisation(rows: NDArray) -> tuple[NDArray, NDArray]:
+    scale = rows.std(0)
+    return rows.mean(0), np.where(scale > 0, scale, 1.0)

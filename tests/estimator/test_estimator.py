@@ -1,0 +1,97 @@
+"""The scikit-learn estimator: its own checks, and densities that are densities."""
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from prioria.estimator import VAEEstimator
+
+FAST = {"epochs": 5, "hidden": 8, "num_samples": 20, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def iris() -> np.ndarray:
+    return load_iris(return_X_y=True)[0]
+
+
+@parametrize_with_checks([VAEEstimator(**FAST), VAEEstimator(pseudo_inputs=3, **FAST)])
+def test_scikit_learn_accepts_it(estimator, check):
+    check(estimator)
+
+
+def test_the_density_of_real_values_integrates_to_one_in_their_own_units():
+    x = np.random.default_rng(0).normal(loc=300.0, scale=20.0, size=(200, 1))
+    estimator = VAEEstimator(1, epochs=50, num_samples=5000, random_state=0).fit(x)
+    grid = np.linspace(150.0, 450.0, 301)
+    density = np.exp(estimator.score_samples(grid[:, None]))
+    assert np.trapezoid(density, grid) == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_probabilities_of_all_bits_sum_to_one():
+    rng = np.random.default_rng(0)
+    x = rng.random((300, 1)).round() * np.array([1, 1, 0, 0]) + rng.random((300, 4)).round() * np.array([0, 0, 1, 1])
+    estimator = VAEEstimator(epochs=100, num_samples=2000, random_state=0).fit(x)
+    every = np.array(list(itertools.product([0.0, 1.0], repeat=4)))
+    probability = np.exp(estimator.score_samples(every))
+    assert probability.sum() == pytest.approx(1.0, abs=0.02)
+    first_two_differ = every[:, 0] != every[:, 1]  # never seen: the first two bits of a training row are one bit
+    assert probability[first_two_differ].sum() < 0.25
+
+
+def test_training_on_iris_beats_a_diagonal_gaussian(iris):
+    train, test = iris[::2], iris[1::2]
+    independent = -0.5 * np.log(2 * np.pi * train.var(0)) - (test - train.mean(0)) ** 2 / (2 * train.var(0))
+    assert (
+        VAEEstimator(hidden=(64, 32), epochs=400, random_state=0).fit(train).score(test)
+        > independent.sum(1).mean() + 0.5
+    )
+
+
+def test_rows_are_decoded_and_drawn_in_their_own_units(iris):
+    estimator = VAEEstimator(epochs=200, random_state=0).fit(iris)
+    error = np.abs(estimator.inverse_transform(estimator.transform(iris)) - iris).mean(0)
+    assert (error < 0.8 * np.abs(iris - iris.mean(0)).mean(0)).all()
+    drawn = estimator.sample(2000, random_state=1)
+    assert drawn.mean(0) == pytest.approx(iris.mean(0), abs=0.5)
+    assert drawn.std(0) == pytest.approx(iris.std(0), rel=0.5)
+
+
+def test_an_integer_seed_repeats_everything(iris):
+    twins = [VAEEstimator(epochs=3, random_state=7).fit(iris) for _ in range(2)]
+    for results in ([t.transform(iris) for t in twins], [t.score_samples(iris) for t in twins]):
+        np.testing.assert_array_equal(*results)
+    np.testing.assert_array_equal(*(t.sample(5, random_state=3) for t in twins))
+    assert not np.array_equal(twins[0].sample(5, random_state=3), twins[0].sample(5, random_state=4))
+
+
+def test_it_goes_into_a_pipeline_and_a_grid_search(iris):
+    pipeline = make_pipeline(MinMaxScaler(), VAEEstimator(**FAST))
+    search = GridSearchCV(pipeline, {"vaeestimator__n_components": [1, 2]}, cv=2).fit(iris)
+    assert search.best_estimator_.transform(iris).shape == (150, search.best_params_["vaeestimator__n_components"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_components": 0}, "n_components=0"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"validation_fraction": 1.0}, "validation_fraction"),
+        ({"likelihood": "poisson"}, "likelihood='poisson'"),
+        ({"likelihood": "bernoulli"}, "other than 0 and 1"),
+    ],
+)
+def test_bad_options_name_themselves(iris, options, message):
+    with pytest.raises(ValueError, match=message):
+        VAEEstimator(**options).fit(iris)
+
+
+def test_values_without_a_density_are_refused():
+    bits = np.random.default_rng(0).integers(0, 2, (30, 3))
+    with pytest.raises(ValueError, match="binarise the rows"):
+        VAEEstimator(**FAST).fit(bits).score_samples(bits + 0.5)
