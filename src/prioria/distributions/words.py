@@ -1,0 +1,45 @@
+"""Documents as bags of words."""
+
+from __future__ import annotations
+
+import torch
+from torch import Size, Tensor
+from torch.distributions import Distribution
+from torch.nn.functional import one_hot
+
+
+class Words(Distribution):
+    r"""Counts x (..., W) of words drawn independently with probabilities softmax(logits).
+
+    log p(x) = sum_w x_w log p_w, the log-probability of the words in their order: the multinomial coefficient, in which
+    no model has a part, is left out. The length of a document is given, not modelled; draws have ``length`` words.
+
+    Args:
+        logits: (..., W).
+        length: words of a draw.
+
+    Example:
+        >>> Words(torch.zeros(4)).log_prob(torch.tensor([2.0, 0.0, 0.0, 1.0])).exp()
+        tensor(0.0156)
+    """
+
+    arg_constraints: dict = {}
+
+    def __init__(self, logits: Tensor, length: int = 100) -> None:
+        self.log_probabilities, self.length = logits.log_softmax(-1), length
+        super().__init__(logits.shape[:-1], logits.shape[-1:], validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.length * self.log_probabilities.exp()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return (value * self.log_probabilities).sum(-1)
+
+    def sample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:
+        with torch.no_grad():
+            shape = Size(sample_shape) + self.batch_shape
+            probabilities = self.log_probabilities.exp().expand(*shape, *self.event_shape).flatten(0, -2)
+            words = torch.multinomial(probabilities, self.length, replacement=True)
+            counts = one_hot(words, self.event_shape[0]).sum(-2)
+            return counts.reshape(*shape, *self.event_shape).to(self.log_probabilities)
