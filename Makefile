@@ -26,11 +26,13 @@ docs: $(VENV)/.installed-dev
 clean:
 	rm -rf $(VENV) docs/_build
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	$(or $(PYTHON),$(error prioria needs Python 3.11 or newer; set PYTHON to one)) -m venv $(VENV)
+$(VENV)/.installed: $(BIN)/pip pyproject.toml constraints.txt
 	$(INSTALL) .
 	touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
+$(VENV)/.installed-dev: $(BIN)/pip pyproject.toml constraints.txt
 	$(INSTALL) '.[dev]'
-	touch $@
+	touch $@ $(VENV)/.installed
+
+$(BIN)/pip:
+	$(or $(PYTHON),$(error prioria needs Python 3.11 or newer; set PYTHON to one)) -m venv $(VENV)
