@@ -3,8 +3,11 @@
 from prioria.evaluate.aggregate import aggregate_draws as aggregate_draws
 from prioria.evaluate.aggregate import aggregate_posterior as aggregate_posterior
 from prioria.evaluate.aggregate import prior_draws as prior_draws
+from prioria.evaluate.ais import annealed_log_likelihood as annealed_log_likelihood
 from prioria.evaluate.bound import elbo as elbo
 from prioria.evaluate.bound import parts as parts
+from prioria.evaluate.certify import Certificate as Certificate
+from prioria.evaluate.certify import certify as certify
 from prioria.evaluate.components import Components as Components
 from prioria.evaluate.components import prior_components as prior_components
 from prioria.evaluate.decomposition import Decomposition as Decomposition
@@ -34,6 +37,8 @@ from prioria.evaluate.fid import kid as kid
 from prioria.evaluate.leakage import Leakage as Leakage
 from prioria.evaluate.leakage import LeakageCurve as LeakageCurve
 from prioria.evaluate.leakage import leakage as leakage
+from prioria.evaluate.gaps import Gaps as Gaps
+from prioria.evaluate.gaps import gaps as gaps
 from prioria.evaluate.likelihood import expected_seconds as expected_seconds
 from prioria.evaluate.likelihood import log_likelihood as log_likelihood
 from prioria.evaluate.overlap import Overlap as Overlap

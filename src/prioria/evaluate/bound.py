@@ -67,11 +67,12 @@ def parts(
 
 def averages(sampling: Sampling, terms_of: Callable[[Draw], Mapping[str, Tensor]]) -> dict[str, Estimate]:
     """Averages terms (K, B) of every Draw over its K samples: name -> an estimate over the examples."""
-    groups = [_averages(group, terms_of) for group in sampling.groups]
+    groups = [group_averages(group, terms_of) for group in sampling.groups]
     return {name: join([group[name] for group in groups]) for name in groups[0]}
 
 
-def _averages(group: Group, terms_of: Callable[[Draw], Mapping[str, Tensor]]) -> dict[str, Estimate]:
+def group_averages(group: Group, terms_of: Callable[[Draw], Mapping[str, Tensor]]) -> dict[str, Estimate]:
+    """The same for one group of examples."""
     moments: defaultdict[str, Moments] = defaultdict(Moments)
     for draw in group.draws:
         for name, term in terms_of(draw).items():

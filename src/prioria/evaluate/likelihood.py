@@ -61,7 +61,7 @@ def log_likelihood(
         sampling = sampling_of(model, x, num_samples, seed, limit=limit, examples=examples)
         parts = []
         for group in sampling.groups:
-            parts.append(_importance_sampled(group))
+            parts.append(importance_sampled(group))
             if progress is not None:
                 progress(sum(len(part.pointwise) for part in parts), len(sampling.examples))
     return join(parts)
@@ -87,7 +87,8 @@ def expected_seconds(model: VAE, x: Examples, num_samples: int = 5000, *, limit:
     return groups * min(seconds) * num_samples / sampling.block_sizes[0]
 
 
-def _importance_sampled(group: Group) -> Estimate:
+def importance_sampled(group: Group) -> Estimate:
+    """Estimates log p(x) of each example of a group from its draws."""
     sampling, keep = group.sampling, group.wanted
     weights, bound = Weights(sampling.num_samples, keep.stop - keep.start), False
     for draw in group.draws:
