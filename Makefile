@@ -8,7 +8,7 @@ INSTALL := $(BIN)/pip install -c constraints.txt -e
 .PHONY: demo test lint docs clean
 
 demo: $(VENV)/.installed
-	$(BIN)/prioria demo --out demo
+	$(BIN)/prioria demo --out demo --overwrite
 
 # pytest comes last, so that its verdict is the last line.
 test: export OMP_NUM_THREADS := 1
@@ -26,11 +26,11 @@ docs: $(VENV)/.installed-dev
 clean:
 	rm -rf $(VENV) docs/_build
 
-$(VENV)/.installed: $(BIN)/pip pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) .
 	touch $@
 
-$(VENV)/.installed-dev: $(BIN)/pip pyproject.toml constraints.txt
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) '.[dev]'
 	touch $@ $(VENV)/.installed
 
