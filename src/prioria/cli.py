@@ -29,6 +29,7 @@ COMMANDS = {
     "encode": ("prioria.commands.sample:encode", "Encode a file with a run into an .npz file."),
     "score": ("prioria.commands.sample:score", "Log-likelihood of each row of a file: anomaly scores."),
     "export": ("prioria.commands.export:export", "Write encoder and decoder of a run as ONNX and torch.export files."),
+    "cite": ("prioria.commands.cite:cite", "Print BibTeX for exactly the methods that a run used."),
     "reproduce": ("prioria.commands.reproduce:reproduce", "Regenerate a published table beside its published numbers."),
 }
 DATA_COMMANDS = {

@@ -4,8 +4,11 @@ from prioria.evaluate.aggregate import aggregate_draws as aggregate_draws
 from prioria.evaluate.aggregate import aggregate_posterior as aggregate_posterior
 from prioria.evaluate.aggregate import prior_draws as prior_draws
 from prioria.evaluate.ais import annealed_log_likelihood as annealed_log_likelihood
+from prioria.evaluate.ais import annealed_log_likelihood as annealed_log_likelihood
 from prioria.evaluate.bound import elbo as elbo
 from prioria.evaluate.bound import parts as parts
+from prioria.evaluate.certify import Certificate as Certificate
+from prioria.evaluate.certify import certify as certify
 from prioria.evaluate.certify import Certificate as Certificate
 from prioria.evaluate.certify import certify as certify
 from prioria.evaluate.components import Components as Components
