@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import prioria
 from prioria import evaluate
 from prioria.data import Dataset
+from prioria.model import VAE
 from prioria.recipes.table import Budget, Row, Table
 from prioria.storage import read_json, write_json
 from prioria.train import Run, checkpoint, fit, resume
@@ -83,7 +87,7 @@ def trained(cell: Cell, data: Dataset) -> Run:
     model, budget = cell.row.build(data), cell.budget
     return fit(
         model,
-        cell.row.objective(budget),
+        cell.row.objective(data, budget),
         shortened(data, budget),
         epochs=budget.epochs,
         batch_size=budget.batch_size,
@@ -106,6 +110,7 @@ def evaluated(cell: Cell, run: Run) -> dict[str, Any]:
         "data": cell.data,
         "seed": cell.seed,
         "log_likelihood": estimate.to_json(),
+        "also": {name: _also(change, run, x, budget).to_json() for name, change in cell.row.also.items()},
         "elbo": bound.to_json(),
         "active_units": units.to_json(),
         "split": f"test, {len(x):,} examples",
@@ -129,6 +134,12 @@ def shortened(data: Dataset, budget: Budget) -> Dataset:
     return replace(
         data, train=_first(data.train, budget.train_limit), validation=_first(data.validation, budget.train_limit)
     )
+
+
+def _also(change: Callable[[VAE], None], run: Run, x: Tensor, budget: Budget) -> evaluate.Estimate:
+    model = copy.deepcopy(run.model)
+    change(model)
+    return evaluate.log_likelihood(model, x, num_samples=budget.num_samples, seed=0)
 
 
 def _first(split: Any, count: int) -> Any:

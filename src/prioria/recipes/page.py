@@ -26,6 +26,7 @@ COLUMNS = (
     "ELBO",
     "active units",
     "samples",
+    "also (nats)",
     "split",
     "budget",
     "epochs",
@@ -90,6 +91,7 @@ def _numbers(runs: list[dict[str, Any]], published: str, budget: str) -> list[st
         f"{fmean(run['elbo']['value'] for run in runs):.2f}",
         ", ".join(f"{group}: {count}" for group, count in first["active_units"]["counts"].items()),
         _samples(first["log_likelihood"]),
+        "; ".join(f"{name}: {_mean_of(runs, name):.2f}" for name in first.get("also", {})),
         first["split"],
         budget,
         ", ".join(str(run["epochs_run"]) for run in runs),
@@ -104,6 +106,10 @@ def _with_error(runs: list[dict[str, Any]]) -> str:
     if len(values) == 1:
         return f"{values[0]:.2f} ± {runs[0]['log_likelihood']['standard_error']:.2f} over examples"
     return f"{fmean(values):.2f} ± {stdev(values) / math.sqrt(len(values)):.2f} over {len(values)} seeds"
+
+
+def _mean_of(runs: list[dict[str, Any]], name: str) -> float:
+    return fmean(run["also"][name]["value"] for run in runs)
 
 
 def _samples(number: dict[str, Any]) -> str:

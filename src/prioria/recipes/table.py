@@ -44,16 +44,18 @@ class Row:
         name: what ``--rows`` calls it.
         title: what the page calls it.
         build: data set -> model.
-        objective: budget -> objective.
+        objective: data set and budget -> objective.
         training: arguments of ``fit`` that the paper prescribes.
+        also: names of further likelihood estimates -> what to change in a copy of the model for them.
         absent: why there is nothing to run.
     """
 
     name: str
     title: str
     build: Callable[[Dataset], VAE] | None = None
-    objective: Callable[[Budget], Objective] | None = None
+    objective: Callable[[Dataset, Budget], Objective] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+    also: Mapping[str, Callable[[VAE], None]] = field(default_factory=dict)
     absent: str = ""
 
 

@@ -92,7 +92,7 @@ def _image(data: Dataset) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _objective(budget: Budget) -> ELBO:
+def _objective(data: Dataset, budget: Budget) -> ELBO:
     return ELBO(warmup=budget.warmup)
 
 
