@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from prioria import VAE, data, likelihoods, nets, objectives, posteriors, priors
 from prioria.data import Dataset
+from prioria.module import Module
 
 
 def digits(rows: int = 240) -> Dataset:
@@ -39,6 +42,32 @@ def vamp() -> VAE:
 
 def elbo() -> objectives.ELBO:
     return objectives.ELBO(warmup="2 epochs")
+
+
+class Exact(Module):
+    """q(z|x) = p(z|x) of the model p(x|z) = N(w z, 0.25), p(z) = N(0, 1), for the decoder it is given."""
+
+    def __init__(self, decoder: nn.Linear) -> None:
+        super().__init__()
+        self.decoder = (decoder,)
+
+    def forward(self, context: Tensor | None = None) -> Distribution:
+        assert context is not None
+        w = self.decoder[0].weight.squeeze(-1)
+        variance = 1 / (1 + w.square().sum() / 0.25)
+        return torch.distributions.Independent(
+            torch.distributions.Normal((context @ w).unsqueeze(-1) * variance / 0.25, variance.sqrt()), 1
+        )
+
+
+def exact() -> tuple[VAE, nn.Linear, Dataset]:
+    """A model whose log_w is log p(x) whatever z is, its decoder, and 158, 19 and 19 rows."""
+    torch.manual_seed(2)
+    decoder = nn.Linear(1, 3, bias=False)
+    likelihood = likelihoods.Gaussian(decoder, scale=0.5)
+    model = VAE(encoder=nn.Identity(), posterior=Exact(decoder), prior=priors.StandardNormal(1), likelihood=likelihood)
+    rows = (np.random.default_rng(0).normal(size=(196, 3)) * (2.0, 1.0, 0.5)).astype(np.float32)
+    return model, decoder, data.load(rows)
 
 
 OPTIONS = {"batch_size": 50, "epochs": 4, "log_every": 3, "learning_rate": 3e-3, "ema": 0.9, "progress": False}

@@ -11,13 +11,10 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
-from prioria import VAE, data, likelihoods, objectives, posteriors, priors
-from prioria.data import Dataset
-from prioria.module import Module
+from prioria import VAE, likelihoods, objectives, posteriors, priors
 from prioria.train import Run, fit, resume
-from tests.train.small import OPTIONS, digits, elbo, vamp
+from tests.train.small import OPTIONS, digits, elbo, exact, vamp
 
 
 def train(model: VAE, objective: objectives.Objective, **options: object) -> Run:
@@ -58,30 +55,6 @@ def test_among_those_that_meet_it_the_least_loss_wins() -> None:
     run = train(model, Scripted(model, [0.0, -5.0, 0.0, 0.0]))
     losses = {line["epoch"]: line["selection"] for line in run.history if line["split"] == "validation"}
     assert run.best is not None and run.best["epoch"] == min(losses, key=losses.__getitem__) == 4
-
-
-class Exact(Module):
-    """q(z|x) = p(z|x) of the model p(x|z) = N(w z, 0.25), p(z) = N(0, 1), for the decoder it is given."""
-
-    def __init__(self, decoder: nn.Linear) -> None:
-        super().__init__()
-        self.decoder = (decoder,)
-
-    def forward(self, context: Tensor | None = None) -> Distribution:
-        assert context is not None
-        w = self.decoder[0].weight.squeeze(-1)
-        variance = 1 / (1 + w.square().sum() / 0.25)
-        return torch.distributions.Independent(
-            torch.distributions.Normal((context @ w).unsqueeze(-1) * variance / 0.25, variance.sqrt()), 1
-        )
-
-
-def exact() -> tuple[VAE, nn.Linear, Dataset]:
-    decoder = nn.Linear(1, 3, bias=False)
-    likelihood = likelihoods.Gaussian(decoder, scale=0.5)
-    model = VAE(encoder=nn.Identity(), posterior=Exact(decoder), prior=priors.StandardNormal(1), likelihood=likelihood)
-    rows = (np.random.default_rng(0).normal(size=(200, 3)) * (2.0, 1.0, 0.5)).astype(np.float32)
-    return model, decoder, data.load(rows)
 
 
 def test_validation_is_the_bound_over_all_rows() -> None:

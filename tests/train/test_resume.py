@@ -111,6 +111,7 @@ def test_ctrl_c_leaves_a_run_and_says_how_to_go_on(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     out, forward = tmp_path / "a run", Step.forward
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
 
     def interrupt(*args: object) -> object:
         signal.raise_signal(signal.SIGINT)
@@ -120,6 +121,7 @@ def test_ctrl_c_leaves_a_run_and_says_how_to_go_on(
         patch.setattr(Step, "forward", at_call(9, forward, interrupt))
         with pytest.raises(KeyboardInterrupt):
             train(out, checkpoint_every="2 steps", progress=True)
+    signal.signal(signal.SIGINT, before)
     assert f"prioria train --resume '{out}'" in capsys.readouterr().err
     assert checkpoint.read_state(out)["step"] == 7  # calls 6 and 7 validate after step 5
     go_on(out)

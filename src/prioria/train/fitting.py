@@ -14,7 +14,7 @@ from torch import nn
 from prioria.data import load as load_data
 from prioria.model import VAE
 from prioria.objectives import Objective
-from prioria.train import checkpoint, randomness, run, saving
+from prioria.train import checkpoint, processes, randomness, run, saving
 from prioria.train.loop import Training
 from prioria.train.options import Optimiser, Options, Precision, Schedule
 from prioria.train.run import Run
@@ -121,7 +121,7 @@ def fit(
                 f"out={str(out)!r} holds a run; pass resume=True or overwrite=True, or choose another folder"
             )
         run.check_same(folder, run.read_specification(folder), run.specify(step, dataset, options))
-    accelerator = _accelerator(options, folder, trackers, cpu)
+    accelerator = processes.accelerator(folder, bf16=options.precision == "bf16", trackers=trackers, cpu=cpu)
     with _own_randomness(options, accelerator):
         training = Training(step, dataset, options, folder, accelerator=accelerator, progress=progress)
         return _start(training, {} if folder is None else run.specify(step, dataset, options), going_on)
@@ -158,7 +158,7 @@ def resume(
     if epochs is not None:
         options = replace(options, epochs=_total(epochs, checkpoint.read_state(folder)["epoch"]))
     dataset = run.find_data(specification, None if data is None else load_data(data))
-    accelerator = _accelerator(options, folder, trackers, cpu)
+    accelerator = processes.accelerator(folder, bf16=options.precision == "bf16", trackers=trackers, cpu=cpu)
     with _own_randomness(options, accelerator):
         step = run.rebuild_step(specification, modules)
         training = Training(step, dataset, options, folder, accelerator=accelerator, progress=progress)
@@ -184,21 +184,6 @@ def _own_randomness(options: Options, accelerator: Accelerator) -> Iterator[None
     with randomness.fork(accelerator.device):
         randomness.seed_all(options.seed, accelerator.process_index)
         yield
-
-
-def _accelerator(options: Options, folder: Path | None, trackers: Sequence[str], cpu: bool) -> Accelerator:
-    from accelerate import Accelerator, DistributedDataParallelKwargs
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)  # a process keeps one, and its precision, for ever
-    return Accelerator(
-        cpu=cpu,
-        mixed_precision="bf16" if options.precision == "bf16" else "no",
-        log_with=list(trackers) if trackers and folder is not None else None,
-        project_dir=folder,
-        # an objective may leave parameters out at some steps, such as those of a phase
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
 
 
 def _total(epochs: int | str, done: int) -> int:

@@ -36,9 +36,9 @@ def restore(states: dict[str, Tensor], device: torch.device) -> None:
 
 def restore_torch(states: dict[str, Tensor], device: torch.device) -> None:
     """Sets the states that :func:`capture_torch` returned."""
-    torch.set_rng_state(states["torch"])
+    torch.set_rng_state(states["torch"].clone())  # a row of a larger tensor is misread
     if device.type != "cpu":
-        torch.get_device_module(device).set_rng_state(states["device"])
+        torch.get_device_module(device).set_rng_state(states["device"].clone())
 
 
 def seed_all(*seeds: int) -> None:

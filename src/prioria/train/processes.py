@@ -1,0 +1,54 @@
+"""Devices, precision and processes: the one place where accelerate is set up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import distributed
+from torch.distributed import PrefixStore, TCPStore  # pyright: ignore[reportPrivateImportUsage]
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def accelerator(folder: Path | None, *, bf16: bool, trackers: Sequence[str], cpu: bool) -> Accelerator:
+    """Returns a new Accelerator for this training.
+
+    Args:
+        folder: where trackers write; None for no trackers.
+        bf16: whether networks run in bfloat16.
+        trackers: names of accelerate's trackers.
+        cpu: use the CPU even where there is an accelerator.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate.state import AcceleratorState
+
+    _join_restarted()
+    AcceleratorState._reset_state(reset_partial_state=True)  # a process keeps one, and its precision, for ever
+    return Accelerator(
+        cpu=cpu,
+        mixed_precision="bf16" if bf16 else "no",
+        log_with=list(trackers) if trackers and folder is not None else None,
+        project_dir=folder,
+        # an objective may leave parameters out at some steps, such as those of a phase
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+def _join_restarted() -> None:
+    # torchrun keeps one store for all its attempts, in which the addresses of processes that died still stand
+    # (pytorch issue 135712): a restarted process joins under names of its attempt. Only one host counts attempts alike.
+    environment = os.environ
+    attempt = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
+    shared = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True" and environment.get("GROUP_WORLD_SIZE") == "1"
+    if attempt == "0" or not shared or distributed.is_initialized():
+        return
+    store = TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), is_master=False)
+    distributed.init_process_group(
+        store=PrefixStore(f"attempt-{attempt}", store),
+        rank=int(environment["RANK"]),
+        world_size=int(environment["WORLD_SIZE"]),
+    )

@@ -1,0 +1,78 @@
+"""Two processes under torchrun do what one does, and a killed one comes back without a trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from prioria import objectives
+from prioria.train import Run, fit
+from tests.train.small import assert_same_run, digits, elbo, exact
+
+pytestmark = pytest.mark.slow
+REPOSITORY = Path(__file__).parents[2]
+
+
+def torchrun(out: Path, *, kill: int = 0, restarts: int = 0) -> list[dict[str, Any]]:
+    """Trains in two processes and returns what each found."""
+    options = ["--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}", "--module"]
+    command = [sys.executable, "-m", "torch.distributed.run", *options, "tests.train.program", str(out), str(kill)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, cwd=REPOSITORY, env=environment, capture_output=True, timeout=500)
+    return [json.loads((out / f"rank-{rank}.json").read_text()) for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("two")
+
+
+@pytest.fixture(scope="module")
+def ranks(folder: Path) -> list[dict[str, Any]]:
+    return torchrun(folder)
+
+
+def test_processes_hold_the_same_weights(ranks: list[dict[str, Any]]) -> None:
+    assert ranks[0]["weights"] == ranks[1]["weights"] and ranks[0]["exact"] == ranks[1]["exact"]
+
+
+def test_each_row_is_read_once_by_one_process_in_another_order_each_epoch(ranks: list[dict[str, Any]]) -> None:
+    orders = []
+    for epoch in range(4):
+        mine = [[row for batch in rank["training"][1 + 5 * epoch :][:5] for row in batch] for rank in ranks]
+        assert sorted(mine[0] + mine[1]) == list(range(240))  # the first batch read is that of the check of shapes
+        orders.append(mine[0])
+    assert len({tuple(order) for order in orders}) == 4
+    blocks = [block for rank in ranks for block in rank["validation"]]
+    assert sorted(row for block in blocks for row in block) == sorted(4 * list(range(90)))
+
+
+def test_validation_agrees_with_one_process(ranks: list[dict[str, Any]], folder: Path) -> None:
+    rows = digits()
+    two = Run.load(folder / "run", data=rows)
+    one = fit(two.model, elbo(), rows, epochs=1, batch_size=50, learning_rate=1e-30, progress=False)
+    assert one.best is not None and two.best is not None
+    for name in ("loss", "selection", "distortion", "rate"):
+        assert one.best[name] == pytest.approx(two.best[name], rel=1e-6)
+
+
+def test_steps_are_those_of_one_process(ranks: list[dict[str, Any]]) -> None:
+    model, decoder, rows = exact()  # its loss does not depend on the noise, which differs between processes
+    fit(model, objectives.ELBO(), rows, epochs=3, batch_size=40, learning_rate=0.1, progress=False)
+    torch.testing.assert_close(torch.tensor(ranks[0]["exact"]), decoder.weight.detach().flatten(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_killed_process_is_restarted_and_ends_bit_for_bit(
+    ranks: list[dict[str, Any]], folder: Path, tmp_path: Path
+) -> None:
+    again = torchrun(tmp_path, kill=13, restarts=1)
+    assert (tmp_path / "killed").exists()
+    assert [rank["weights"] for rank in again] == [rank["weights"] for rank in ranks]
+    assert_same_run(tmp_path / "run", folder / "run")
