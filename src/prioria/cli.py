@@ -19,6 +19,11 @@ COMMANDS = {
         "prioria.commands.evaluate:evaluate",
         "Log-likelihood with an error bar, ELBO and active units of a run.",
     ),
+    "diagnose": ("prioria.commands.diagnose:diagnose", "Say why the samples of a run are bad, and what to try."),
+    "refit-prior": (
+        "prioria.commands.diagnose:refit_prior",
+        "Fit another prior to the frozen encoder of a run: better samples in a minute.",
+    ),
     "report": ("prioria.commands.report:report", "Write the report page and the picture of a run."),
     "compare": ("prioria.commands.report:compare", "Put runs side by side, with paired differences."),
     "interpolate": (
@@ -30,6 +35,10 @@ COMMANDS = {
     "score": ("prioria.commands.sample:score", "Log-likelihood of each row of a file: anomaly scores."),
     "export": ("prioria.commands.export:export", "Write encoder and decoder of a run as ONNX and torch.export files."),
     "cite": ("prioria.commands.cite:cite", "Print BibTeX for exactly the methods that a run used."),
+    "graph": (
+        "prioria.commands.graph:graph",
+        "Draw the latent dependency graph that a run learned, with priced edges.",
+    ),
     "reproduce": ("prioria.commands.reproduce:reproduce", "Regenerate a published table beside its published numbers."),
 }
 DATA_COMMANDS = {

@@ -12,7 +12,7 @@ from prioria import VAE, evaluate, likelihoods, posteriors, priors
 from tests.contract.standins import OpaqueFlow
 from tests.contract.variants import INPUTS, single, two_level
 
-X = torch.randn(400, 2)
+X, OTHER = torch.randn(400, 2), torch.randn(400, 2)
 
 
 def linear(prior: nn.Module, *, scale: float = 0.5, gain: float = 1.0, noise: float = 0.1) -> VAE:
@@ -42,14 +42,17 @@ def test_pockets_and_leaks_are_shares_of_mass() -> None:
     matched = fixed_mixture([[0.0, 0.0]])
     with torch.no_grad():
         matched.log_variance.fill_(math.log(1.25))
-    fair = evaluate.overlap(linear(matched), X)
+    fair = evaluate.overlap(linear(matched), X, OTHER)
     assert fair.pockets == pytest.approx(0.01, abs=0.01) and fair.leaks == pytest.approx(0.01, abs=0.01)
+    # Between narrow posteriors there are gaps; held-out rows say that they are no pockets.
+    narrow = evaluate.overlap(linear(priors.StandardNormal(2), scale=0.05), X, OTHER)
+    assert narrow.pockets == pytest.approx(0.01, abs=0.02)
     # The prior covers two far places of which the encodings use one: half of it is a pocket, nothing leaks.
-    wide = evaluate.overlap(linear(fixed_mixture([[0.0, 0.0], [30.0, 0.0]])), X)
+    wide = evaluate.overlap(linear(fixed_mixture([[0.0, 0.0], [30.0, 0.0]])), X, OTHER)
     assert wide.pockets == pytest.approx(0.5, abs=0.05) and wide.leaks < 0.1
     # The prior covers one of two clusters of encodings: half of them leak.
     far = torch.cat([X[:200], X[200:] + torch.tensor([30.0, 0.0])])
-    leaking = evaluate.overlap(linear(fixed_mixture([[0.0, 0.0]])), far)
+    leaking = evaluate.overlap(linear(fixed_mixture([[0.0, 0.0]])), far, far)
     assert leaking.leaks == pytest.approx(0.5, abs=0.1) and leaking.pockets < 0.05
     assert leaking.test.p_value == 0.001
 
@@ -67,7 +70,9 @@ def test_two_sample_test_keeps_its_level_and_finds_a_shift() -> None:
 
 
 def test_flow_posteriors_have_leaks_but_no_measurable_pockets() -> None:
-    found = evaluate.overlap(single(posterior="opaque-flow"), torch.rand(30, INPUTS).round(), 200)
+    found = evaluate.overlap(
+        single(posterior="opaque-flow"), torch.rand(30, INPUTS).round(), torch.rand(30, INPUTS).round(), 200
+    )
     assert found.pockets is None and 0 <= found.leaks <= 1
 
 
@@ -99,8 +104,11 @@ def test_reconstruction_errors_of_a_linear_model() -> None:
     assert found.from_draws == pytest.approx(math.sqrt((0.2 * rms) ** 2 + 0.4**2), rel=5 / math.sqrt(2 * 800))
     assert found.without == pytest.approx((X - X.mean(0)).square().mean().sqrt().item(), rel=1e-5)
     assert found.response == pytest.approx(0.8, rel=1e-4) and found.scale == pytest.approx(0.1)
+    assert found.sensitivity == pytest.approx(
+        0.8 / found.without, rel=5 / math.sqrt(2 * 1000)
+    )  # of 500 draws of N(0, I)
     dead = evaluate.reconstruction(linear(priors.StandardNormal(2), gain=0.0), X)
-    assert dead.response == 0.0 and dead.from_mean >= dead.without
+    assert dead.response == dead.sensitivity == 0.0 and dead.from_mean >= dead.without
     assert evaluate.reconstruction(single(), torch.rand(9, INPUTS).round()).scale is None
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
+import torch
 from cyclopts import Parameter
 from torch import nn
 
@@ -144,6 +145,18 @@ def model(
     below = networks.encoder()
     groups = stages.TwoLevel(prior=p, posterior=q, features=networks.features, latents=(latents, latents))
     return VAE(encoder={"z2": encoder, "z1": below}, stages=groups, likelihood=decode)
+
+
+def prior_for(model: VAE, data: Dataset, options: Options, seed: int) -> nn.Module:
+    """Builds a prior for the top group of a model that exists.
+
+    Raises:
+        ValueError: an option that the prior does not have.
+    """
+    name, stage = next(iter(model.stages_.items()))
+    latents = stage.prior(None).event_shape.numel()
+    torch.manual_seed(seed)
+    return construct("prior", options, PRIORS, _prior_facts(data, model.encoder_of(name), stage.q, latents))
 
 
 def objective(options: Options, *, tc: Options, constraint: Options, latents: int) -> objectives.Objective:

@@ -67,8 +67,9 @@ def symmetric_kl(
 ) -> Divergence:
     r"""Estimates KL(q||p) + KL(p||q) of the top group by E_q log(q/p) + E_p log(p/q), with the exact density of q.
 
-    q(z) is the mixture of the posteriors of all rows given, usually the training rows. Unbiased in any dimension, and
-    the same in the representation and the generation space. Where the prior's density is a lower bound, KL(q||p) is an
+    q(z) is the mixture of the posteriors of all rows given, usually the training rows; where they are few and narrow it
+    has gaps, and the best of smooth priors scores above zero. Unbiased for this q(z) in any dimension, and the same in
+    the representation and the generation space. Where the prior's density is a lower bound, KL(q||p) is an
     upper and KL(p||q) a lower bound.
 
     Args:

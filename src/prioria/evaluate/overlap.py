@@ -36,8 +36,9 @@ class Overlap:
     """Shares of mass where the other distribution hardly is; both would be ``level`` if the two were one.
 
     Attributes:
-        pockets: P under the prior that log q(z) is below its ``level``-quantile under q(z); None without that density.
-        leaks: P under q(z) that log p(z) is below its ``level``-quantile under the prior.
+        pockets: P under the prior that log q(z) is below its ``level``-quantile over held-out encodings; None without
+            that density.
+        leaks: P over held-out encodings that log p(z) is below its ``level``-quantile under the prior.
         level: of the quantiles.
         num_samples: draws of each.
         test: of draws of the two.
@@ -55,6 +56,7 @@ class Overlap:
 def overlap(
     model: VAE,
     x: Examples,
+    held_out: Examples,
     num_samples: int = 5000,
     seed: int = 0,
     *,
@@ -63,20 +65,24 @@ def overlap(
 ) -> Overlap:
     """Measures pockets and leaks of the top group by the share of draws they hold.
 
+    What counts as far from the encodings of x is told by the encodings of other rows: between narrow posteriors of few
+    rows there are gaps that are no fault of the prior.
+
     Args:
         model: the model; its mode and the global random numbers are left as they were.
         x: rows (N, D) whose posteriors make q(z), or a split of a data set.
-        num_samples: draws of q(z) and of the prior.
+        held_out: other rows of the same data.
+        num_samples: draws of held-out posteriors and of the prior.
         seed: of the draws.
         level: of the quantiles that say where a distribution ends.
-        limit: take the first rows only.
+        limit: take the first rows of x only.
 
     Raises:
         ValueError: no sample, or a level that is no share.
     """
     if not 0 < level < 1:
         raise ValueError(f"level={level} must be within 0 and 1")
-    z_q = aggregate_draws(model, x, num_samples, seed, limit=limit)
+    z_q = aggregate_draws(model, held_out, num_samples, seed)
     z_p = prior_draws(model, num_samples, seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))

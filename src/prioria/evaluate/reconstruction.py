@@ -12,7 +12,7 @@ from prioria.distributions import mean
 from prioria.evaluate.sampling import Examples, measuring, sampling_of
 from prioria.model import VAE
 
-ROWS = 500  # that tell the scale of p(x|z)
+ROWS = 500  # that tell the scale of p(x|z), and how it follows the prior
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Reconstruction:
         without: of the mean row, what a decoder that reads nothing can reach.
         response: standard deviation over rows of E[x|z] at the posterior means, relative to that of the rows; zero for
             a decoder that ignores its latents.
+        sensitivity: the same over draws of the prior; zero for a decoder that would ignore any latents.
         scale: median standard deviation of p(x|z) where it is a Gaussian, else None.
         examples: rows.
     """
@@ -33,6 +34,7 @@ class Reconstruction:
     from_draws: float
     without: float
     response: float
+    sensitivity: float
     scale: float | None
     examples: int
 
@@ -52,13 +54,16 @@ def reconstruction(model: VAE, x: Examples, seed: int = 0, *, limit: int | None 
     with measuring(model):
         sampling = sampling_of(model, x, 1, seed, limit=limit)
         parts = [_reconstructed(model, group.condition.x[group.wanted]) for group in sampling.groups]
+        generated = mean(model.generate(ROWS).px)[0].cpu()
         scale = _scale(model.decode({name: model.encode(sampling.x[:ROWS], name) for name in model.groups}))
     rows, at_mean, at_draw = (torch.cat([part[i] for part in parts]).double() for i in range(3))
+    spread = max(_rms(rows - rows.mean(0)), 1e-12)
     return Reconstruction(
         from_mean=_rms(rows - at_mean),
         from_draws=_rms(rows - at_draw),
         without=_rms(rows - rows.mean(0)),
-        response=_rms(at_mean - at_mean.mean(0)) / max(_rms(rows - rows.mean(0)), 1e-12),
+        response=_rms(at_mean - at_mean.mean(0)) / spread,
+        sensitivity=_rms((generated - generated.mean(0)).double()) / spread,
         scale=scale,
         examples=len(rows),
     )

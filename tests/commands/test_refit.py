@@ -1,0 +1,46 @@
+"""``prioria refit-prior`` and ``prioria diagnose`` as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from prioria.cli import main
+from prioria.train import Run
+from tests.commands.test_commands import SMALL, call
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("refit") / "run"
+    call("train", "digits", *SMALL, "--out", folder)
+    return folder
+
+
+@pytest.mark.parametrize("prior", [["realnvp", "--prior.blocks", 2], ["vamp", "--prior.components", 5]])
+def test_refit_leaves_a_run_with_another_prior(run: Path, prior: list, tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "new"
+    call("refit-prior", run, "--prior", *prior, "--steps", 30, "--out", folder)
+    shown = capsys.readouterr().out
+    assert "before" in shown and "after" in shown and str(folder) in shown
+    old, new = Run.load(run), Run.load(folder)
+    assert type(new.model.stages["z"].p).__name__ == {"realnvp": "RealNVP", "vamp": "VampPrior"}[prior[0]]
+    x = new.data.test.tensor(5)
+    assert torch.equal(old.model.encode(x), new.model.encode(x))
+    call("evaluate", folder, "--num-samples", 5, "--limit", 5)
+    call("diagnose", folder)
+    findings = json.loads((folder / "diagnosis.json").read_text())["findings"]
+    assert all(finding["name"] in (folder / "diagnosis.html").read_text() for finding in findings)
+
+
+def test_refit_names_its_folder_and_refuses_options_of_other_priors(run: Path, capsys) -> None:
+    call("refit-prior", run, "--prior", "mixture", "--prior.components", 3, "--steps", 5)
+    assert Run.load(run.with_name("run-mixture")).path == run.with_name("run-mixture")
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(["refit-prior", str(run), "--prior", "standard", "--prior.blocks", "2"])
+    assert end.value.code == 2
+    assert "--prior.blocks does not belong to --prior standard" in capsys.readouterr().err

@@ -1,0 +1,166 @@
+"""Diagnoses of models with a known fault, of a model without one, and the page."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from prioria import VAE, Run, fit, likelihoods, nets, objectives, posteriors, priors
+from prioria.cli import main
+from prioria.data import Dataset, load
+from prioria.report import diagnose, write_diagnosis
+from tests.contract.standins import OpaqueFlow
+from tests.contract.variants import INPUTS, two_level
+from tests.report.conftest import dataset_of, model_of
+
+NOISE = 0.1
+# x = W z + noise with z ~ N(0, I): the exact posterior and the true prior are known, so that nothing is wrong.
+W = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
+
+
+def names(model: VAE, data: Dataset) -> list[str]:
+    return [finding.name for finding in diagnose(model, data).findings]
+
+
+def linear_data(count: int = 1500) -> Dataset:
+    torch.manual_seed(1)
+    train, test = (dataset_of(torch.randn(count, 2) @ W.T + NOISE * torch.randn(count, 3), (3,)) for _ in range(2))
+    return replace(train, test=test.test)
+
+
+def linear_model(prior: nn.Module | None = None, *, scale: float = NOISE) -> VAE:
+    covariance = torch.linalg.inv(torch.eye(2) + W.T @ W / NOISE**2)
+    posterior, decoder = posteriors.Gaussian(3, 2), nn.Linear(2, 3, bias=False)
+    with torch.no_grad():
+        posterior.heads.weight.copy_(torch.cat([covariance @ W.T / NOISE**2, torch.zeros(2, 3)]))
+        posterior.heads.bias.copy_(torch.cat([torch.zeros(2), covariance.diag().log()]))
+        decoder.weight.copy_(W)
+    return VAE(
+        encoder=nn.Identity(),
+        posterior=posterior,
+        prior=priors.StandardNormal(2) if prior is None else prior,
+        likelihood=likelihoods.Gaussian(decoder, scale=scale),
+    )
+
+
+def test_nothing_is_found_in_the_true_model() -> None:
+    found = diagnose(linear_model(), linear_data())
+    assert found.findings == [] and str(found) == "model: nothing found"
+    assert found.measurements.overlap.test.p_value > 0.01
+    assert 0 < found.measurements.divergence.value < 1  # q(z) of 1,500 narrow posteriors has gaps
+
+
+def test_a_large_beta_is_named_posterior_collapse() -> None:
+    torch.manual_seed(0)
+    data = load("digits")
+    model = model_of(data)
+    fit(model, objectives.ELBO(beta=20.0), data, epochs=4, learning_rate=5e-3, progress=False)
+    found = diagnose(model, data)
+    assert found.findings[0].name == "posterior collapse"
+    assert "Lower beta" in found.findings[0].remedy and found.measurements.units.counts == {"z": 0}
+
+
+def test_a_dead_decoder_is_named() -> None:
+    model, data = linear_model(), linear_data()
+    with torch.no_grad():
+        model.likelihood.net.weight.zero_()
+    found = diagnose(model, data)
+    assert found.findings[0].name == "dead decoder" and "posterior collapse" not in names(model, data)
+    assert f"{found.measurements.rate:.2g} nats" in found.findings[0].meaning
+
+
+def test_duplicate_pseudo_inputs_are_named() -> None:
+    data = load("digits")
+    torch.manual_seed(0)
+    encoder, posterior = nets.GatedMLP(64, 8, gated_output=True), posteriors.Gaussian(8, 2)
+    row = data.train.tensor(1)
+    vamp = priors.VampPrior(encoder, posterior, components=10, pseudo_inputs=row.repeat(10, 1))
+    decoder = likelihoods.Bernoulli(nets.GatedMLP(2, 8, 64))
+    found = diagnose(VAE(encoder=encoder, posterior=posterior, prior=vamp, likelihood=decoder), data)
+    duplicates = next(finding for finding in found.findings if finding.name == "duplicate components")
+    assert "Of the 10 components (pseudo-inputs, for a VampPrior) only 1 differ" in duplicates.meaning
+
+
+def mixture(means: list[list[float]], variance: float = 1.0) -> priors.Mixture:
+    prior = priors.Mixture(2, len(means))
+    with torch.no_grad():
+        prior.mean.copy_(torch.tensor(means))
+        prior.log_variance.fill_(math.log(variance))
+    return prior
+
+
+def test_pockets_leaks_and_dead_components_are_told_apart() -> None:
+    data = linear_data()
+    pockets = names(linear_model(mixture([[0.0, 0.0], [20.0, 0.0]])), data)
+    assert pockets == ["pockets", "dead components"]
+    assert names(linear_model(mixture([[0.0, 0.0]], variance=0.1)), data) == ["leaks"]
+
+
+def test_decoder_variances_are_told_from_their_errors() -> None:
+    assert "decoder variance collapse" in names(linear_model(scale=0.001), linear_data())
+    assert "decoder variance too large" in names(linear_model(scale=2.0), linear_data())
+
+
+def test_idle_and_noisy_latents_are_notes() -> None:
+    model, data = linear_model(), linear_data()
+    with torch.no_grad():
+        model.stages["z"].q.heads.bias[2:] = math.log(0.25)
+    noisy = [finding for finding in diagnose(model, data).findings if finding.name == "noisy codes"]
+    assert noisy and noisy[0].severity == "note"
+    wide = posteriors.Gaussian(3, 5)
+    with torch.no_grad():
+        wide.heads.weight.zero_()
+        wide.heads.weight[0, 0] = 1.0
+        wide.heads.bias.zero_()
+        wide.heads.bias[5] = -6.0
+    idle = VAE(
+        encoder=nn.Identity(),
+        posterior=wide,
+        prior=priors.StandardNormal(5),
+        likelihood=likelihoods.Gaussian(nn.Linear(5, 3), scale=0.5),
+    )
+    assert "idle latents" in names(idle, data)
+
+
+def test_hierarchies_and_flows_are_diagnosed_too() -> None:
+    data = dataset_of(torch.rand(60, INPUTS).round(), (INPUTS,))
+    found = diagnose(two_level(), data).to_json()
+    assert set(found["rate"]) == set(found["kl_per_dimension"]) == {"z2", "z1"}
+    flow = VAE(
+        encoder=nn.Identity(),
+        posterior=OpaqueFlow(3, 2),
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Gaussian(nn.Linear(2, 3)),
+    )
+    found = diagnose(flow, linear_data(200)).to_json()
+    assert found["overlap"]["pockets"] is None and "nearest-neighbour" in found["divergence"]["estimator"]
+    json.dumps(found)
+
+
+def test_page_stands_alone_and_says_what_the_json_says(trained, tmp_path, capsys) -> None:
+    run = Run.load(trained / "vamp")
+    found = write_diagnosis(run, tmp_path / "diagnosis.html", seed=1)
+    page, numbers = (tmp_path / "diagnosis.html").read_text(), json.loads((tmp_path / "diagnosis.json").read_text())
+    assert numbers == json.loads(json.dumps(found.to_json()))
+    assert not re.search(r"(src|href)=\"(?!data:)", page) and "<script" not in page
+    for finding in found.findings:
+        assert finding.name in page
+    for heading in ("Pockets and leaks", "low-posterior samples, decoded", "high-posterior samples, decoded"):
+        assert heading in page
+    assert numbers["active_units"]["0.01"] == found.measurements.units.counts
+    assert write_diagnosis(run, tmp_path / "again.html", seed=1).to_json() == numbers
+    with pytest.raises(SystemExit, match="0"):
+        main(["diagnose", str(trained / "standard"), "--out", str(tmp_path / "cli.html")])
+    assert (tmp_path / "cli.html").exists() and "Page:" in capsys.readouterr().out
+
+
+def test_points_of_the_plane_are_drawn(tmp_path) -> None:
+    data = dataset_of(torch.randn(300, 2), (2,))
+    write_diagnosis(Run(model_of(data), data, [], None), tmp_path / "page.html")
+    assert "what pockets and leaks decode to" in (tmp_path / "page.html").read_text()
