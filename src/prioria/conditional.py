@@ -23,6 +23,7 @@ class Gaussian(Module):
         ValueError: the bounds are not increasing.
 
     Example:
+        >>> import torch
         >>> Gaussian(8, 2)(torch.zeros(5, 8)).batch_shape
         torch.Size([5])
     """

@@ -132,7 +132,8 @@ OBJECTIVES: dict[str, Callable[[int], objectives.Objective]] = {
     "elbo": lambda latents: objectives.ELBO(),
     "elbo-two-draws": lambda latents: objectives.ELBO(num_samples=2),
     "beta": lambda latents: objectives.ELBO(beta=4.0, warmup="10 steps"),
-    "free-bits": lambda latents: objectives.ELBO(free_bits=1e-6),
+    # Several draws: the sampled rate of a group whose posterior starts at its prior may fall below any floor.
+    "free-bits": lambda latents: objectives.ELBO(free_bits=1e-6, num_samples=8),
     "iwae": lambda latents: objectives.IWAE(num_samples=3),
     "capacity": lambda latents: objectives.Capacity(4.0, warmup=None),
     "minibatch-tc": lambda latents: objectives.BetaTC(alpha=0.5, gamma=2.0),
