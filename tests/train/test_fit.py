@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from prioria import VAE, likelihoods, objectives, posteriors, priors
 from prioria.train import Run, fit, resume
-from tests.train.small import OPTIONS, digits, elbo, exact, vamp
+from tests.train.small import OPTIONS, digits, elbo, exact, replace_rows, vamp
 
 
 def train(model: VAE, objective: objectives.Objective, **options: object) -> Run:
@@ -70,6 +70,7 @@ def test_validation_is_the_bound_over_all_rows() -> None:
 
 def test_training_means_are_over_all_steps_since_the_last_line() -> None:
     model, decoder, rows = exact()
+    rows = replace(rows, train=replace_rows(rows.train, 156))  # four batches of 39
     run = fit(model, objectives.ELBO(), rows, epochs=1, batch_size=40, learning_rate=1e-30, log_every=3, progress=False)
     lines = [line for line in run.history if line["split"] == "train"]
     assert [line["step"] for line in lines] == [3, 4]
@@ -90,13 +91,13 @@ def test_training_ends_at_the_maximum_of_the_likelihood() -> None:
         rows,
         epochs=400,
         batch_size=160,
-        learning_rate=0.05,
+        learning_rate=0.2,
         schedule="cosine",
         progress=False,
     )
     w = decoder.weight.detach().double().numpy()
     expected = (values[-1] - 0.25) * np.outer(vectors[:, -1], vectors[:, -1])  # Tipping and Bishop, 1999, equation 7
-    np.testing.assert_allclose(w @ w.T, expected, atol=5e-3)  # 0.1 % of the largest
+    np.testing.assert_allclose(w @ w.T, expected, atol=1e-3)
 
 
 def test_the_same_seed_gives_the_same_weights_and_logging_changes_nothing(tmp_path: Path) -> None:
