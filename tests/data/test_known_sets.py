@@ -88,6 +88,15 @@ def test_static_mnist(data_root):
 
 
 @pytest.mark.data
+def test_grey_mnist(data_root):
+    data = load("mnist-grey", root=data_root)
+    grey = read_idx(data_root / "mnist" / "t10k-images-idx3-ubyte.gz", IDX_IMAGES).reshape(-1, 784)
+    assert np.array_equal(data.test.tensor(500).numpy(), (grey[:500] / np.float32(255)).astype(np.float32))
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [50000, 10000, 10000]
+    assert torch.equal(data.train.batch(torch.arange(9)), data.train.batch(torch.arange(9)))
+
+
+@pytest.mark.data
 def test_thresholded_mnist(data_root):
     data = load("mnist-thresholded", root=data_root)
     grey = read_idx(data_root / "mnist" / "t10k-images-idx3-ubyte.gz", IDX_IMAGES).reshape(-1, 784)

@@ -17,6 +17,7 @@ from prioria.data.files import data_root
 from prioria.data.frey_faces import FREY_FACES
 from prioria.data.lfwcrop import LFWCROP, LFWCROP_FULL
 from prioria.data.mnist import MNIST
+from prioria.data.mnist_grey import MNIST_GREY
 from prioria.data.mnist_static import MNIST_STATIC
 from prioria.data.mnist_thresholded import MNIST_THRESHOLDED
 from prioria.data.olivetti import OLIVETTI
@@ -33,6 +34,7 @@ KNOWN_SETS = (
     MNIST,
     MNIST_STATIC,
     MNIST_THRESHOLDED,
+    MNIST_GREY,
     FASHION_MNIST,
     OMNIGLOT,
     OMNIGLOT28,

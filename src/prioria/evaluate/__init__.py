@@ -4,11 +4,8 @@ from prioria.evaluate.aggregate import aggregate_draws as aggregate_draws
 from prioria.evaluate.aggregate import aggregate_posterior as aggregate_posterior
 from prioria.evaluate.aggregate import prior_draws as prior_draws
 from prioria.evaluate.ais import annealed_log_likelihood as annealed_log_likelihood
-from prioria.evaluate.ais import annealed_log_likelihood as annealed_log_likelihood
 from prioria.evaluate.bound import elbo as elbo
 from prioria.evaluate.bound import parts as parts
-from prioria.evaluate.certify import Certificate as Certificate
-from prioria.evaluate.certify import certify as certify
 from prioria.evaluate.certify import Certificate as Certificate
 from prioria.evaluate.certify import certify as certify
 from prioria.evaluate.components import Components as Components
@@ -37,11 +34,11 @@ from prioria.evaluate.fid import fid as fid
 from prioria.evaluate.fid import fid_floor as fid_floor
 from prioria.evaluate.fid import generated_images as generated_images
 from prioria.evaluate.fid import kid as kid
+from prioria.evaluate.gaps import Gaps as Gaps
+from prioria.evaluate.gaps import gaps as gaps
 from prioria.evaluate.leakage import Leakage as Leakage
 from prioria.evaluate.leakage import LeakageCurve as LeakageCurve
 from prioria.evaluate.leakage import leakage as leakage
-from prioria.evaluate.gaps import Gaps as Gaps
-from prioria.evaluate.gaps import gaps as gaps
 from prioria.evaluate.likelihood import expected_seconds as expected_seconds
 from prioria.evaluate.likelihood import log_likelihood as log_likelihood
 from prioria.evaluate.overlap import Overlap as Overlap
@@ -49,6 +46,7 @@ from prioria.evaluate.overlap import TwoSampleTest as TwoSampleTest
 from prioria.evaluate.overlap import overlap as overlap
 from prioria.evaluate.overlap import two_sample_test as two_sample_test
 from prioria.evaluate.processes import divided_log_likelihood as divided_log_likelihood
+from prioria.evaluate.quadrature import quadrature_log_likelihood as quadrature_log_likelihood
 from prioria.evaluate.reconstruction import Reconstruction as Reconstruction
 from prioria.evaluate.reconstruction import reconstruction as reconstruction
 from prioria.evaluate.smoothness import Smoothness as Smoothness

@@ -18,3 +18,5 @@ from prioria.nets.residual import ResidualDecoder as ResidualDecoder
 from prioria.nets.residual import ResidualEncoder as ResidualEncoder
 from prioria.nets.residual import ResidualMLP as ResidualMLP
 from prioria.nets.rows import Rows as Rows
+from prioria.nets.stack import ConvStack as ConvStack
+from prioria.nets.stack import DeconvStack as DeconvStack
