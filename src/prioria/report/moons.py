@@ -1,0 +1,120 @@
+"""The two-moons figure of the dpVAE paper: samples, the latent space with its pockets and leaks, and these decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from prioria.data import Dataset
+from prioria.distributions import mean
+from prioria.evaluate import LeakageCurve, leakage
+from prioria.evaluate.sampling import measuring
+from prioria.explore import Path, generation_lines, straight
+from prioria.model import VAE
+from prioria.report import style
+from prioria.report.pockets import ROWS, decoded_margins, draw_margins, draw_plane, margins
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SAMPLES = 1000
+THRESHOLDS = tuple(float(tau) for tau in range(-90, 1, 3))
+
+
+def moons(models: Mapping[str, VAE], data: Dataset, *, seed: int = 0) -> Figure:
+    """Returns a row for each model: generated samples, the aggregate posterior, and the extremes decoded.
+
+    Low-posterior samples are the fifth of the prior draws with the lowest aggregate density, high-posterior samples the
+    tenth of the encodings with the lowest prior density (Bhalodia, Lee and Elhabian, 2020, figure 3).
+
+    Args:
+        models: title -> model of points in the plane.
+        data: the points.
+        seed: of all draws.
+
+    Raises:
+        ValueError: no model, or data that are no points in the plane.
+    """
+    if not models or data.dimensions != 2:
+        raise ValueError(
+            f"{len(models)} models of data with {data.dimensions} columns: give models of points in the plane"
+        )
+    figure, axes = style.panels(9.6, 2.9 * len(models), rows=len(models), columns=3)
+    test = data.test.tensor(2000)
+    for row, (title, model) in enumerate(models.items()):
+        samples, latent, extremes = axes[3 * row : 3 * row + 3]
+        with measuring(model):
+            torch.manual_seed(seed)
+            generated = mean(model.generate(SAMPLES).px)[0].cpu()
+        edges = margins(model, data, seed=seed)
+        draw_plane(samples, test, {"samples": (generated, style.DATA)}, f"{title}: samples")
+        draw_margins(latent, edges, "aggregate posterior")
+        draw_plane(extremes, test, decoded_margins(model, edges), "pockets and leaks, decoded")
+    style.legend_below(axes[1])
+    return figure
+
+
+def leakage_curves(
+    models: Mapping[str, VAE], data: Dataset, *, thresholds: Sequence[float] = THRESHOLDS, seed: int = 0
+) -> Figure:
+    """Returns the leakage score against the threshold, with and without log-determinant, per draw and per leaked draw.
+
+    Args:
+        models: title -> model.
+        data: their data.
+        thresholds: tau, nats.
+        seed: of the draws.
+    """
+    figure, axes = style.panels(9.6, 6.0, rows=2, columns=2)
+    found = {name: leakage(model, data.train, thresholds, seed=seed, limit=ROWS) for name, model in models.items()}
+    panels = (
+        ("log p(z)", lambda each: each.density, False),
+        ("log p(g(z)), no log-determinant", lambda each: each.base, False),
+        ("log p(z), per leaked draw", lambda each: each.density, True),
+        ("log p(g(z)), per leaked draw", lambda each: each.base, True),
+    )
+    for each, (title, curve_of, conditional) in zip(axes, panels, strict=True):
+        style.dress(each, f"leakage score by {title}", x="threshold, nats", y="nats")
+        for index, (name, measured) in enumerate(found.items()):
+            x, y = _points(curve_of(measured), conditional)
+            each.plot(x, y, label=name, lw=1.2, color=style.SERIES[index // 2 % 6], ls="-" if index % 2 else "--")
+    style.legend_below(axes[0], columns=4)
+    return figure
+
+
+def traversals(model: VAE, data: Dataset, *, pairs: int = 4, seed: int = 0) -> Figure:
+    """Returns lines between encodings over the aggregate posterior: straight in z (dashed) and in the generation space.
+
+    Args:
+        model: a model with two latents whose prior has a generation space.
+        data: its data.
+        pairs: of test rows to connect.
+        seed: of the rows.
+
+    Raises:
+        ValueError: another number of latents, or a prior without a generation space.
+    """
+    edges = margins(model, data, seed=seed)
+    if edges.density is None:
+        raise ValueError(f"{edges.encodings.shape[1]} latents: lines are drawn over two latents with a density")
+    order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed))[: 2 * pairs]
+    starts, ends = data.test.batch(order).chunk(2)
+    figure, (axes,) = style.panels(5.4, 4.6)
+    draw_margins(axes, edges, "straight in z (dashed), straight in the generation space")
+    for lines, look in ((straight(model, starts, ends), "--"), (generation_lines(model, starts, ends), "-")):
+        for line in lines:
+            _draw(axes, line, look)
+    style.legend_below(axes)
+    return figure
+
+
+def _draw(axes, line: Path, look: str) -> None:  # noqa: ANN001 - matplotlib's axes, imported for types only
+    axes.plot(*line.z.T.numpy(), look, color=style.DATA, lw=1.4)
+
+
+def _points(curve: LeakageCurve, conditional: bool) -> tuple[list[float], list[float]]:
+    values = curve.conditional if conditional else curve.score
+    pairs = [(tau, value) for tau, value in zip(curve.thresholds, values, strict=True) if value is not None]
+    return [tau for tau, _ in pairs], [value for _, value in pairs]
