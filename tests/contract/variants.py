@@ -135,6 +135,7 @@ OBJECTIVES: dict[str, Callable[[int], objectives.Objective]] = {
     # Several draws: the sampled rate of a group whose posterior starts at its prior may fall below any floor.
     "free-bits": lambda latents: objectives.ELBO(free_bits=1e-6, num_samples=8),
     "iwae": lambda latents: objectives.IWAE(num_samples=3),
+    "geco": lambda latents: objectives.GECO(objectives.ELBO(), "nats=3", beta=0.5),
     "capacity": lambda latents: objectives.Capacity(4.0, warmup=None),
     "minibatch-tc": lambda latents: objectives.BetaTC(alpha=0.5, gamma=2.0),
     "stratified-tc": lambda latents: objectives.BetaTC(tc=objectives.Stratified()),

@@ -85,7 +85,8 @@ def told(constraint: float, excess: float | None = None) -> dict[str, Tensor]:
 
 def test_average_and_not_the_batch_ends_the_initial_phase_and_it_never_returns() -> None:
     objective = REWO(objectives.ELBO(), "nats-per-dim=1", average=0.5, step_bounds=None)
-    objective.update(told(3.0, 2.0))  # the average starts at the first batch
+    for _ in range(12):  # the average starts at the first batch, and its decay has reached 0.5 by then
+        objective.update(told(3.0, 2.0))
     objective.update(told(0.5, -0.5))  # a batch below the target, an average above: (2 - 0.5) / 2
     assert objective.phase == "initial"
     assert not objective.settled(Progress(step=2, epoch=0))
@@ -261,3 +262,46 @@ def test_rewo_ends_at_the_bound_and_geco_does_not() -> None:
     assert rewo.excess.item() < 0
     assert rewo.beta.item() == pytest.approx(1.0, abs=0.05)
     assert geco.beta.item() > 1.2
+
+
+def bits() -> VAE:
+    torch.manual_seed(4)
+    return VAE(
+        encoder=nn.Identity(),
+        posterior=posteriors.Bernoulli(3, 2, straight_through=False),
+        prior=priors.Bernoulli(2),
+        likelihood=likelihoods.Bernoulli(nn.Linear(2, 3)),
+    )
+
+
+def test_gradient_through_draws_without_one_is_unbiased() -> None:
+    """Against the sum over all four codes of two bits, whose draws have no gradient of their own."""
+    model, x, beta = bits(), torch.tensor([[1.0, 0.0, 1.0]]), 0.2
+    codes = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]).unsqueeze(1)
+    draw = model.condition(x).draw(4, given={"z": codes})
+    latent = draw.latents["z"]
+    exact = (latent.log_q.exp() * (-draw.log_px + beta * (latent.log_q - latent.log_p))).sum()
+    head = model.stages_["z"].q.head.weight
+    (expected,) = torch.autograd.grad(exact, head)
+    objective = GECO(objectives.ELBO(num_samples=4), "nats=1", beta=beta)
+    gradients = []
+    for _ in range(60):
+        loss = objective(model.draw(x.expand(500, 3), num_samples=4))
+        gradients.append(torch.autograd.grad(loss.surrogate, head)[0])
+    estimate = torch.stack(gradients)
+    error = estimate.std(0) / math.sqrt(len(gradients))
+    moved = expected.abs() > 0
+    assert moved.any()
+    assert (
+        (estimate.mean(0) - expected).abs()[moved] < 5 * error[moved]
+    ).all()  # t with 59 degrees: below 1e-4 for all
+
+
+def test_average_forgets_a_bad_start_quickly() -> None:
+    objective, expected = GECO(objectives.ELBO(), "nats-per-dim=1"), 50.0
+    for step, cost in enumerate([50.0, *[2.0] * 60]):
+        objective.update(told(cost))
+        decay = min(0.99, (1 + step) / (10 + step))
+        expected = cost if step == 0 else decay * expected + (1 - decay) * cost
+    assert objective.constraint.item() == pytest.approx(expected, rel=1e-4)
+    assert expected - 2 < 1e-4

@@ -62,3 +62,20 @@ def test_run_with_the_suggested_target_ends_at_the_bound() -> None:
     best = {name: torch.tensor(value) for name, value in (run.best or {}).items() if isinstance(value, float)}
     assert str(rewo.verdict(best)).startswith("target met")
     assert rewo.beta.item() == pytest.approx(1.0, abs=0.05)
+
+
+def test_run_keeps_its_last_weights_beside_the_best(tmp_path) -> None:
+    run = fit(model(), objectives.ELBO(), rows(), epochs=3, batch_size=20, out=tmp_path, progress=False)
+    last, best = dict(run.last().named_parameters()), dict(run.model.named_parameters())
+    continued = fit(
+        model(), objectives.ELBO(), rows(), epochs=3, batch_size=20, out=tmp_path, resume=True, progress=False
+    )
+    kept = {name: value for name, value in continued.last().named_parameters()}
+    assert all(torch.equal(value, kept[name]) for name, value in last.items())
+    epochs = [line for line in run.history if line["split"] == "validation"]
+    assert (
+        torch.equal(last["likelihood.net.layers.0.weight"], best["likelihood.net.layers.0.weight"])
+        == epochs[-1]["best"]
+    )
+    with pytest.raises(ValueError, match="out=None"):
+        fit(model(), objectives.ELBO(), rows(), epochs=1, progress=False).last()

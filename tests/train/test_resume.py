@@ -128,8 +128,45 @@ def test_ctrl_c_leaves_a_run_and_says_how_to_go_on(
     assert_same_run(out, unbroken)
 
 
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = Step.forward
+
+    def interrupt(*args: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return forward(*args)
+
+    monkeypatch.setattr(Step, "forward", at_call(3, forward, interrupt))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a program that was started with nohup
+    try:
+        train(tmp_path / "run")
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert checkpoint.read_state(tmp_path / "run")["epoch"] == 4
+
+
 def test_more_epochs_go_on_from_where_training_ended(tmp_path: Path) -> None:
     train(tmp_path / "short", epochs=2)
     resume(tmp_path / "short", epochs="+2", data=digits(), trackers=(), progress=False)
     train(tmp_path / "long", epochs=4)
     assert_same_run(tmp_path / "short", tmp_path / "long")
+
+
+def test_tensorboard_shows_each_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def run() -> None:
+        fit(vamp(), elbo(), digits(), out=tmp_path / "run", checkpoint_every="7 steps", **OPTIONS)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Step, "forward", at_call(17, Step.forward, lambda *_: 1 / 0))  # ten steps, four blocks, two more
+        with pytest.raises(ZeroDivisionError):
+            run()
+    final = resume(tmp_path / "run", data=digits(), progress=False)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    for split in ("train", "validation"):
+        lines = {line["step"]: line["loss"] for line in final.history if line["split"] == split}
+        shown = {event.step: event.value for event in events.Scalars(f"{split}/loss")}
+        assert len(events.Scalars(f"{split}/loss")) == len(shown)
+        assert shown == pytest.approx(lines, rel=1e-6)

@@ -70,8 +70,9 @@ class Constrained(Objective):
     @torch.no_grad()
     def update(self, terms: dict[str, Tensor], progress: Progress | None = None) -> None:
         self.inner.update(terms, progress)
+        decay = torch.clamp((1 + self.steps) / (10 + self.steps), max=self.average)
         for average, name in ((self.constraint, "constraint"), (self.excess, "excess")):
-            moved = self.average * average + (1 - self.average) * terms[name]
+            moved = decay * average + (1 - decay) * terms[name]
             average.copy_(torch.where(self.steps == 0, terms[name], moved))
         self._advance(progress)
         self.steps += 1

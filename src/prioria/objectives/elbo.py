@@ -61,7 +61,7 @@ class ELBO(Objective):
         if not self.closed_form_kl:
             return
         with torch.no_grad():
-            generated = model.generate(1)
+            generated = model.generate(2)  # batch normalisation takes no single row
         for name, latent in generated.latents.items():
             if not has_kl(latent.p, latent.p):
                 raise ValueError(

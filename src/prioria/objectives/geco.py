@@ -36,7 +36,7 @@ class GECO(Constrained):
         target: "nats=80", "nats-per-dim=0.1", "rmse=0.05", "rmse=8/255" or "psnr=26" (for data in [0, 1]).
         nu: learning rate of the multiplier.
         beta: its starting value.
-        average: decay of the moving average of C; 0 takes the batch's C.
+        average: decay of the moving average of C, min(average, (1 + t) / (10 + t)) at step t; 0 takes the batch's C.
         every: steps between two moves of beta.
         step_bounds: range of the factor of one move; None is the papers' form. (Ours: an average lags behind, and a
             multiplier that moves faster than it swings.)

@@ -57,7 +57,7 @@ class REWO(Constrained):
         nu: learning rate of the multiplier.
         tau: slope at beta = 1.
         beta: its starting value, well below 1.
-        average: decay of the moving average of C; 0 takes the batch's C.
+        average: decay of the moving average of C, min(average, (1 + t) / (10 + t)) at step t; 0 takes the batch's C.
         every: steps between two moves of beta.
         step_bounds: range of the factor of one move; None is the poster's form. (Ours: an average lags behind, and a
             multiplier that moves faster than it swings.)

@@ -188,8 +188,7 @@ class Training:
     def _pause(self) -> None:
         """Between two steps: writes a checkpoint when it is time, and stops when asked to."""
         seconds, steps = time.monotonic() - self.saved_at, self.state.step - self.saved_step
-        due = self._any(self.interval.passed(seconds=seconds, steps=steps))
-        stop = self._any(self.signals.received is not None)
+        due, stop = self._any(self.interval.passed(seconds=seconds, steps=steps), self.signals.received is not None)
         if due or stop:
             self.save()
         if stop:
@@ -200,12 +199,13 @@ class Training:
         how = "" if self.folder is None else f"; go on with:  prioria train --resume {shlex.quote(str(self.folder))}"
         self.display.say(f"stopped after {self.state.step} steps{how}")
 
-    def _any(self, mine: bool) -> bool:
+    def _any(self, *mine: bool) -> list[bool]:
+        """Whether any process has each flag set, so that all do the same."""
         if self.accelerator.num_processes == 1:
-            return mine
-        total = self.accelerator.reduce(torch.tensor(float(mine), device=self.accelerator.device), "sum")
+            return list(mine)
+        total = self.accelerator.reduce(torch.tensor(mine, device=self.accelerator.device).float(), "sum")
         assert isinstance(total, Tensor)
-        return total.item() > 0
+        return (total > 0).tolist()
 
     def _give_up(self, rows: Tensor, before: dict[str, Tensor]) -> None:
         """Saves the state before the failed step and its batch, and raises; drawing the same noise again tells why."""
@@ -225,6 +225,7 @@ class Training:
 
     def begin(self) -> None:
         """Checks that this model can be trained so on this data, and writes the checkpoint of step zero."""
+        self._check_shares()
         self.step.objective.check(self.step.model, self.data.train)
         x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
         with self.accelerator.autocast():
@@ -232,6 +233,14 @@ class Training:
         if self.folder is not None and self.accelerator.is_main_process:
             clear(self.folder)
         self.save()
+
+    def _check_shares(self) -> None:
+        fewest = len(self.data.train) // steps_per_epoch(len(self.data.train), self.options.batch_size)
+        if fewest < self.accelerator.num_processes:
+            raise ValueError(
+                f"batch_size={self.options.batch_size} leaves steps of {fewest} rows for "
+                f"{self.accelerator.num_processes} processes; make it larger"
+            )
 
     def save(self) -> None:
         """Writes a checkpoint, if there is a folder."""

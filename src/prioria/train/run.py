@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,6 +52,19 @@ class Run:
     def best(self) -> Line | None:
         """The validation line of the best weights; None before the first validation."""
         return next((line for line in reversed(self.history) if line.get("best")), None)
+
+    def last(self) -> VAE:
+        """Returns a copy of the model with the weights that training ended with, from the checkpoint in the folder.
+
+        Raises:
+            ValueError: the run has no folder.
+        """
+        if self.path is None:
+            raise ValueError("out=None: the run has no folder that keeps its last weights; pass out= to fit")
+        weights = checkpoint.read(self.path)[0]["step"]
+        model = copy.deepcopy(self.model)
+        model.load_state_dict({name: weights[f"model.{name}"] for name in model.state_dict()})
+        return model
 
     @classmethod
     def load(cls, path: str | Path, *, modules: dict[str, nn.Module] | None = None, data: Dataset | None = None) -> Run:
@@ -149,7 +163,8 @@ def check_same(folder: Path, specification: dict[str, Any], new: dict[str, Any])
 def _fixed(specification: dict[str, Any]) -> dict[str, Any]:
     free = {"epochs", "patience", "log_every", "checkpoint_every"}
     options = {name: value for name, value in specification["options"].items() if name not in free}
-    return specification["step"]["args"] | {"data": specification["data"]} | options
+    data = {name: value for name, value in specification["data"].items() if name != "origin"}
+    return specification["step"]["args"] | {"data": data} | options
 
 
 def clear(folder: Path) -> None:

@@ -11,10 +11,12 @@ import torch
 from prioria.model import VAE
 from prioria.objectives import Objective
 from prioria.stages import Edge, edge_probabilities
+from prioria.storage import read_json, write_json
 from prioria.train.fitting import fit
 from prioria.train.run import Run
 
 STRUCTURE = "structure"  # folder of the first phase, inside that of the second
+PROBABILITIES = "structure.json"  # what it learned, beside the second
 
 
 def fit_dependency_graph(
@@ -30,8 +32,9 @@ def fit_dependency_graph(
 ) -> Run:
     """Trains a dependency graph with learned gates, then the edges above 1/2 alone, and returns the second run.
 
-    Both phases are runs of their own, ``out/structure`` and ``out``; called again after it was stopped, each goes on
-    where it was. The probabilities are those of the first phase's best weights by the validation bound.
+    Both phases are runs of their own, ``out/structure`` and ``out``, and ``out/structure.json`` holds the
+    probabilities; called again after it was stopped, each goes on where it was. The probabilities are those of the
+    first phase's best weights by the validation bound.
 
     Args:
         build: edges (None: learned gates) -> the model, see :func:`prioria.stages.DependencyGraph`.
@@ -52,12 +55,22 @@ def fit_dependency_graph(
     structure = fit(
         first, objective(), data, epochs=epochs[0], out=None if folder is None else folder / STRUCTURE, **again
     )
-    edges = [edge for edge, mu in edge_probabilities(structure.model.stages_).items() if mu > 0.5]
+    learned = edge_probabilities(structure.model.stages_)
+    edges = [edge for edge, mu in learned.items() if mu > 0.5]
+    if folder is not None:
+        write_json(folder / PROBABILITIES, {f"{parent} -> {child}": mu for (parent, child), mu in learned.items()})
     second = _built(build, edges, seed + 1)
     if warm_start:
         weights = {name: value for name, value in first.state_dict().items() if ".gates." not in name}
         second.load_state_dict({**second.state_dict(), **weights})
     return fit(second, objective(), data, epochs=epochs[1], out=folder, **again)
+
+
+def read_structure(folder: Path) -> dict[Edge, float] | None:
+    """Returns the edge probabilities of the first phase; None where the run is not of two phases."""
+    path = folder / PROBABILITIES
+    stored = read_json(path) if path.exists() else None
+    return None if stored is None else {tuple(edge.split(" -> ")): mu for edge, mu in stored.items()}
 
 
 def _built(build: Callable[[Collection[Edge] | None], VAE], edges: Collection[Edge] | None, seed: int) -> VAE:

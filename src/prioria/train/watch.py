@@ -33,7 +33,10 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        # what is ignored, as by nohup, stays ignored
+        heeded = [number for number, handler in handlers.items() if handler is not signal.SIG_IGN]
+        self._previous = {number: signal.signal(number, self._note) for number in heeded}
         try:
             yield
         finally:
