@@ -26,6 +26,10 @@ COMMANDS = {
     ),
     "report": ("prioria.commands.report:report", "Write the report page and the picture of a run."),
     "compare": ("prioria.commands.report:compare", "Put runs side by side, with paired differences."),
+    "explore": (
+        "prioria.commands.explore:explore",
+        "Draw pockets and leaks of a run, lines through its latent space, and single latents.",
+    ),
     "interpolate": (
         "prioria.commands.interpolate:interpolate",
         "Find shortest paths between test rows through a graph of prior samples.",

@@ -5,10 +5,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from torch import nn
 
 import prioria
+from prioria import likelihoods, posteriors, priors
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -57,6 +60,14 @@ def test_names_in_prose_exist(page: Path):
     parts = [(getattr(prioria, part), name) for part, name in names if part in prioria.__all__]
     missing = [f"{part.__name__}.{name}" for part, name in parts if not hasattr(part, name)]
     assert missing == []
+
+
+@pytest.mark.parametrize("part", [priors, posteriors, likelihoods], ids=lambda part: part.__name__)
+def test_how_to_choose_names_every_choice(part: ModuleType):
+    page = (REPOSITORY / "docs" / "how-to-choose.md").read_text(encoding="utf-8")
+    choices = [name for name, item in vars(part).items() if isinstance(item, type) and issubclass(item, nn.Module)]
+    package = part.__name__.removeprefix("prioria.")
+    assert [name for name in choices if name != "Module" and f"`{package}.{name}" not in page] == []
 
 
 def test_make_targets_exist():

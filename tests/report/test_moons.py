@@ -1,17 +1,15 @@
-"""The two-moons figure, lines over the aggregate posterior, and moving pictures."""
+"""The two-moons figure, and lines over the aggregate posterior."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from PIL import Image
 
 from prioria import VAE, evaluate, explore, priors
 from prioria.data import Dataset, load
 from prioria.report import style
-from prioria.report.animation import write_gif
 from prioria.report.moons import leakage_curves, moons, traversals
-from tests.report.conftest import dataset_of, model_of
+from tests.report.conftest import model_of
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +53,3 @@ def test_lines_over_the_aggregate_posterior(plane: Dataset) -> None:
     torch.testing.assert_close(torch.tensor(ends[0]), torch.tensor(ends[3]), atol=1e-4, rtol=1e-4)
     with pytest.raises(ValueError, match="3 latents"):
         traversals(model_of(plane), plane)
-
-
-def test_a_gif_moves_there_and_back_on_one_scale(tmp_path) -> None:
-    data = dataset_of(torch.rand(9, 16), (1, 4, 4))
-    paths = [torch.linspace(0, 1, 5)[:, None].expand(5, 16) * scale for scale in (1.0, 0.5)]
-    with Image.open(write_gif(paths, data.protocol, tmp_path / "path.gif")) as image:
-        assert image.n_frames == 8
-        shades = []
-        for frame in range(5):
-            image.seek(frame)
-            shades.append(image.convert("L").getpixel((1, 1)))
-    assert shades == sorted(shades) and shades[0] < 10 and shades[-1] > 245
-    with pytest.raises(ValueError, match=r"lengths \[3, 5\]"):
-        write_gif([paths[0], paths[1][:3]], data.protocol, tmp_path / "path.gif")

@@ -5,6 +5,8 @@ from prioria.explore.extremes import high_posterior as high_posterior
 from prioria.explore.extremes import low_posterior as low_posterior
 from prioria.explore.extremes import low_posterior_as_released as low_posterior_as_released
 from prioria.explore.graph import Graph as Graph
+from prioria.explore.levels import reconstruct_levels as reconstruct_levels
+from prioria.explore.levels import resample_below as resample_below
 from prioria.explore.paths import Path as Path
 from prioria.explore.paths import decoded as decoded
 from prioria.explore.paths import interpolate as interpolate

@@ -1,0 +1,29 @@
+"""The command that draws the edges of a latent space and the lines through it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prioria.commands.sample import RunFolder
+from prioria.report.exploration import write_exploration
+from prioria.train import Run
+
+
+def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, seed: int = 0) -> None:
+    """Draw low- and high-posterior samples, lines between encodings, and what single latents do.
+
+    Writes pictures, animations and exploration.json into a folder.
+
+    Args:
+        pairs: lines to draw.
+        out: the folder, RUN/exploration by default.
+        seed: of all draws.
+    """
+    opened, folder = Run.load(run), out or run / "exploration"
+    found = write_exploration(opened.model, opened.data, folder, pairs=pairs, seed=seed)
+    for name, each in found["extremes"].items():
+        print(f"{name}: {each['kept']} of {each['drawn']:,} draws ({each['fraction']:.0%}), by the {each['ranking']}")
+    if found["lowest_density"] is not None:
+        for name, value in found["lowest_density"]["means"].items():
+            print(f"lowest log q(z) on a line {name}: {value:.2f} nats, mean of {found['lowest_density']['lines']}")
+    print(f"Written: {folder}")

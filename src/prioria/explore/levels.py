@@ -1,0 +1,80 @@
+"""What each level of a hierarchy decides: hold the groups above, draw those below anew."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from prioria.evaluate.sampling import device_of, measuring
+from prioria.model import VAE
+
+
+def resample_below(
+    model: VAE,
+    group: str,
+    *,
+    rows: int = 8,
+    columns: int = 8,
+    x: Float[Tensor, "N D"] | None = None,
+    seed: int = 0,
+) -> Float[Tensor, "rows columns D"]:
+    """Returns a grid of means of p(x | z): along a row the groups down to ``group`` stay, those below change.
+
+    Args:
+        model: a hierarchy.
+        group: the last group that is held.
+        rows: values to hold.
+        columns: draws of what is below, for each of them.
+        x: hold what is drawn from the posterior of these examples, the first ``rows`` of them, in place of prior draws.
+        seed: of all draws.
+
+    Raises:
+        ValueError: the model has no such group, or x has too few rows.
+
+    Example:
+        >>> from prioria import likelihoods, nets, stages
+        >>> model = VAE(
+        ...     encoder=nets.BottomUp(6, {"z0": 2, "z1": 3}),
+        ...     stages=stages.BinaryHierarchy({"z0": 2, "z1": 3}),
+        ...     likelihood=likelihoods.Bernoulli(nets.MLP(3, 6)),
+        ... )
+        >>> resample_below(model, "z0", rows=2, columns=4).shape
+        torch.Size([2, 4, 6])
+    """
+    if x is not None and len(x) < rows:
+        raise ValueError(f"x has {len(x)} rows, and rows={rows} are to be held; give more examples or ask for fewer")
+    with measuring(model):
+        torch.manual_seed(seed)
+        drawn = model.generate(rows) if x is None else model.draw(x[:rows].to(device_of(model)))
+        held = _down_to(model, group, drawn.z)
+        repeated = {name: z.repeat_interleave(columns, 1) for name, z in held.items()}
+        means = model.generate(rows * columns, **repeated).px.mean[0]
+    return means.unflatten(0, (rows, columns)).cpu().clone()
+
+
+def reconstruct_levels(model: VAE, x: Float[Tensor, "N D"], *, seed: int = 0) -> dict[str, Float[Tensor, "N D"]]:
+    """Returns for each group what the groups down to it know of x: a mean of p(x | z), z below it from the prior.
+
+    The posterior is drawn from once; from one group to the next only one more group is taken from it.
+
+    Args:
+        model: a hierarchy.
+        x: examples (N, D).
+        seed: of all draws.
+    """
+    with measuring(model):
+        torch.manual_seed(seed)
+        z = model.draw(x.to(device_of(model))).z
+        return {name: _rest_from_prior(model, _down_to(model, name, z), seed) for name in model.groups}
+
+
+def _rest_from_prior(model: VAE, held: dict[str, Tensor], seed: int) -> Tensor:
+    torch.manual_seed(seed)
+    return model.generate(next(iter(held.values())).shape[1], **held).px.mean[0].cpu().clone()
+
+
+def _down_to(model: VAE, group: str, z: dict[str, Tensor]) -> dict[str, Tensor]:
+    if group not in model.groups:
+        raise ValueError(f"group={group!r} is unknown; this model has {', '.join(model.groups)}")
+    return {name: z[name] for name in model.groups[: model.groups.index(group) + 1]}

@@ -1,0 +1,49 @@
+"""What ``prioria explore`` writes for pictures, for points, and where a prior or a posterior offers less."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from prioria import explore, priors
+from prioria.cli import main
+from prioria.data import load
+from prioria.report.exploration import write_exploration
+from tests.report.conftest import dataset_of, model_of
+
+
+def test_command_writes_pictures_animations_and_numbers(trained, tmp_path, capsys) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["explore", str(trained / "standard"), "--pairs", "2", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "exploration.json").read_text())
+    assert found["extremes"]["low-posterior"]["fraction"] == pytest.approx(0.2)
+    assert found["extremes"]["low-posterior, as released"]["fraction"] == pytest.approx(0.2)
+    assert found["extremes"]["high-posterior"]["fraction"] == pytest.approx(0.1)
+    assert found["lowest_density"]["lines"] == 100 and found["lowest_density"]["difference"] == 0.0  # g is the identity
+    for name in ("extremes.png", "factors.png", "lines.png", "latent.png"):
+        with Image.open(tmp_path / name) as image:
+            assert min(image.size) > 100
+    assert len(list(tmp_path.glob("*.gif"))) == 4
+    assert "lowest log q(z)" in capsys.readouterr().out
+
+
+def test_two_latents_of_points_get_lines_over_the_density(tmp_path) -> None:
+    data = load("two-moons")
+    model = model_of(data, latents=2)
+    model.stages["z"].p = priors.RealNVP(2, 2, hidden=4)
+    found = write_exploration(model, data, tmp_path)
+    assert (tmp_path / "lines-latent.png").exists() and not list(tmp_path.glob("*.gif"))
+    order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(0))[:200]
+    starts, ends = data.test.batch(order[:100]), data.test.batch(order[100:200])
+    expected = explore.line_densities(model, data.train, starts, ends, nodes=13).to_json()
+    assert found["lowest_density"]["difference"] == pytest.approx(expected["difference"], abs=1e-4)
+
+
+def test_a_mixture_has_no_generation_space(tmp_path) -> None:
+    data = dataset_of(torch.rand(60, 16), (1, 4, 4))
+    model = model_of(data, vamp=True)
+    found = write_exploration(model, data, tmp_path, pairs=1)
+    assert set(found["lowest_density"]["means"]) == {"straight in z"} and len(list(tmp_path.glob("*.gif"))) == 1
