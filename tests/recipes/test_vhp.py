@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from prioria import priors
 from prioria.cli import main
 from prioria.data import load
 from prioria.recipes import TABLES
+from prioria.train import Run
 
 TABLE = TABLES["vhp"]
 ROWS = {row.name: row for row in TABLE.rows}
@@ -35,10 +35,9 @@ def test_every_row_can_be_trained_and_changes_what_it_says_it_changes(name: str)
     x = data.train.batch(torch.arange(3))
     assert objective(model.draw(x, objective.num_samples)).value.isfinite()
     prior = model.stages_["z"].p
-    for described, change in row.also.items():
-        changed = copy.deepcopy(model)
-        change(changed)
-        other = changed.stages_["z"].p
+    counted = {name: other for name, other in row.also.items() if "auxiliary" in name}
+    for described, change in counted.items():
+        other = change(Run(model, data, [])).stages_["z"].p
         assert isinstance(prior, priors.Hierarchical) and isinstance(other, priors.Hierarchical)
         assert described.startswith(f"{other.num_samples} auxiliary")
         assert {prior.num_samples, other.num_samples} == {1, 16}

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import prioria
 from prioria import evaluate
 from prioria.data import Dataset
-from prioria.model import VAE
 from prioria.recipes.table import Budget, Row, Table
 from prioria.storage import read_json, write_json
 from prioria.train import Run, checkpoint, fit, resume
 from prioria.train.log import NAME as METRICS
+from prioria.train.structure import PROBABILITIES
 
 RESULT = "result.json"
 
@@ -79,6 +76,8 @@ def curve(folder: Path) -> dict[str, list[float]]:
 
 def trained(cell: Cell, data: Dataset) -> Run:
     """Returns the finished run: resumed where there is a checkpoint, else trained from the start."""
+    if cell.row.fit is not None:
+        return cell.row.fit(cell, shortened(data, cell.budget))
     if (cell.folder / "run.json").exists():
         return resume(cell.folder, epochs=cell.budget.epochs, data=shortened(data, cell.budget))
     if cell.row.build is None or cell.row.objective is None:
@@ -110,9 +109,13 @@ def evaluated(cell: Cell, run: Run) -> dict[str, Any]:
         "data": cell.data,
         "seed": cell.seed,
         "log_likelihood": estimate.to_json(),
-        "also": {name: _also(change, run, x, budget).to_json() for name, change in cell.row.also.items()},
+        "also": {
+            name: evaluate.log_likelihood(other(run), x, num_samples=budget.num_samples, seed=0).to_json()
+            for name, other in cell.row.also.items()
+        },
         "elbo": bound.to_json(),
         "active_units": units.to_json(),
+        "structure": read_json(cell.folder / PROBABILITIES) if (cell.folder / PROBABILITIES).exists() else None,
         "split": f"test, {len(x):,} examples",
         "selection": "best validation bound at beta = 1",
         "budget": {"name": cell.budget_name, **asdict(budget)},
@@ -134,12 +137,6 @@ def shortened(data: Dataset, budget: Budget) -> Dataset:
     return replace(
         data, train=_first(data.train, budget.train_limit), validation=_first(data.validation, budget.train_limit)
     )
-
-
-def _also(change: Callable[[VAE], None], run: Run, x: Tensor, budget: Budget) -> evaluate.Estimate:
-    model = copy.deepcopy(run.model)
-    change(model)
-    return evaluate.log_likelihood(model, x, num_samples=budget.num_samples, seed=0)
 
 
 def _first(split: Any, count: int) -> Any:

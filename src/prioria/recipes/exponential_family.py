@@ -84,27 +84,33 @@ class GaussianMixture:
 
 
 def gaussian_mixture(
-    *, seed: int = 0, examples: int = 2000, pretraining: int = 10_000, joint: int = 10_000
+    *,
+    seed: int = 0,
+    examples: int = 2000,
+    pretraining: int = 10_000,
+    joint: int = 10_000,
+    learning_rates: tuple[float, float] = (1e-3, 1e-4),
 ) -> GaussianMixture:
-    """Runs the experiment: encoder 2-64-64-2 (ReLU), full batch, Adam at 1e-3 for the encoder, then 1e-4 for both.
+    """Runs the experiment: encoder 2-64-64-2 (ReLU), full batch, Adam, the encoder first and then encoder and means.
 
     Args:
         seed: of data and weights.
         examples: draws from the mixture to train on.
         pretraining: steps of the encoder alone.
         joint: steps of encoder and means, and of the means alone for the maximum of the likelihood.
+        learning_rates: of the encoder alone, and afterwards.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         x = torch.tensor(MEANS)[torch.randint(4, (examples,))] + torch.randn(examples, 2)
         model, table = two_bit_model()
-    _maximise(model, x, _bound, list(model.encoder.parameters()), steps=pretraining, learning_rate=1e-3)
+    _maximise(model, x, _bound, list(model.encoder.parameters()), steps=pretraining, learning_rate=learning_rates[0])
     start = population(model, table)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    _maximise(model, x, _likelihood, [table.means], steps=joint, learning_rate=1e-4)
+    _maximise(model, x, _likelihood, [table.means], steps=joint, learning_rate=learning_rates[1])
     best = population(model, table)
     model.load_state_dict(weights)
-    _maximise(model, x, _bound, list(model.parameters()), steps=joint, learning_rate=1e-4)
+    _maximise(model, x, _bound, list(model.parameters()), steps=joint, learning_rate=learning_rates[1])
     return GaussianMixture(start, population(model, table), best)
 
 
@@ -154,6 +160,12 @@ def _maximise(
         optimiser.zero_grad()
         (-what(theory.exact(model, x, states=states)).mean()).backward()
         optimiser.step()
+
+
+def reproduce(budget: str, out: Path) -> Path:
+    """Runs the experiment and returns its page; "smoke" takes 20 steps in each phase, any other budget 10,000."""
+    steps = 20 if budget == "smoke" else 10_000
+    return write_page(gaussian_mixture(pretraining=steps, joint=steps), out)
 
 
 def write_page(found: GaussianMixture, out: Path) -> Path:

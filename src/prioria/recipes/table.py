@@ -11,6 +11,7 @@ from typing import Any
 from prioria.data import Dataset
 from prioria.model import VAE
 from prioria.objectives import Objective
+from prioria.train import Run
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Row:
         build: data set -> model.
         objective: data set and budget -> objective.
         training: arguments of ``fit`` that the paper prescribes.
-        also: names of further likelihood estimates -> what to change in a copy of the model for them.
+        fit: how to train where one call of ``fit`` is not enough: (cell, data) -> run.
+        also: names of further likelihood estimates -> what makes their model of the run.
         absent: why there is nothing to run.
     """
 
@@ -55,7 +57,8 @@ class Row:
     build: Callable[[Dataset], VAE] | None = None
     objective: Callable[[Dataset, Budget], Objective] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
-    also: Mapping[str, Callable[[VAE], None]] = field(default_factory=dict)
+    fit: Callable[[Any, Dataset], Run] | None = None
+    also: Mapping[str, Callable[[Run], VAE]] = field(default_factory=dict)
     absent: str = ""
 
 

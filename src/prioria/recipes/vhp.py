@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 
@@ -12,6 +13,7 @@ from prioria.data import Dataset
 from prioria.model import VAE
 from prioria.objectives import ELBO, GECO, IWAE, REWO, Objective
 from prioria.recipes.table import Budget, Published, Row, Table
+from prioria.train import Run
 
 HIDDEN, LATENTS, AUXILIARY, SAMPLES, COMPONENTS = 300, 32, 32, 16, 500
 TARGETS = {  # nats
@@ -68,11 +70,13 @@ def iwae(data: Dataset, budget: Budget) -> Objective:
     return IWAE(SAMPLES)
 
 
-def auxiliary_samples(count: int, model: VAE) -> None:
-    """Sets how many auxiliary samples each z has when the likelihood is estimated."""
+def auxiliary_samples(count: int, run: Run) -> VAE:
+    """Returns the model with another count of auxiliary samples for each z."""
+    model = copy.deepcopy(run.model)
     prior = model.stages_["z"].p
     assert isinstance(prior, priors.Hierarchical)
     prior.num_samples = count
+    return model
 
 
 def _posterior() -> nn.Module:
@@ -81,13 +85,14 @@ def _posterior() -> nn.Module:
 
 vhp, two_layers = partial(hierarchical, SAMPLES), partial(hierarchical, 1)
 ONE = {"1 auxiliary sample for each z": partial(auxiliary_samples, 1)}
+LAST = {"weights at the end": Run.last}
 MANY = {f"{SAMPLES} auxiliary samples for each z": partial(auxiliary_samples, SAMPLES)}
 
 TABLE = Table(
     name="vhp",
     rows=(
         Row("vhp-rewo", "VHP + REWO", build=partial(build, vhp), objective=rewo, also=ONE),
-        Row("vhp-geco", "VHP + GECO", build=partial(build, vhp), objective=geco, also=ONE),
+        Row("vhp-geco", "VHP + GECO", build=partial(build, vhp), objective=geco, also=ONE | LAST),
         Row("vamp", "VampPrior", build=partial(build, vamp), objective=elbo),
         Row("iwae-1", "IWAE (L=1)", build=partial(build, standard), objective=iwae),
         Row("iwae-2", "IWAE (L=2)", build=partial(build, two_layers), objective=iwae, also=MANY),
