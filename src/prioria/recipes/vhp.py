@@ -101,7 +101,7 @@ TABLE = Table(
     budgets={
         "smoke": Budget(epochs=1, warmup=None, patience=None, batch_size=8, num_samples=10, limit=8, train_limit=16),
         "quick": Budget(epochs=20, warmup="10 epochs", patience=None, batch_size=100, num_samples=1000, limit=1000),
-        "cpu": Budget(epochs=100, warmup="50 epochs", patience=50, batch_size=100, num_samples=5000),
+        "cpu": Budget(epochs=50, warmup="25 epochs", patience=None, batch_size=100, num_samples=5000),
         "gpu": Budget(epochs=1000, warmup="100 epochs", patience=50, batch_size=100, num_samples=5000),
     },
     published=Published.read("vhp"),
