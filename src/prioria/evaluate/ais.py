@@ -28,18 +28,18 @@ def annealed_log_likelihood(
     log w = sum_i (t_i - t_(i-1)) log p(x|z_(i-1)), the mean of w is p(x) in expectation, so the log-mean is a lower
     bound in expectation (Neal, 2001; Wu, Burda, Salakhutdinov and Grosse, 2017). Step sizes are tuned on chains of
     their own and then held. All groups move together, and so does zeta of a hierarchical prior, whose density need not
-    be bounded then.
+    be bounded then. Bits, in any group, are drawn in turn from f_t given all other latents (Gibbs sampling).
 
     Args:
-        model: the model, its latents continuous; its mode and the global random numbers are left as they were.
+        model: the model, its latents real or bits; its mode and the global random numbers are left as they were.
         x: rows (N, D), or a split of a data set.
-        num_steps: T, temperatures; each costs ten gradients of log p(x, z) for each chain.
+        num_steps: T, temperatures; each costs ten gradients of log p(x, z) for each chain, and one value for each bit.
         num_chains: chains for each example, at most 1,000.
         seed: of the noise.
         limit: take the first rows only.
 
     Raises:
-        ValueError: a group is discrete, fewer than two steps, too many chains, or no example.
+        ValueError: a group has classes, fewer than two steps, too many chains, or no example.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors

@@ -1,4 +1,4 @@
-"""Annealing between prior and posterior by Hamiltonian Monte Carlo, in either direction."""
+"""Annealing between prior and posterior by Hamiltonian Monte Carlo, and Gibbs sampling of bits, in either direction."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ class Annealing:
     def tuned(cls, joint: Joint, x: Float[Tensor, "B D"], num_steps: int, num_chains: int) -> Annealing:
         """Tunes the steps on chains of their own, which are thrown away: afterwards the kernels are fixed."""
         temperatures, z = schedule(num_steps), joint.draw(num_chains, len(x))
+        if joint.bits.all():
+            return cls(joint, x, temperatures, z.new_ones(num_steps - 1, len(x)))  # Gibbs sampling has no step
         path = cls(joint, x, temperatures, torch.empty(0, len(x)))
         step, steps = z.new_full((len(x),), FIRST_STEP), []
         for t in [temperatures[1]] * WARM_UP + list(temperatures[1:-1]):
@@ -65,14 +67,35 @@ class Annealing:
         for t, increment, step in zip(temperatures.tolist(), increments.tolist(), steps, strict=False):
             z, log_px, _ = self.transition(z, t, step)
             total += increment * log_px
-        return total + increments[-1].item() * self.joint.densities(z)[1].log_prob(self.x)
+        return total + increments[-1].item() * self._evaluate(z, 1.0)[1]
 
     def transition(
         self, z: Float[Tensor, "K B L"], t: float, step: Float[Tensor, " B"]
     ) -> tuple[Float[Tensor, "K B L"], Float[Tensor, "K B"], Float[Tensor, "K B"]]:
-        """Moves by one Hamiltonian trajectory; returns where to, log p(x|z) of where from, and P(accept)."""
-        momentum, start = torch.randn_like(z), z
-        step = (step * (1 + JITTER * (2 * torch.rand_like(z[..., 0]) - 1))).unsqueeze(-1)
+        """Moves real latents by one Hamiltonian trajectory, then every bit by Gibbs sampling.
+
+        Returns where to, log p(x|z) of where from, and P(accept) of the trajectory.
+        """
+        if self.joint.bits.all():
+            z, log_px = self._sweep(z, t)
+            return z, log_px, torch.ones_like(log_px)
+        z, log_px, acceptance = self._trajectory(z, t, step)
+        return self._sweep(z, t)[0] if self.joint.bits.any() else z, log_px, acceptance
+
+    def _sweep(self, z: Tensor, t: float) -> tuple[Tensor, Tensor]:
+        """Draws every bit in turn given all other latents, and returns log p(x|z) of where from."""
+        value, log_px = self._evaluate(z, t)
+        for bit in self.joint.bits.diag()[self.joint.bits]:
+            flipped = torch.where(bit, 1 - z, z)
+            other = self._evaluate(flipped, t)[0]
+            flips = torch.rand_like(other) < (other - value).sigmoid()
+            z, value = torch.where(flips.unsqueeze(-1), flipped, z), torch.where(flips, other, value)
+        return z, log_px
+
+    def _trajectory(self, z: Tensor, t: float, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        moving = (~self.joint.bits).to(z)
+        momentum, start = torch.randn_like(z) * moving, z
+        step = (step * (1 + JITTER * (2 * torch.rand_like(z[..., 0]) - 1))).unsqueeze(-1) * moving
         value, log_px, gradient = self._differentiate(z, t)
         energy = value - 0.5 * momentum.square().sum(-1)
         for _ in range(LEAPFROGS):
@@ -85,11 +108,14 @@ class Annealing:
         accepted = torch.rand_like(acceptance) < acceptance
         return torch.where(accepted.unsqueeze(-1), z, start), log_px, acceptance
 
+    def _evaluate(self, z: Tensor, t: float) -> tuple[Tensor, Tensor]:
+        log_p, px = self.joint.densities(z)
+        log_px = px.log_prob(self.x)
+        return log_p + t * log_px, log_px
+
     def _differentiate(self, z: Tensor, t: float) -> tuple[Tensor, Tensor, Tensor]:
         with torch.enable_grad():
             z = z.detach().requires_grad_()
-            log_p, px = self.joint.densities(z)
-            log_px = px.log_prob(self.x)
-            value = log_p + t * log_px
+            value, log_px = self._evaluate(z, t)
             (gradient,) = torch.autograd.grad(value.sum(), z)
         return value.detach(), log_px.detach(), gradient

@@ -86,7 +86,7 @@ def certify(
     model, not the number on real data, which stays a lower bound.
 
     Args:
-        model: the model, its latents continuous; its mode and the global random numbers are left as they were.
+        model: the model, its latents real or bits; its mode and the global random numbers are left as they were.
         num_examples: N, examples to simulate, at least two.
         seed: of the examples and of all noise.
         num_steps: T, temperatures.
@@ -94,7 +94,7 @@ def certify(
         num_samples: S of the importance sampler.
 
     Raises:
-        ValueError: a group is discrete, fewer than two examples or steps, or too many chains.
+        ValueError: a group has classes, fewer than two examples or steps, or too many chains.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors

@@ -7,7 +7,7 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Size, Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent
+from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
 
 from prioria.distributions import is_bound
 from prioria.distributions.marginal import Marginal
@@ -16,7 +16,7 @@ from prioria.model import VAE
 
 
 class Joint:
-    """All continuous latents of a model in one vector (K, B, L), top group first.
+    """All latents of a model in one vector (K, B, L), top group first; ``bits`` (L,) marks those that are 0 or 1.
 
     Where the top prior is a marginal p(z) = integral of p(z|zeta) p(zeta) d zeta, the vector begins with zeta, and
     every density is exact. To be used while measuring; nothing here asks the encoder.
@@ -25,7 +25,7 @@ class Joint:
         model: the model.
 
     Raises:
-        ValueError: a group is discrete, or a group below the top has a prior whose density is only a bound.
+        ValueError: a group has classes, or a group below the top has a prior whose density is only a bound.
     """
 
     def __init__(self, model: VAE) -> None:
@@ -34,9 +34,10 @@ class Joint:
             self.prior = next(iter(model.stages_.values())).prior(None)
             self.zeta = self.prior.zeta if isinstance(self.prior, Marginal) else None
             latents, _ = descend(model.stages_, (1, 1), top=(self._top(self._draw_zeta(1, 1)), None))
-        for name, latent in latents.items():
-            _check(name, latent.p)
         self.events = {name: latent.z.shape[2:] for name, latent in latents.items()}
+        zetas = [] if self.zeta is None else [False] * self.zeta.event_shape.numel()
+        groups = [[_is_bits(name, latent.p)] * latent.z.numel() for name, latent in latents.items()]
+        self.bits = torch.tensor(sum(groups, zetas), device=next(iter(latents.values())).z.device)
 
     def draw(self, num_samples: int, examples: int) -> Float[Tensor, "K B L"]:
         """Draws from the prior, group by group."""
@@ -68,13 +69,14 @@ class Joint:
         return self.prior.decoder(zeta) if isinstance(self.prior, Marginal) else self.prior
 
 
-def _check(name: str, p: Distribution) -> None:
+def _is_bits(name: str, p: Distribution) -> bool:
     family = p.base_dist if isinstance(p, Independent) else getattr(p, "components", p)
     family = family.base_dist if isinstance(family, Independent) else family
-    if isinstance(family, Bernoulli | Categorical):
+    if isinstance(family, OneHotCategorical):
         raise ValueError(
-            f"group {name!r} is discrete, where a density has no gradient to follow; use evaluate.log_likelihood, or "
-            "theory.exact for up to 20 bits"
+            f"group {name!r} has classes, where neither a gradient nor a flip of a bit leads on; use "
+            "evaluate.log_likelihood"
         )
     if is_bound(p):
         raise ValueError(f"group {name!r} below the top has a prior whose density is only a bound; give it another one")
+    return isinstance(family, Bernoulli)

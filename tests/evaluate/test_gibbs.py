@@ -1,0 +1,91 @@
+"""Annealing over bits against sums over every code: alone, in layers, and beside real latents.
+
+Each comparison of a mean allows 3 standard errors: a false alarm in 1 of 740 seeds, and the seeds are fixed.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import MultivariateNormal, OneHotCategorical
+
+from prioria import VAE, evaluate, likelihoods, posteriors, priors
+from prioria.stage import Stage
+from tests.evaluate.test_certify import NOISE, standard_errors
+from tests.exact.test_binary_hierarchy import ByHand, hierarchy
+
+BITS, REAL, INPUTS = 3, 2, 4
+
+
+def coupled(*bits: int) -> VAE:
+    """A binary hierarchy with weights so large that its encoder, which was never trained, is far off."""
+    model = hierarchy(*bits)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(1.5 * torch.randn_like(parameter))
+    return model
+
+
+def check(certificate: evaluate.Certificate, truth: Tensor) -> None:
+    assert standard_errors(certificate.lower.pointwise - truth) < 3
+    assert standard_errors(certificate.upper.pointwise - truth) > -3
+    assert abs(certificate.gap) < 0.25
+
+
+@pytest.mark.parametrize("bits", [(4,), (3, 4), (2, 3, 5)])
+def test_the_sum_over_codes_is_inside_the_bracket_and_a_bad_encoder_is_caught(bits: tuple[int, ...]) -> None:
+    model = coupled(*bits)
+    certificate = evaluate.certify(model, 60, num_steps=40, num_samples=5)
+    by_hand = ByHand(model, bits)
+    truth = {row: by_hand.exact(row.numpy())[0] for row in certificate.x.unique(dim=0)}
+    exact = torch.tensor([next(v for row, v in truth.items() if torch.equal(row, x)) for x in certificate.x])
+    check(certificate, exact)
+    missing = (exact - certificate.importance.pointwise).mean().item()
+    assert missing > 0.1
+    assert certificate.importance_gap > 3 * certificate.importance_gap_error
+
+
+def mixed() -> tuple[VAE, nn.Linear, nn.Linear]:
+    """Bits z2, z1|z2 ~ N(B z2, I/2), x|z1 z2 ~ N(A (z2, z1), NOISE^2): given z2, x is Gaussian."""
+    prior, decoder = priors.Gaussian(BITS, REAL), nn.Linear(BITS + REAL, INPUTS)
+    with torch.no_grad():
+        prior.heads.weight[REAL:].zero_()
+        prior.heads.bias[REAL:].fill_(torch.tensor(0.5).log())
+        decoder.weight.mul_(4)
+    groups = {
+        "z2": Stage(prior=priors.Bernoulli(BITS), posterior=posteriors.Bernoulli(INPUTS, BITS)),
+        "z1": Stage(prior=prior, posterior=posteriors.Gaussian(INPUTS + BITS, REAL)),
+    }
+    model = VAE(encoder=nn.Identity(), stages=groups, likelihood=likelihoods.Gaussian(decoder, scale=NOISE))
+    return model, prior.heads, decoder
+
+
+def test_bits_and_real_latents_move_together() -> None:
+    model, heads, decoder = mixed()
+    certificate = evaluate.certify(model, 40, num_steps=50, num_samples=5)
+    below, offset = heads.weight[:REAL].detach().double(), heads.bias[:REAL].detach().double()
+    on_bits, on_real = decoder.weight.detach().double().split([BITS, REAL], 1)
+    covariance = 0.5 * on_real @ on_real.mT + NOISE**2 * torch.eye(INPUTS)
+    terms = []
+    for code in itertools.product([0.0, 1.0], repeat=BITS):
+        z2 = torch.tensor(code).double()
+        mean = on_bits @ z2 + on_real @ (below @ z2 + offset) + decoder.bias.detach()
+        terms.append(MultivariateNormal(mean, covariance).log_prob(certificate.x.double()))
+    check(certificate, torch.stack(terms).logsumexp(0) - BITS * torch.tensor(2.0).log())
+
+
+class Classes(nn.Module):
+    """One of four classes."""
+
+    def forward(self, context: Tensor | None = None) -> OneHotCategorical:
+        return OneHotCategorical(logits=torch.zeros(4) if context is None else torch.zeros(len(context), 4))
+
+
+def test_classes_are_refused() -> None:
+    likelihood = likelihoods.Bernoulli(nn.Linear(4, INPUTS))
+    model = VAE(encoder=nn.Identity(), posterior=Classes(), prior=Classes(), likelihood=likelihood)
+    with pytest.raises(ValueError, match="'z' has classes"):
+        evaluate.annealed_log_likelihood(model, torch.zeros(1, INPUTS))
