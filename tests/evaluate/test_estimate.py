@@ -90,6 +90,13 @@ def test_tail_of_weights_is_told_from_their_logarithms() -> None:
 def test_equal_weights_have_the_lightest_tail_and_few_weights_none() -> None:
     assert pareto_k(torch.zeros(7, 2, dtype=F64)).tolist() == [-math.inf] * 2
     assert added(torch.randn(20, 2)).quality.pareto_k.isnan().all()
+    assert added(1e-6 * torch.randn(400, 2)).quality.pareto_k.tolist() == [-math.inf] * 2  # rounding in float32
+
+
+def test_weights_that_repeat_have_a_tail_all_the_same() -> None:
+    """Those of bits take few values, and many of them equal the threshold that the tail exceeds."""
+    values = torch.randn(60, dtype=F64).sort().values
+    assert added(values[torch.randint(60, (2000, 20))]).quality.pareto_k.isfinite().all()
 
 
 def estimate(pointwise: list[float], *, k: float = 0.1, samples: int = 100) -> Estimate:

@@ -10,6 +10,8 @@ from prioria.evaluate.certify import Certificate as Certificate
 from prioria.evaluate.certify import certify as certify
 from prioria.evaluate.components import Components as Components
 from prioria.evaluate.components import prior_components as prior_components
+from prioria.evaluate.curve import BoundCurve as BoundCurve
+from prioria.evaluate.curve import bound_curve as bound_curve
 from prioria.evaluate.decomposition import Decomposition as Decomposition
 from prioria.evaluate.decomposition import decompose as decompose
 from prioria.evaluate.dimensions import KLPerDimension as KLPerDimension
@@ -36,10 +38,11 @@ from prioria.evaluate.fid import generated_images as generated_images
 from prioria.evaluate.fid import kid as kid
 from prioria.evaluate.gaps import Gaps as Gaps
 from prioria.evaluate.gaps import gaps as gaps
+from prioria.evaluate.importance import expected_seconds as expected_seconds
+from prioria.evaluate.importance import importance_log_likelihood as importance_log_likelihood
 from prioria.evaluate.leakage import Leakage as Leakage
 from prioria.evaluate.leakage import LeakageCurve as LeakageCurve
 from prioria.evaluate.leakage import leakage as leakage
-from prioria.evaluate.likelihood import expected_seconds as expected_seconds
 from prioria.evaluate.likelihood import log_likelihood as log_likelihood
 from prioria.evaluate.overlap import Overlap as Overlap
 from prioria.evaluate.overlap import TwoSampleTest as TwoSampleTest

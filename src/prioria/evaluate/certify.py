@@ -12,8 +12,8 @@ from torch import Tensor
 
 from prioria.evaluate.ais import backward, check_annealing, forward, tuned
 from prioria.evaluate.estimate import Estimate, join
+from prioria.evaluate.importance import importance_log_likelihood
 from prioria.evaluate.joint import Joint
-from prioria.evaluate.likelihood import log_likelihood
 from prioria.evaluate.sampling import device_of, measuring, sampling_of, seed_generators
 from prioria.model import VAE
 
@@ -120,7 +120,7 @@ def certify(
             path = tuned(group, joint, num_steps)
             lower.append(forward(path, group))
             upper.append(backward(path, group, z[members.to(z.device)]))
-    return Certificate(join(lower), join(upper), log_likelihood(model, x, num_samples, seed), x)
+    return Certificate(join(lower), join(upper), importance_log_likelihood(model, x, num_samples, seed), x)
 
 
 def _simulate(joint: Joint, num_examples: int, seed: int) -> tuple[Tensor, Tensor]:

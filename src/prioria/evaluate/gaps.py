@@ -11,7 +11,7 @@ from torch import Tensor
 
 from prioria.evaluate.bound import group_averages
 from prioria.evaluate.estimate import Estimate, join
-from prioria.evaluate.likelihood import importance_sampled
+from prioria.evaluate.importance import importance_sampled
 from prioria.evaluate.sampling import Examples, Group, measuring, require_density, sampling_of
 from prioria.model import VAE, Condition
 from prioria.objectives.score_function import expected_cost

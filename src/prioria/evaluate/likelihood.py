@@ -1,48 +1,63 @@
-"""The log-likelihood by importance sampling."""
+"""The log-likelihood: one door to its three estimators."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
+from typing import Any, Literal
 
-from prioria.evaluate.estimate import Estimate, join
-from prioria.evaluate.sampling import Examples, Group, Sampling, measuring, require_density, sampling_of
-from prioria.evaluate.weights import Weights
-from prioria.model import VAE, Condition
+from prioria.evaluate.ais import annealed_log_likelihood
+from prioria.evaluate.estimate import Estimate
+from prioria.evaluate.importance import Progress, importance_log_likelihood
+from prioria.evaluate.quadrature import quadrature_log_likelihood
+from prioria.evaluate.sampling import Examples
+from prioria.model import VAE
 
-Progress = Callable[[int, int], None]
+Method = Literal["importance", "ais", "quadrature"]
+
+OPTIONS: dict[str, list[str]] = {
+    "importance": ["num_samples", "examples", "progress"],
+    "ais": ["num_steps", "num_chains"],
+    "quadrature": ["points", "reach"],
+}
 
 
 def log_likelihood(
     model: VAE,
     x: Examples,
-    num_samples: int = 5000,
+    num_samples: int | None = None,
     seed: int = 0,
     *,
+    method: Method = "importance",
+    num_steps: int | None = None,
+    num_chains: int | None = None,
+    points: int | None = None,
+    reach: float | None = None,
     limit: int | None = None,
     examples: range | None = None,
     progress: Progress | None = None,
 ) -> Estimate:
-    r"""Estimates +log p(x) in nats by importance sampling from the posterior.
+    r"""Estimates +log p(x) in nats.
 
-    log p(x) ~ log (1/S) sum_s p(x, z_s) / q(z_s | x),  z_s ~ q(z | x)  (Burda, Grosse and Salakhutdinov, 2016, eq. 8)
-
-    It is a lower bound in expectation, tighter with S; ``bias`` says about how much is missing. Where the density of
-    a prior is itself a lower bound, ``estimator`` says so. Each example is encoded once and the unconditional prior
-    is computed once; the decoder sees exactly S rows for each example.
+    "importance": :func:`prioria.evaluate.importance_log_likelihood`, the estimator of the tables: a lower bound in
+    expectation, as good as the encoder. "ais": :func:`prioria.evaluate.annealed_log_likelihood`, a lower bound in
+    expectation that the encoder has no part in. "quadrature": :func:`prioria.evaluate.quadrature_log_likelihood`, for
+    one or two latents, without noise.
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.
         x: rows (N, D), or a split of a data set.
-        num_samples: S.
-        seed: of the noise. The noise of an example depends on (seed, its index, S) alone.
+        num_samples: S, of importance sampling; 5,000 by default.
+        seed: of the noise.
+        method: which estimator.
+        num_steps: temperatures of annealing; 500 by default.
+        num_chains: of annealing, for each example; 16 by default.
+        points: of the grid along each latent; 81 by default.
+        reach: of the grid, in posterior standard deviations; 8 by default.
         limit: take the first rows only.
-        examples: range of rows to evaluate, for one of several processes; ``evaluate.join`` puts parts together.
-        progress: called with the number of examples done and their total.
+        examples: range of rows, of importance sampling; ``evaluate.join`` puts parts together.
+        progress: of importance sampling, called with the number of examples done and their total.
 
     Raises:
-        ValueError: no sample or no example, examples that are not in x, or a weight that is not a number.
+        ValueError: an unknown method, an option that belongs to another one, or what the estimator itself refuses.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors
@@ -53,61 +68,35 @@ def log_likelihood(
         ...     prior=priors.StandardNormal(2),
         ...     likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 8, 6)),
         ... )
-        >>> log_likelihood(model, torch.ones(3, 6), num_samples=10).pointwise.shape
-        torch.Size([3])
+        >>> log_likelihood(model, torch.ones(3, 6), num_samples=10).estimator
+        'importance sampling'
+        >>> log_likelihood(model, torch.ones(3, 6), method="ais", num_steps=5).estimator
+        'annealed importance sampling'
     """
-    require_density(model)
-    with measuring(model):
-        sampling = sampling_of(model, x, num_samples, seed, limit=limit, examples=examples)
-        parts = []
-        for group in sampling.groups:
-            parts.append(importance_sampled(group))
-            if progress is not None:
-                progress(sum(len(part.pointwise) for part in parts), len(sampling.examples))
-    return join(parts)
+    options: dict[str, Any] = {
+        "num_samples": num_samples,
+        "num_steps": num_steps,
+        "num_chains": num_chains,
+        "points": points,
+        "reach": reach,
+        "examples": examples,
+        "progress": progress,
+    }
+    chosen = {name: value for name, value in options.items() if value is not None}
+    _check(method, chosen)
+    match method:
+        case "importance":
+            return importance_log_likelihood(model, x, seed=seed, limit=limit, **chosen)
+        case "ais":
+            return annealed_log_likelihood(model, x, seed=seed, limit=limit, **chosen)
+        case "quadrature":
+            return quadrature_log_likelihood(model, x, limit=limit, **chosen)
 
 
-def expected_seconds(model: VAE, x: Examples, num_samples: int = 5000, *, limit: int | None = None) -> float:
-    """Returns about how many seconds :func:`log_likelihood` will take, from timing three blocks.
-
-    Args:
-        model: the model.
-        x: rows (N, D), or a split of a data set.
-        num_samples: S.
-        limit: take the first rows only.
-
-    Raises:
-        ValueError: no sample or no example.
-    """
-    with measuring(model):
-        sampling = sampling_of(model, x, num_samples, 0, limit=limit)
-        condition = next(sampling.groups).condition
-        seconds = [_seconds_of_a_block(sampling, condition) for _ in range(3)]
-    groups = math.ceil(len(sampling.examples) / sampling.group_size)
-    return groups * min(seconds) * num_samples / sampling.block_sizes[0]
-
-
-def importance_sampled(group: Group) -> Estimate:
-    """Estimates log p(x) of each example of a group from its draws."""
-    sampling, keep = group.sampling, group.wanted
-    weights, bound = Weights(sampling.num_samples, keep.stop - keep.start), False
-    for draw in group.draws:
-        weights.add(draw.log_w[:, keep])
-        bound = any(latent.bound for latent in draw.latents.values())
-    if weights.log_mean.isnan().any():
-        first = group.first + keep.start + int(weights.log_mean.isnan().nonzero()[0])
-        raise ValueError(f"x[{first}] has a log-weight that is not a number; check the row and the model's weights")
-    return Estimate(
-        pointwise=weights.log_mean,
-        monte_carlo_variance=weights.variance,
-        num_samples=sampling.num_samples,
-        seed=sampling.seed,
-        estimator="importance sampling" + ", the prior's density a lower bound" * bound,
-        weights=weights.quality,
-    )
-
-
-def _seconds_of_a_block(sampling: Sampling, condition: Condition) -> float:
-    start = time.perf_counter()
-    Weights(sampling.num_samples, sampling.group_size).add(condition.draw(sampling.block_sizes[0]).log_w)
-    return time.perf_counter() - start
+def _check(method: str, chosen: dict[str, Any]) -> None:
+    if method not in OPTIONS:
+        raise ValueError(f"method={method!r} is unknown; use {', '.join(map(repr, OPTIONS))}")
+    for name, value in chosen.items():
+        if name not in OPTIONS[method]:
+            owner = next(other for other, names in OPTIONS.items() if name in names)
+            raise ValueError(f"{name}={value!r} does not belong to method={method!r}; leave it out or use {owner!r}")

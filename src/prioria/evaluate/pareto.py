@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 SHORTEST_TAIL = 5  # weights below which no shape can be fitted
+EQUAL = 1e-4  # of the largest weight: what two equal weights may differ by in single precision
 
 
 def tail_length(num_samples: int) -> int:
@@ -21,7 +22,7 @@ def pareto_k(log_weights: Float[Tensor, "M N"]) -> Float[Tensor, " N"]:
 
     The smallest of the weights is the threshold that the others exceed. k is shrunk to 1/2 by the weight of ten
     observations (Vehtari et al., 2024, appendix). Weights that are all equal have k = -inf; fewer than five above the
-    threshold tell nothing, nan.
+    threshold tell nothing, nan. Weights of bits repeat: those that only reach the threshold do not exceed it.
 
     Args:
         log_weights: the M largest log-weights of N examples, largest first.
@@ -31,9 +32,16 @@ def pareto_k(log_weights: Float[Tensor, "M N"]) -> Float[Tensor, " N"]:
         return torch.full_like(log_weights[0], math.nan)
     weights = (log_weights - log_weights[0]).exp()
     excess = (weights[:-1] - weights[-1]).flip(0).mT.contiguous()
-    shape = torch.stack([generalized_pareto_shape(each) for each in excess])
-    shrunk = (length * shape + 10 * 0.5) / (length + 10)
-    return torch.where(excess[:, -1] > 0, shrunk, -math.inf)
+    return torch.stack([_shrunk_shape(each[each > 0], each[-1]) for each in excess])
+
+
+def _shrunk_shape(excess: Tensor, largest: Tensor) -> Tensor:
+    if largest <= EQUAL:
+        return torch.full_like(largest, -math.inf)
+    length = len(excess)
+    if length < SHORTEST_TAIL:
+        return torch.full_like(largest, math.nan)
+    return (length * generalized_pareto_shape(excess) + 10 * 0.5) / (length + 10)
 
 
 def generalized_pareto_shape(excess: Float[Tensor, " M"]) -> Float[Tensor, ""]:

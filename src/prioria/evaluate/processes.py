@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, distributed
 
 from prioria.evaluate.estimate import Estimate, WeightQuality, join
-from prioria.evaluate.likelihood import log_likelihood
+from prioria.evaluate.importance import importance_log_likelihood
 from prioria.model import VAE
 
 
@@ -27,12 +27,12 @@ def divided_log_likelihood(model: VAE, x: Tensor, num_samples: int = 5000, seed:
     """
     count = distributed.get_world_size() if distributed.is_initialized() else 1
     if count == 1:
-        return log_likelihood(model, x, num_samples, seed)
+        return importance_log_likelihood(model, x, num_samples, seed)
     if len(x) < count:
         raise ValueError(f"x has {len(x)} rows for {count} processes; use fewer processes")
     bounds = [len(x) * rank // count for rank in range(count + 1)]
     mine = range(bounds[distributed.get_rank()], bounds[distributed.get_rank() + 1])
-    part = log_likelihood(model, x, num_samples, seed, examples=mine)
+    part = importance_log_likelihood(model, x, num_samples, seed, examples=mine)
     most = max(stop - start for start, stop in zip(bounds[:-1], bounds[1:], strict=True))
     gathered = [torch.zeros(5, most, dtype=torch.float64) for _ in range(count)]
     distributed.all_gather(gathered, _columns(part, most))
