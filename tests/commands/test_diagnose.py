@@ -45,7 +45,7 @@ def dead_decoder(folder: Path) -> None:
 
 def duplicates(folder: Path) -> None:
     run = trained(folder, vamp=True)
-    inputs = next(p for name, p in run.model.stages["z"].p.named_parameters() if p.shape == (10, 64))
+    inputs = next(parameter for parameter in run.model.parameters() if parameter.shape == (10, 64))
     with torch.no_grad():
         inputs.copy_(inputs[:1].expand(10, 64))
     written(run)
