@@ -11,12 +11,13 @@ import torch
 from prioria.cli import main
 from prioria.data import Dataset, Protocol, Split, load
 from prioria.objectives import Capacity
-from prioria.recipes import PAIRED
-from prioria.recipes.dpvae import BUDGETS, CELLS, REGULARISERS
+from prioria.recipes import TABLES
+from prioria.recipes.dpvae import BUDGETS, REGULARISERS
 from prioria.recipes.pairs import off_the_moons
 from prioria.recipes.pairs_page import verdict
 
-TABLE = PAIRED["dpvae"]
+TABLE = TABLES["dpvae"]
+CELLS = TABLE.published.cells
 
 
 def made(shape: tuple[int, ...]) -> Dataset:

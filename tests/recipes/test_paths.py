@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from prioria.cli import main
 from prioria.data.pendulum import NOISE, render
-from prioria.recipes import motion, pendulum
+from prioria.recipes import motion
 from prioria.recipes.pendulum import Walk
 
 
@@ -50,25 +51,31 @@ def test_every_column_belongs_to_one_joint() -> None:
     assert [len(joints[name]) for name in ("lfemur", "ltibia", "lowerback", "rradius")] == [3, 1, 3, 1]
 
 
+def reproduced(table: str, folder: Path) -> str:
+    command = ["reproduce", table, "--budget", "smoke", "--runs", str(folder / "runs"), "--out", str(folder)]
+    with pytest.warns(UserWarning, match="main phase"), pytest.raises(SystemExit) as end:
+        main(command)
+    assert not end.value.code
+    return (folder / f"{table}.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 @pytest.mark.data
 def test_pendulum_study_compares_five_ways_and_draws_them(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="main phase"):
-        page = pendulum.study("smoke", tmp_path / "results", tmp_path / "runs").read_text(encoding="utf-8")
+    page = reproduced("vhp-pendulum", tmp_path)
     for title in ("VHP + REWO", "VHP + GECO", "VampPrior", "IWAE", "straight line"):
         assert f"| {title}" in page
-    folder = tmp_path / "results" / "vhp"
-    results = json.loads((folder / "pendulum.json").read_text())["results"]
-    assert len(results) == 5 and all(0 <= result["monotone"] <= 1 for result in results)
-    assert {path.name for path in folder.glob("*.png")} >= {"update-surfaces.png", "pendulum-strip-iwae.png"}
+    results = [json.loads(path.read_text()) for path in (tmp_path / "vhp-pendulum").rglob("*.json")]
+    assert len(results) == 4 and all(0 <= result["monotone"] <= 1 for result in results)
+    assert page.count("strip.png)") == 4 and len(list(tmp_path.glob("vhp-pendulum/**/path.gif"))) == 4
+    assert "vhp-pendulum-updates.png" in page and "vhp-pendulum-evolution.png" in page
 
 
 @pytest.mark.slow
 @pytest.mark.data
 def test_motion_study_measures_every_joint_of_three_methods(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="main phase"):
-        page = motion.study("smoke", tmp_path / "results", tmp_path / "runs").read_text(encoding="utf-8")
-    assert "| joint | VHP + REWO | VampPrior | IWAE |" in page and "| rtibia |" in page
-    results = json.loads((tmp_path / "results" / "vhp" / "motion.json").read_text())["results"]
-    assert all(len(result["joints"]) == len(motion.joints_of()) for result in results.values())
-    assert (tmp_path / "results" / "vhp" / "motion-kicking.gif").stat().st_size > 1000
+    page = reproduced("vhp-motion", tmp_path)
+    assert "| joint | VHP + REWO, smoke | VampPrior, smoke | IWAE, smoke |" in page and "| rtibia |" in page
+    results = [json.loads(path.read_text()) for path in (tmp_path / "vhp-motion").rglob("*.json")]
+    assert len(results) == 3 and all(len(result["joints"]) == len(motion.joints_of()) for result in results)
+    assert (tmp_path / "vhp-motion-kicking.gif").stat().st_size > 1000

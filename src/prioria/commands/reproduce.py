@@ -7,8 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prioria import data as data_sets
-from prioria.recipes import EXPERIMENTS, PAIRED, TABLES, Cell, compute, compute_pair_cell, write_page, write_pairs_page
+from prioria.recipes import TABLES, cells, compute
 
 Names = Annotated[str | None, Parameter(help="Names with commas between; all by default.")]
 
@@ -23,41 +22,24 @@ def reproduce(
     runs: Path = Path("runs"),
     out: Path = Path("results"),
 ) -> None:
-    """Train what is missing, resume what was cut off, evaluate, and write one page with the published numbers beside.
+    """Train what is missing, resume what was cut off, measure, and write one page with the published numbers beside.
 
     Args:
-        table: which; vampprior, vhp, dependency-graph, dpvae, exponential-family.
+        table: which; vampprior, vhp, vhp-pendulum, vhp-motion, dpvae, dependency-graph, exponential-family.
         seeds: runs of each cell, with seeds 0, 1, ...
-        budget: smoke, cpu or gpu (dpvae: short too): how long to train and how much to evaluate; the page says which.
+        budget: smoke, cpu or gpu (some tables have more): how long to train and how much to evaluate; the page says.
         runs: folder of the runs; a run that is there is finished or gone on with, never started again.
         out: folder of the results and of the page.
     """
-    if table in EXPERIMENTS:
-        print(f"Page: {EXPERIMENTS[table](budget, out)}")
-        return
-    tables = TABLES | PAIRED
-    if table not in tables:
-        raise ValueError(f"table {table!r} is unknown; there is {', '.join([*tables, *EXPERIMENTS])}")
-    chosen = tables[table]
-    if budget not in chosen.budgets:
-        raise ValueError(f"--budget {budget} is unknown; use {', '.join(chosen.budgets)}")
-    cells = [
-        Cell(chosen, row, name, seed, budget, runs, out)
-        for name in _split(data) or chosen.data
-        for row in chosen.select(_split(rows))
-        if row.build is not None
-        for seed in range(seeds)
-    ]
-    for cell in cells:
-        result = (compute_pair_cell if table in PAIRED else compute)(cell, data_sets.load(cell.data))
-        print(f"{cell.data}  {cell.row.name}  seed {cell.seed}: {_line(result)}")
-    print(f"Page: {write_pairs_page(chosen, cells, out) if table in PAIRED else write_page(chosen, out)}")
+    if table not in TABLES:
+        raise ValueError(f"table {table!r} is unknown; there is {', '.join(TABLES)}")
+    chosen = TABLES[table]
+    wanted = cells(chosen, budget, rows=_split(rows), data=_split(data), seeds=seeds, runs=runs, out=out)
+    for cell in wanted:
+        result = compute(cell)
+        print(f"{cell.data}  {cell.row.name}  seed {cell.seed}: {result.get('headline', 'done')}")
+    print(f"Page: {chosen.page(chosen, out, wanted).write(out, chosen.name)}")
 
 
 def _split(names: str | None) -> list[str] | None:
     return None if names is None else [name.strip() for name in names.split(",")]
-
-
-def _line(result: dict) -> str:
-    found = result["log_likelihood"]
-    return f"{found['value']:.2f} +- {found['standard_error']:.2f} nats (K = {found['num_samples']})"

@@ -11,6 +11,7 @@ from prioria.data.base import Dataset, Protocol
 from prioria.data.known import KnownSet
 from prioria.data.splits import assemble_random
 
+NOISE = 0.05  # standard deviation
 PROTOCOL = Protocol(
     name="two-moons",
     title="Two moons",
@@ -36,7 +37,7 @@ def two_moons(count: int, noise: float, generator: np.random.Generator) -> tuple
 
 def read(root: Path, seed: int) -> Dataset:
     """Generated: the data root is not used."""
-    points, moon = two_moons(sum(TWO_MOONS.sizes), 0.05, np.random.default_rng(seed))
+    points, moon = two_moons(sum(TWO_MOONS.sizes), NOISE, np.random.default_rng(seed))
     return assemble_random(PROTOCOL, points, moon, TWO_MOONS.sizes, seed)
 
 

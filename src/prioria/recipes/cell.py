@@ -1,24 +1,32 @@
-"""One cell of a table: train what is missing, resume what was cut off, evaluate, and keep the result beside the run."""
+"""One cell of a table: train what is missing, resume what was cut off, measure, and keep the result beside the run.
+
+The run's folder is the state: ``result.json`` says that it is finished, ``result/`` holds what belongs to the result
+besides numbers. A lock keeps two processes from writing one run at the same time; it dies with its process.
+"""
 
 from __future__ import annotations
 
 import json
 import platform
-import time
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 import prioria
-from prioria import evaluate
-from prioria.data import Dataset
-from prioria.recipes.table import Budget, Row, Table
-from prioria.storage import read_json, write_json
-from prioria.train import Run, checkpoint, fit, resume
+from prioria.data import Dataset, Split
+from prioria.data import load as load_data
+from prioria.recipes.table import Budget, Result, Row, Table
+from prioria.storage import read_json, write_atomically, write_json
+from prioria.train import Run, fit, resume
 from prioria.train.log import NAME as METRICS
-from prioria.train.structure import PROBABILITIES
 
 RESULT = "result.json"
 
@@ -50,84 +58,112 @@ class Cell:
         return self.runs / self.name
 
     @property
-    def result(self) -> dict[str, Any] | None:
+    def attached(self) -> Path:
+        """The folder of the files that belong to the result."""
+        return self.folder / "result"
+
+    @property
+    def result(self) -> Result | None:
         """The stored result; None where the cell was not run to its end."""
         return read_json(self.folder / RESULT) if (self.folder / RESULT).exists() else None
 
+    @property
+    def dataset(self) -> Dataset:
+        """Its data, as much of them as the budget allows."""
+        return shortened(loaded(self.data), self.budget)
 
-def compute(cell: Cell, data: Dataset) -> dict[str, Any]:
-    """Returns the result of a cell, doing only what is still to do."""
-    result = cell.result
-    if result is None:
-        run = trained(cell, data)
-        result = evaluated(cell, run)
-        write_json(cell.folder / RESULT, result)
-    result = result | {"curve": curve(cell.folder)}
-    write_json(cell.out / cell.name.with_suffix(".json"), result)
+
+def cells(
+    table: Table,
+    budget: str,
+    *,
+    rows: Sequence[str] | None = None,
+    data: Sequence[str] | None = None,
+    seeds: int = 1,
+    runs: Path,
+    out: Path,
+) -> list[Cell]:
+    """Returns the cells to run, those of a data set one after the other.
+
+    Args:
+        table: which.
+        budget: its name.
+        rows: names of rows; None for all that can be run.
+        data: names of data sets; None for as many as the budget says.
+        seeds: runs of each, with seeds 0, 1, ...
+        runs: folder of the runs.
+        out: folder of the results.
+
+    Raises:
+        ValueError: a name is unknown, or a row was named that cannot be run.
+    """
+    table.budget(budget)
+    chosen = table.select(rows)
+    for row in chosen:
+        if rows and row.absent:
+            raise ValueError(f"rows={row.name!r} cannot be run: {row.absent}")
+    return [
+        Cell(table, row, name, seed, budget, runs, out)
+        for name in table.sets(data, budget)
+        for row in chosen
+        if not row.absent
+        for seed in range(seeds)
+    ]
+
+
+def compute(cell: Cell) -> Result:
+    """Returns the result of a cell, doing only what is still to do, and copies it to the folder of the results."""
+    with locked(cell.folder):
+        result = cell.result
+        if result is None:
+            result = _origin(cell) | dict(cell.table.measure(cell))
+            write_json(cell.folder / RESULT, result)
+        _publish(cell, result)
     return result
 
 
-def curve(folder: Path) -> dict[str, list[float]]:
-    """Returns the validation loss, distortion and rate of a run after each epoch."""
-    lines = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
-    kept = [line for line in lines if line["split"] == "validation"]
-    return {term: [round(line[term], 4) for line in kept] for term in ("loss", "distortion", "rate")}
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a folder for this process alone; where another holds it, says so and waits until that one ends or dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another process is at work in {folder}; waiting for it", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def trained(cell: Cell, data: Dataset) -> Run:
+def trained(cell: Cell) -> Run:
     """Returns the finished run: resumed where there is a checkpoint, else trained from the start."""
-    if cell.row.fit is not None:
-        return cell.row.fit(cell, shortened(data, cell.budget))
+    data, budget, row = cell.dataset, cell.budget, cell.row
+    if row.fit is not None:
+        return row.fit(cell, data)
     if (cell.folder / "run.json").exists():
-        return resume(cell.folder, epochs=cell.budget.epochs, data=shortened(data, cell.budget))
-    if cell.row.build is None or cell.row.objective is None:
-        raise ValueError(f"row={cell.row.name!r} cannot be run: {cell.row.absent}")
+        return resume(cell.folder, epochs=budget.epochs_on(data), data=data)
+    assert row.build is not None and row.objective is not None
     torch.manual_seed(cell.seed)
-    model, budget = cell.row.build(data), cell.budget
     return fit(
-        model,
-        cell.row.objective(data, budget),
-        shortened(data, budget),
-        epochs=budget.epochs,
+        row.build(loaded(cell.data)),
+        row.objective(data, budget),
+        data,
+        epochs=budget.epochs_on(data),
         batch_size=budget.batch_size,
         patience=budget.patience,
         seed=cell.seed,
         out=cell.folder,
-        **cell.row.training,
+        **row.training,
     )
 
 
-def evaluated(cell: Cell, run: Run) -> dict[str, Any]:
-    """Returns what a table says of a run: the likelihood, its protocol, and what it cost."""
-    budget, start = cell.budget, time.perf_counter()
-    x = run.data.test.tensor(budget.limit)
-    estimate = evaluate.log_likelihood(run.model, x, num_samples=budget.num_samples, seed=0)
-    bound = evaluate.elbo(run.model, x, seed=0)
-    units = evaluate.active_units(run.model, x)
-    return {
-        "row": cell.row.name,
-        "data": cell.data,
-        "seed": cell.seed,
-        "log_likelihood": estimate.to_json(),
-        "also": {
-            name: evaluate.log_likelihood(other(run), x, num_samples=budget.num_samples, seed=0).to_json()
-            for name, other in cell.row.also.items()
-        },
-        "elbo": bound.to_json(),
-        "active_units": units.to_json(),
-        "structure": read_json(cell.folder / PROBABILITIES) if (cell.folder / PROBABILITIES).exists() else None,
-        "split": f"test, {len(x):,} examples",
-        "selection": "best validation bound at beta = 1",
-        "budget": {"name": cell.budget_name, **asdict(budget)},
-        "epochs_run": len([line for line in run.history if line["split"] == "validation"]),
-        "parameters": sum(p.numel() for p in run.model.parameters()),
-        "seconds": {
-            "training": round(checkpoint.read_state(cell.folder)["seconds"]),
-            "evaluation": round(time.perf_counter() - start),
-        },
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), {_device(run)}",
-        "version": {"prioria": prioria.__version__, "torch": torch.__version__},
-    }
+@lru_cache(maxsize=2)
+def loaded(name: str) -> Dataset:
+    """Returns a data set, which the next cell will want too."""
+    return load_data(name)
 
 
 def shortened(data: Dataset, budget: Budget) -> Dataset:
@@ -139,10 +175,39 @@ def shortened(data: Dataset, budget: Budget) -> Dataset:
     )
 
 
-def _first(split: Any, count: int) -> Any:
+def _first(split: Split, count: int) -> Split:
     labels = None if split.labels is None else split.labels[:count]
+    if split.members is not None:
+        return replace(split, members=split.members[:count], labels=labels)
     return replace(split, rows=split.rows[:count], labels=labels)
 
 
-def _device(run: Run) -> str:
-    return str(next(run.model.parameters()).device)
+def _origin(cell: Cell) -> dict[str, Any]:
+    return {
+        "row": cell.row.name,
+        "data": cell.data,
+        "seed": cell.seed,
+        "budget": {"name": cell.budget_name, **asdict(cell.budget)},
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
+        "version": {"prioria": prioria.__version__, "torch": torch.__version__},
+    }
+
+
+def _publish(cell: Cell, result: Result) -> None:
+    place = cell.out / cell.name
+    for source in cell.attached.glob("*"):
+        write_atomically(place / source.name, partial(_copy, source))
+    write_json(place.with_suffix(".json"), {**result, "curve": _curve(cell.folder)})
+
+
+def _copy(source: Path, file: Path) -> None:
+    shutil.copyfile(source, file)
+
+
+def _curve(folder: Path) -> dict[str, list[float]]:
+    """Returns the validation loss, distortion and rate of a run after each epoch."""
+    if not (folder / METRICS).exists():
+        return {}
+    lines = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    kept = [line for line in lines if line["split"] == "validation"]
+    return {term: [round(line[term], 4) for line in kept] for term in ("loss", "distortion", "rate")}

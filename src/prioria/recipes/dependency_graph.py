@@ -11,7 +11,9 @@ from prioria.data import Dataset
 from prioria.model import VAE
 from prioria.objectives import ELBO
 from prioria.recipes.cell import Cell
-from prioria.recipes.table import Budget, Published, Row, Table
+from prioria.recipes.likelihood import measure
+from prioria.recipes.likelihood_page import page
+from prioria.recipes.table import SMOKE, Budget, Published, Row, Table
 from prioria.stages import Edge
 from prioria.train import Run, fit_dependency_graph
 
@@ -101,9 +103,11 @@ TABLE = Table(
     ),
     data=("mnist-thresholded", "mnist-static", "mnist"),
     budgets={
-        "smoke": Budget(epochs=2, warmup=None, patience=None, batch_size=8, num_samples=10, limit=8, train_limit=16),
+        "smoke": SMOKE,
         "cpu": Budget(epochs=100, warmup=None, patience=None, batch_size=100, num_samples=5000),
         "report": Budget(epochs=800, warmup=None, patience=None, batch_size=64, num_samples=100),
     },
     published=Published.read("dependency-graph"),
+    measure=measure,
+    page=page,
 )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import resources
-from typing import Any
 
 from prioria import likelihoods, nets, posteriors, priors
 from prioria.data import Dataset
@@ -16,7 +13,9 @@ from prioria.model import VAE
 from prioria.nets.conv import Layer
 from prioria.nets.mlp import Activation
 from prioria.objectives import ELBO, BetaTC, Capacity, FactorVAE, InfoVAE, Objective, Stratified
-from prioria.recipes.table import Budget, Published, Row, Table
+from prioria.recipes.pairs import measure
+from prioria.recipes.pairs_page import page
+from prioria.recipes.table import SMOKE, Budget, Published, Row, Table
 
 BATCH = 24  # of the public MNIST configurations
 CONVOLUTIONS: dict[int, tuple[Layer, ...]] = {  # by the side of the image
@@ -26,12 +25,12 @@ CONVOLUTIONS: dict[int, tuple[Layer, ...]] = {  # by the side of the image
 }
 WIDTHS = {28: (256, 256), 32: (512,), 64: (1024,)}
 BUDGETS = {
-    "smoke": Budget(epochs=0, warmup=None, patience=None, batch_size=8, num_samples=10, limit=8, train_limit=64),
-    "short": Budget(epochs=0, warmup=None, patience=None, batch_size=100, num_samples=5000, limit=200),
-    "cpu": Budget(epochs=0, warmup=None, patience=None, batch_size=BATCH, num_samples=21_000, limit=200),
-    "gpu": Budget(epochs=0, warmup=None, patience=None, batch_size=100, num_samples=21_000),
+    "smoke": SMOKE,
+    "points": Budget(steps=3_000, batch_size=50, num_samples=1000),
+    "short": Budget(steps=4_000, batch_size=BATCH, num_samples=1000, limit=200),
+    "cpu": Budget(steps=30_000, batch_size=BATCH, num_samples=21_000, limit=200),
+    "gpu": Budget(steps=100_000, batch_size=100, num_samples=21_000),
 }
-STEPS = {"smoke": 4, "short": 5_000, "cpu": 30_000, "gpu": 100_000}
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _rows() -> tuple[Row, ...]:
             title=f"{each.title}, decoupled prior" if decoupled else each.title,
             build=partial(build, each, decoupled),
             objective=partial(_objective, each),
-            training={"learning_rate": 1e-3},
+            training={"learning_rate": 1e-3, "progress": False},
         )
         for name, each in REGULARISERS.items()
         for decoupled in (False, True)
@@ -107,23 +106,16 @@ def _rows() -> tuple[Row, ...]:
 
 
 def _objective(regulariser: Regulariser, data: Dataset, budget: Budget) -> Objective:
-    name = next(name for name, each in BUDGETS.items() if each is budget)
-    return regulariser.objective(data, STEPS[name])
+    assert budget.steps is not None
+    return regulariser.objective(data, budget.steps)
 
-
-def _read() -> tuple[Published, Mapping[str, Mapping[str, Any]]]:
-    text = resources.files("prioria.recipes").joinpath("published", "dpvae.json").read_text(encoding="utf-8")
-    stored = json.loads(text)
-    cells = stored.pop("cells")
-    return Published(**{**stored, "notes": tuple(stored["notes"]), "cells": {}}), cells
-
-
-PUBLISHED, CELLS = _read()  # data set -> row -> FID, FID(LP), sKL, NLL
 
 TABLE = Table(
     name="dpvae",
     rows=_rows(),
     data=("two-moons", "mnist-grey", "svhn", "celeba", "lfwcrop", "cifar10-sample"),
     budgets=BUDGETS,
-    published=PUBLISHED,
+    published=Published.read("dpvae"),
+    measure=measure,
+    page=page,
 )

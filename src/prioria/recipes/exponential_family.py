@@ -8,7 +8,8 @@ sum over a grid of x, so nothing is estimated. The second part is semantic hashi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from torch import Tensor, nn
 from prioria import likelihoods, nets, posteriors, priors, theory
 from prioria.model import VAE
 from prioria.objectives import ELBO
-from prioria.storage import write_json, write_text
+from prioria.recipes.cell import Cell
+from prioria.recipes.page import PROTOCOL, Page, Section, by_budget, introduction, over_seeds, protocol
+from prioria.recipes.table import Budget, Published, Result, Row, Table
 
 MEANS = ((1.0, 1.0), (1.0, -1.0), (0.0, 0.0), (-1.0, 0.0))  # of the codes 00, 01, 10, 11
 STORY = (
@@ -33,6 +36,26 @@ REFERENCE = {
     "bound, joint": (-3.305, -3.294),
     "log p(x), joint": (-3.300, -3.290),
     "KL to the posterior, joint": (0.0, 0.006),
+}
+
+PUBLISHED = Published(
+    title="What the bound costs: Gaussian mixture with a two-bit code",
+    source="A. Shekhovtsov, D. Schlesinger and B. Flach, VAE Approximation Error, ICLR 2022",
+    protocol="The encoder is trained for the true means first, then encoder and means together.",
+    unit="nats",
+    cells={},
+)
+QUANTITIES = {  # name -> where it is in a result
+    "log p(x), true means": ("start", "log_likelihood"),
+    "KL to the posterior, true means": ("start", "kl"),
+    "bound, true means": ("start", "elbo"),
+    "bound, joint": ("joint", "elbo"),
+    "log p(x), joint": ("joint", "log_likelihood"),
+    "KL to the posterior, joint": ("joint", "kl"),
+    "log p(x), maximum likelihood": ("maximum_likelihood", "log_likelihood"),
+    "defect of the rectangle, true means": ("start", "defect"),
+    "defect of the rectangle, joint": ("joint", "defect"),
+    "defect of the rectangle, maximum likelihood": ("maximum_likelihood", "defect"),
 }
 
 
@@ -162,32 +185,29 @@ def _maximise(
         optimiser.step()
 
 
-def reproduce(budget: str, out: Path) -> Path:
-    """Runs the experiment and returns its page; "smoke" takes 20 steps in each phase, any other budget 10,000."""
-    steps = 20 if budget == "smoke" else 10_000
-    return write_page(gaussian_mixture(pretraining=steps, joint=steps), out)
+def measure(cell: Cell) -> Result:
+    """Runs the experiment; an epoch is a step, as the batch is the whole data."""
+    start, steps = time.perf_counter(), cell.budget.steps
+    assert steps is not None
+    found = gaussian_mixture(seed=cell.seed, pretraining=steps, joint=steps)
+    return asdict(found) | {"split": "population", "seconds": {"training": round(time.perf_counter() - start)}}
 
 
-def write_page(found: GaussianMixture, out: Path) -> Path:
-    """Writes ``exponential-family.json`` and ``.md``, ours beside the reference values, and returns the latter."""
-    write_json(out / "exponential-family.json", asdict(found))
-    rows = {
-        "log p(x), true means": found.start.log_likelihood,
-        "KL to the posterior, true means": found.start.kl,
-        "bound, true means": found.start.elbo,
-        "bound, joint": found.joint.elbo,
-        "log p(x), joint": found.joint.log_likelihood,
-        "KL to the posterior, joint": found.joint.kl,
-        "log p(x), maximum likelihood": found.maximum_likelihood.log_likelihood,
-        "defect of the rectangle, true means": found.start.defect,
-        "defect of the rectangle, joint": found.joint.defect,
-        "defect of the rectangle, maximum likelihood": found.maximum_likelihood.defect,
-    }
-    lines = [f"| {name} | {value:.6f} | {_reference(name)} |" for name, value in rows.items()]
-    title = "# What the bound costs: Gaussian mixture with a two-bit code"
-    table = ["| population quantity (nats) | ours | reference |", "|---|---|---|", *lines, ""]
-    write_text(out / "exponential-family.md", "\n".join([title, "", STORY, "", *table]))
-    return out / "exponential-family.md"
+def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
+    """Returns the page of all results below ``out``, ours beside the reference values."""
+    found = list(by_budget(table.results(out)))
+    lines = [
+        [name, *(over_seeds([run[at][what] for run in runs], ".6f") for _, runs in found), _reference(name)]
+        for name, (at, what) in QUANTITIES.items()
+    ]
+    columns = ("population quantity (nats)", *(f"ours, {budget}" for budget, _ in found), "reference")
+    cost = [[budget, str(len(runs)), *protocol(runs)] for budget, runs in found]
+    return Page(
+        title=table.published.title,
+        text=[*introduction(table), STORY],
+        notes=table.published.notes,
+        sections=[Section("", columns, lines), Section("Runs", ("budget", "seeds", *PROTOCOL), cost)],
+    )
 
 
 def _reference(name: str) -> str:
@@ -220,3 +240,14 @@ def semantic_hashing(
 def hashing_objective() -> ELBO:
     """Returns the bound with the unbiased score-function gradient from ten draws."""
     return ELBO(num_samples=10, closed_form_kl=True)
+
+
+TABLE = Table(
+    name="exponential-family",
+    rows=(Row("two-bit-code", "mixture of four Gaussians with a two-bit code"),),
+    data=("four-gaussians",),
+    budgets={"smoke": Budget(steps=20), "cpu": Budget(steps=10_000), "gpu": Budget(steps=10_000)},
+    published=PUBLISHED,
+    measure=measure,
+    page=page,
+)

@@ -2,54 +2,82 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
-from dataclasses import asdict
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from prioria import evaluate, explore
-from prioria.data import Dataset
-from prioria.data import load as load_data
 from prioria.data.cmu_mocap import MOVEMENTS, moving, read_skeleton
 from prioria.data.files import data_root
-from prioria.evaluate import Smoothness
-from prioria.recipes.paths import FRAMES, METHODS, NEIGHBOURS, Effort, frames_of, markdown, pairs_of, trained
-from prioria.report import constraint, graphs, strips, style
-from prioria.storage import write_json, write_text
+from prioria.recipes.cell import Cell
+from prioria.recipes.likelihood import cost
+from prioria.recipes.page import (
+    PROTOCOL,
+    Page,
+    Picture,
+    Section,
+    attached,
+    by_budget,
+    introduction,
+    over_seeds,
+    protocol,
+)
+from prioria.recipes.paths import (
+    FRAMES,
+    NEIGHBOURS,
+    SMALL,
+    Effort,
+    constraint_of,
+    effort,
+    frames_of,
+    graph_of,
+    pairs_of,
+    rows,
+    trained,
+)
+from prioria.recipes.table import Published, Result, Row, Table
+from prioria.report import graphs, strips, style
 from prioria.train import Run
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 SCALE, TARGET = 0.05, "rmse=0.075"  # of channels between 0 and 1; the target is what a pilot of 100 epochs proposed
-ROWS = ("vhp-rewo", "vamp", "iwae")
 SHOWN = ("walking", "jogging", "punching", "kicking")
-EFFORTS = {"smoke": Effort(epochs=1, pairs=2, nodes=30, rows=200), "cpu": Effort(epochs=400, pairs=100)}
+COLUMNS = ("method", "budget", "seeds", "all joints", "discontinuities on a path", "beta at the end", *PROTOCOL)
+PUBLISHED = Published(
+    title="Paths between poses",
+    source="A. Klushyn et al., Learning Hierarchical Priors in VAEs, NeurIPS 2019, the poster: no numbers",
+    protocol="",
+    unit="thousandths of a channel's range",
+    cells={},
+    notes=(
+        "Two latents, tanh networks of two layers of 128 for every method, p(x|z) with standard deviation "
+        f"{SCALE}, target {TARGET}; weights of the end of training.",
+        f"Graphs of 1,000 prior samples with {NEIGHBOURS} neighbours join 100 pairs of test poses (smoke: 30 and 2); "
+        f"every path with its edges is resampled to {FRAMES} frames by arc length.",
+        "Root mean square of second differences of the channels of a joint, in thousandths of a channel's range: the "
+        "mean over pairs; smaller is smoother.",
+        "The trials cover the poster's five movements but are not its own, which are not known.",
+    ),
+)
 
 
-def study(budget: str, out: Path, runs: Path = Path("runs")) -> Path:
-    """Trains three methods on motion capture, walks between test poses, and writes page, numbers and pictures.
-
-    Args:
-        budget: "smoke" or "cpu".
-        out: folder of the results.
-        runs: folder of the runs.
-    """
-    effort, folder = EFFORTS[budget], out / "vhp"
-    data = effort.of(load_data("cmu-mocap"))
-    settings = {"scale": SCALE, "target": TARGET, "epochs": effort.epochs}
-    found = {name: trained(name, data, **settings, out=runs / f"vhp-motion-{budget}" / name) for name in ROWS}
-    walked = {name: _walked(name, run, data, effort, folder) for name, run in found.items()}
-    _draw_movements(found, data, effort, folder)
-    joints, measured = joints_of(), {name: result["smoothness"] for name, result in walked.items()}
-    style.write(_bars(list(joints), measured), folder / "motion-smoothness.png")
-    numbers = {name: _numbers(found[name], result, list(joints)) for name, result in walked.items()}
-    write_json(folder / "motion.json", {"effort": asdict(effort), "target": TARGET, "results": numbers})
-    return _page(numbers, list(joints), effort, budget, folder)
+def measure(cell: Cell) -> Result:
+    """Trains a method on motion capture, walks between test poses, and returns how smooth each joint moves."""
+    start, run = time.perf_counter(), trained(cell, scale=SCALE, target=TARGET)
+    graph, joints = graph_of(cell, run.model), joints_of()
+    paths = explore.interpolate(run.model, graph, *pairs_of(run.data, effort(cell).pairs))
+    style.write(graphs.graph(graph, paths[:4]), cell.attached / "graph.png")
+    found = evaluate.smoothness(frames_of(run.model, paths), list(joints.values()))
+    return {
+        "overall": found.overall,
+        "joints": dict(zip(joints, zip(found.mean.tolist(), found.sd.tolist(), strict=True), strict=True)),
+        "discontinuities": float(np.mean([len(path.discontinuities) for path in paths])),
+        "split": "test",
+        "selection": "weights at the end",
+        **constraint_of(run),
+        **cost(run, start),
+    }
 
 
 def joints_of() -> dict[str, list[int]]:
@@ -61,84 +89,89 @@ def joints_of() -> dict[str, list[int]]:
     return joints
 
 
-def _walked(name: str, run: Run, data: Dataset, effort: Effort, folder: Path) -> dict:
-    graph = _graph(run, effort)
-    paths = explore.interpolate(run.model, graph, *pairs_of(data, effort.pairs))
-    style.write(graphs.graph(graph, paths[:4]), folder / f"motion-graph-{name}.png")
-    smoothness = evaluate.smoothness(frames_of(run.model, paths), list(joints_of().values()))
-    return {"smoothness": smoothness, "discontinuities": [len(path.discontinuities) for path in paths]}
+def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
+    """Returns the page of all results below ``out``; movements are drawn of the runs at hand with seed 0."""
+    results = table.results(out)
+    lines = [line for row in table.rows for line in _lines(row, [each for each in results if each["row"] == row.name])]
+    measured = [
+        (f"{row.title}, {budget}", runs)
+        for row in table.rows
+        for budget, runs in by_budget(each for each in results if each["row"] == row.name)
+    ]
+    columns = ("joint", *(title for title, _ in measured))
+    joints = [[joint, *(_smoothness(runs, joint) for _, runs in measured)] for joint in joints_of()]
+    pictures = [*_bars(table, measured, out), *_movements(table, cells, out)]
+    return Page(
+        title=table.published.title,
+        text=introduction(table),
+        notes=table.published.notes,
+        sections=[Section("Methods", COLUMNS, lines), Section("Each joint", columns, joints)],
+        pictures=pictures,
+        gallery=attached(table, out, "graph.png"),
+    )
 
 
-def _graph(run: Run, effort: Effort) -> explore.Graph:
-    return explore.latent_graph(run.model, nodes=effort.nodes, neighbours=min(NEIGHBOURS, effort.nodes - 1))
+def _lines(row: Row, results: Sequence[Result]) -> Iterator[list[str]]:
+    if not results:
+        yield [row.title, "not run", *[""] * (len(COLUMNS) - 2)]
+    for budget, runs in by_budget(results):
+        yield [
+            row.title,
+            budget,
+            str(len(runs)),
+            over_seeds([1000 * run["overall"] for run in runs], ".2f"),
+            over_seeds([run["discontinuities"] for run in runs], ".2f"),
+            over_seeds([run["beta"] for run in runs], ".3f"),
+            *protocol(runs),
+        ]
 
 
-def _draw_movements(found: Mapping[str, Run], data: Dataset, effort: Effort, folder: Path) -> None:
-    assert data.test.labels is not None
-    walks: dict[str, list[explore.Path]] = {}
-    for run in found.values():
-        graph = _graph(run, effort)
-        for movement in SHOWN:
-            rows = (data.test.labels == MOVEMENTS.index(movement)).nonzero().flatten()
-            walks.setdefault(movement, []).extend(explore.interpolate(run.model, graph, *pairs_of(data, 1, rows=rows)))
-    titles = [METHODS[name].title for name in found]
-    for movement, paths in walks.items():
-        drawn = dict(zip(titles, strips.strips_of(paths, data.protocol), strict=True))
-        style.write(strips.strips(drawn), folder / f"motion-{movement}.png")
-        strips.animation(next(iter(drawn.values())), folder / f"motion-{movement}.gif")
+def _smoothness(runs: Sequence[Result], joint: str) -> str:
+    return over_seeds([1000 * run["joints"][joint][0] for run in runs], ".2f")
 
 
-def _numbers(run: Run, walked: dict, joints: list[str]) -> dict:
-    smoothness: Smoothness = walked["smoothness"]
-    last = [line for line in run.history if line["split"] == "train"][-1]
-    return {
-        "overall": smoothness.overall,
-        "joints": {
-            joint: [mean.item(), sd.item()]
-            for joint, mean, sd in zip(joints, smoothness.mean, smoothness.sd, strict=True)
-        },
-        "discontinuities": float(np.mean(walked["discontinuities"])),
-        "beta": last.get("beta"),
-        "verdict": constraint.verdict(run.history) if constraint.is_constrained(run.history) else None,
-    }
-
-
-def _bars(joints: list[str], measured: Mapping[str, Smoothness]) -> Figure:
+def _bars(table: Table, measured: Sequence[tuple[str, Sequence[Result]]], out: Path) -> Iterator[Picture]:
+    """Draws the joints of each method, of the first seed."""
+    if not measured:
+        return
+    joints, width = list(joints_of()), 0.75 / len(measured)
     figure, (axes,) = style.panels(9.0, 3.4)
-    places = torch.arange(len(joints)).double()
-    for number, (name, each) in enumerate(measured.items()):
-        left, colour = (places + 0.25 * (number - 1)).numpy(), style.SERIES[number]
-        axes.bar(left, each.mean.numpy(), 0.25, color=colour, label=METHODS[name].title)
-        axes.errorbar(left, each.mean.numpy(), each.sd.numpy(), fmt="none", ecolor=style.INK, elinewidth=0.7)
-    style.dress(axes, "Root mean square of second differences, mean and sd over paths; smaller is smoother")
-    axes.set_xticks(places.numpy(), joints, rotation=60, ha="right")
+    for number, (title, runs) in enumerate(measured):
+        means, deviations = zip(*(runs[0]["joints"][joint] for joint in joints), strict=True)
+        left, colour = np.arange(len(joints)) + width * number, style.SERIES[number % len(style.SERIES)]
+        axes.bar(left, means, width, color=colour, label=title)
+        axes.errorbar(left, means, deviations, fmt="none", ecolor=style.INK, elinewidth=0.7)
+    title = "Root mean square of second differences, mean and sd over paths; smaller is smoother"
+    style.dress(axes, title)
+    axes.set_xticks(np.arange(len(joints)), joints, rotation=60, ha="right")
     style.legend(axes)
-    return figure
+    yield Picture(style.write(figure, out / f"{table.name}-smoothness.png").name, title)
 
 
-def _page(numbers: dict[str, dict], joints: list[str], effort: Effort, budget: str, folder: Path) -> Path:
-    command = shlex.join(["prioria", "reproduce", "vhp-motion", "--budget", budget])
-    titles = [METHODS[name].title for name in numbers]
-    lines = [["all joints", *(f"{1000 * found['overall']:.2f}" for found in numbers.values())]]
-    lines += [["discontinuities on a path", *(f"{found['discontinuities']:.2f}" for found in numbers.values())]]
-    lines += [[joint, *(_with_sd(found["joints"][joint]) for found in numbers.values())] for joint in joints]
-    text = f"""# Paths between poses
-
-Made by `{command}`: {effort.epochs} epochs of {effort.rows or "all"} training rows, seed 0,
-two latents, tanh networks of two layers of 128 for every method,
-p(x|z) with standard deviation {SCALE}, target {TARGET} (VHP + REWO: beta {numbers["vhp-rewo"]["beta"]:.3f} at the end,
-{numbers["vhp-rewo"]["verdict"]}). {effort.pairs} pairs of test poses, graphs of {effort.nodes:,} prior samples with
-{NEIGHBOURS} neighbours, every path with its edges resampled to {FRAMES} frames by arc length. Root mean square of
-second differences of the channels of a joint, in thousandths of a channel's range: mean and standard deviation over
-pairs; smaller is smoother. The trials cover the poster's five movements but are not its own, which are not known.
-
-{markdown(["joint", *titles], lines)}
-
-![Smoothness of each joint](motion-smoothness.png)
-{"".join(f"{chr(10)}![{movement}](motion-{movement}.png){chr(10)}" for movement in SHOWN)}"""
-    write_text(folder / "motion.md", text)
-    return folder / "motion.md"
+def _movements(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
+    """Draws a path between two test poses of each movement, one below the other for the methods."""
+    for movement in SHOWN:
+        drawn = {cell.row.title: _path(cell, movement) for cell in cells if cell.seed == 0}
+        if drawn:
+            strips.animation(next(iter(drawn.values())), out / f"{table.name}-{movement}.gif")
+            yield Picture(style.write(strips.strips(drawn), out / f"{table.name}-{movement}.png").name, movement)
 
 
-def _with_sd(pair: list[float]) -> str:
-    return f"{1000 * pair[0]:.2f} ± {1000 * pair[1]:.2f}"
+def _path(cell: Cell, movement: str) -> strips.Strip:
+    run = Run.load(cell.folder, data=cell.dataset)
+    model, labels = run.last(), run.data.test.labels
+    assert labels is not None
+    rows = (labels == MOVEMENTS.index(movement)).nonzero().flatten()
+    paths = explore.interpolate(model, graph_of(cell, model), *pairs_of(run.data, 1, rows=rows))
+    return strips.strips_of(paths, run.data.protocol)[0]
+
+
+TABLE = Table(
+    name="vhp-motion",
+    rows=rows("vhp-rewo", "vamp", "iwae"),
+    data=("cmu-mocap",),
+    budgets={"smoke": SMALL, "cpu": Effort(epochs=400), "gpu": Effort(epochs=2000)},
+    published=PUBLISHED,
+    measure=measure,
+    page=page,
+)

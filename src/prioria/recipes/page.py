@@ -1,34 +1,27 @@
-"""The page of a table: what was run beside what was published; a cell that was not run stays empty."""
+"""A page: paragraphs, tables and pictures, written as HTML, Markdown and JSON."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from itertools import cycle, groupby
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from prioria.recipes.table import Row, Table
-from prioria.report import style
-from prioria.storage import read_json, write_json, write_text
+from prioria.recipes.table import Budget, Result, Table
+from prioria.storage import write_json, write_text
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-COLUMNS = (
-    "data",
-    "row",
-    "ours (nats)",
-    "published",
-    "ELBO",
-    "active units",
+PROTOCOL = (
+    "estimator",
     "samples",
-    "also (nats)",
     "split",
-    "budget",
+    "selection",
     "epochs",
     "parameters",
     "seconds (training + evaluation)",
@@ -36,82 +29,152 @@ COLUMNS = (
 )
 
 
-def write_page(table: Table, out: Path) -> Path:
-    """Writes ``<table>.md``, ``.html``, ``.json`` and its curves from the results below ``out``; returns the first."""
-    results = [read_json(path) for path in sorted((out / table.name).rglob("*.json"))]
-    lines = [line for name in table.data for row in table.rows for line in _lines(table, name, row, results)]
-    context = {"table": table, "columns": COLUMNS, "lines": lines, "curves": f"{table.name}-curves.png"}
-    style.write(_curves(results), out / context["curves"])
-    for suffix in ("md", "html"):
-        write_text(out / f"{table.name}.{suffix}", _template(f"table.{suffix}").render(context))
-    write_json(out / f"{table.name}.json", {"columns": COLUMNS, "lines": lines, "source": table.published.source})
-    return out / f"{table.name}.md"
+@dataclass(frozen=True)
+class Section:
+    """A table of a page.
+
+    Attributes:
+        title: above it; empty for none.
+        columns: their headings.
+        lines: a text for each column; empty where nothing is known.
+    """
+
+    title: str
+    columns: Sequence[str]
+    lines: Sequence[Sequence[str]]
 
 
-def _curves(results: list[dict[str, Any]]) -> Figure:
-    figure, (axes,) = style.panels(7.0, 4.0)
-    for color, result in zip(cycle(style.SERIES), results, strict=False):
-        bound = [-loss for loss in result["curve"]["loss"]]
-        name = f"{result['data']}, {result['row']}, {result['budget']['name']}, seed {result['seed']}"
-        axes.plot(range(1, len(bound) + 1), bound, color=color, label=name)
-    style.dress(axes, "Validation bound at the end of every schedule", x="epoch", y="nats")
-    if results:
-        style.legend(axes)
-    return figure
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a page.
+
+    Attributes:
+        file: relative to the page.
+        title: what it shows.
+    """
+
+    file: str
+    title: str
 
 
-def _template(name: str) -> Any:
-    loader = PackageLoader("prioria.recipes")
-    environment = Environment(
-        loader=loader, undefined=StrictUndefined, autoescape=name.endswith("html"), trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(name)
+@dataclass(frozen=True)
+class Page:
+    """What a command leaves for a reader.
+
+    Attributes:
+        title: of the page.
+        text: paragraphs.
+        notes: a list below them.
+        sections: tables.
+        pictures: one below the other.
+        gallery: pictures side by side.
+    """
+
+    title: str
+    text: Sequence[str]
+    notes: Sequence[str]
+    sections: Sequence[Section]
+    pictures: Sequence[Picture] = ()
+    gallery: Sequence[Picture] = ()
+
+    def write(self, out: Path, name: str) -> Path:
+        """Writes ``<name>.md``, ``.html`` and ``.json`` into a folder; returns the first."""
+        for suffix in ("html", "md"):
+            write_text(out / f"{name}.{suffix}", _template(f"page.{suffix}").render(page=self))
+        write_json(out / f"{name}.json", asdict(self))
+        return out / f"{name}.md"
 
 
-def _lines(table: Table, name: str, row: Row, results: list[dict[str, Any]]) -> Iterable[list[str]]:
-    published = table.published.cells.get(name, {}).get(row.name)
-    beside = "" if published is None else f"{published:.2f}"
-    found = [result for result in results if (result["data"], result["row"]) == (name, row.name)]
-    if not found:
-        yield [name, row.title, "", beside, *[""] * (len(COLUMNS) - 5), row.absent or "not run"]
-    for budget, runs in groupby(sorted(found, key=_budget), key=_budget):
-        yield [name, row.title, *_numbers(list(runs), beside, budget)]
+def introduction(table: Table) -> list[str]:
+    """Returns the paragraphs that every page begins with: whose numbers stand beside ours, and how ours were made."""
+    published = table.published
+    made = f"Made by `prioria reproduce {table.name}`. Each line says its budget; a cell that was not run is empty."
+    return [f"Published: {published.source}. {published.protocol}", made]
 
 
-def _budget(result: dict[str, Any]) -> str:
-    return result["budget"]["name"]
+def budgets(table: Table) -> list[str]:
+    """Returns what each budget of a table means."""
+    return [f"`{name}`: {_cost(budget)}." for name, budget in table.budgets.items()]
 
 
-def _numbers(runs: list[dict[str, Any]], published: str, budget: str) -> list[str]:
+def _cost(budget: Budget) -> str:
+    length = f"at most {budget.epochs:,} epochs" if budget.steps is None else f"{budget.steps:,} steps"
+    parts = [length, f"batch {budget.batch_size}"]
+    parts += [f"warm-up {budget.warmup}"] if budget.warmup else []
+    parts += [f"patience {budget.patience}"] if budget.patience else []
+    parts += [f"{budget.num_samples:,} importance samples", f"{budget.limit or 'all'} test examples"]
+    return ", ".join(parts)
+
+
+def protocol(runs: Sequence[Result]) -> list[str]:
+    """Returns how the numbers of some runs came about, in the columns ``PROTOCOL``; empty where it is not known."""
+    if not runs:
+        return [""] * len(PROTOCOL)
     first = runs[0]
-    cost = (round(fmean(run["seconds"][part] for run in runs)) for part in ("training", "evaluation"))
+    number, version, parts = first.get("log_likelihood", {}), first.get("version", {}), first.get("seconds", {})
+    seconds = (fmean(run["seconds"][part] for run in runs) for part in parts)
     return [
-        _with_error(runs),
-        published,
-        f"{fmean(run['elbo']['value'] for run in runs):.2f}",
-        ", ".join(f"{group}: {count}" for group, count in first["active_units"]["counts"].items()),
-        _samples(first["log_likelihood"]),
-        "; ".join(f"{name}: {_mean_of(runs, name):.2f}" for name in first.get("also", {})),
-        first["split"],
-        budget,
-        ", ".join(str(run["epochs_run"]) for run in runs),
-        f"{first['parameters']:,}",
-        " + ".join(f"{part:,}" for part in cost),
-        f"prioria {first['version']['prioria']}, torch {first['version']['torch']}",
+        number.get("estimator", ""),
+        _samples(number) if number else "",
+        first.get("split", ""),
+        first.get("selection", ""),
+        ", ".join(str(run.get("epochs_run", "")) for run in runs),
+        f"{first['parameters']:,}" if "parameters" in first else "",
+        " + ".join(f"{each:,.0f}" for each in seconds),
+        ", ".join(f"{name} {number}" for name, number in version.items()),
     ]
 
 
-def _with_error(runs: list[dict[str, Any]]) -> str:
-    values = [run["log_likelihood"]["value"] for run in runs]
-    if len(values) == 1:
-        return f"{values[0]:.2f} ± {runs[0]['log_likelihood']['standard_error']:.2f} over examples"
-    return f"{fmean(values):.2f} ± {stdev(values) / math.sqrt(len(values)):.2f} over {len(values)} seeds"
+def by_budget(results: Iterable[Result]) -> Iterator[tuple[str, list[Result]]]:
+    """Returns the names of the budgets, and the results of each: those of several seeds."""
+
+    def budget(result: Result) -> str:
+        return result["budget"]["name"]
+
+    for name, runs in groupby(sorted(results, key=budget), key=budget):
+        yield name, list(runs)
 
 
-def _mean_of(runs: list[dict[str, Any]], name: str) -> float:
-    return fmean(run["also"][name]["value"] for run in runs)
+def over_seeds(values: Sequence[float | None], form: str) -> str:
+    """Returns the mean in a form such as ".2f", ± its standard error where there are several; empty without values."""
+    found = [value for value in values if value is not None]
+    if len(found) < 2:
+        return f"{found[0]:{form}}" if found else ""
+    return f"{fmean(found):{form}} ± {stdev(found) / math.sqrt(len(found)):{form}}"
 
 
-def _samples(number: dict[str, Any]) -> str:
-    trust = "" if number["converged"] else ", not converged: heavy-tailed weights, a lower bound"
-    return f"{number['num_samples']:,} (median ESS {number['ess']:,.0f}{trust})"
+def attached(table: Table, out: Path, name: str) -> list[Picture]:
+    """Returns the pictures of a name that belong to the results with seed 0, in the order of the page."""
+    files = [
+        (row, path) for row in table.rows for path in sorted((out / table.name).glob(f"*/{row.name}/*-seed-0/{name}"))
+    ]
+    return [
+        Picture(path.relative_to(out).as_posix(), f"{row.title}, {path.parts[-4]}, {path.parts[-2]}")
+        for row, path in files
+    ]
+
+
+def _samples(number: Mapping[str, Any]) -> str:
+    details = [] if number.get("ess") is None else [f"median ESS {number['ess']:,.0f}"]
+    details += [] if number.get("converged", True) else ["not converged: heavy-tailed weights, a lower bound"]
+    return f"{number['num_samples']:,}" + (f" ({', '.join(details)})" if details else "")
+
+
+def _code(text: str) -> Markup:
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _side_by_side(pictures: Sequence[Picture], columns: int = 3) -> Iterable[Sequence[Picture]]:
+    return [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
+
+
+def _template(name: str) -> Any:
+    environment = Environment(
+        loader=PackageLoader("prioria.recipes"),
+        undefined=StrictUndefined,
+        autoescape=name.endswith("html"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"side_by_side": _side_by_side, "code": _code}
+    return environment.get_template(name)

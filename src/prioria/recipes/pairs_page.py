@@ -8,20 +8,15 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from prioria.data import Dataset
-from prioria.data import load as load_data
 from prioria.model import VAE
-from prioria.recipes.cell import Cell, shortened
-from prioria.recipes.dpvae import CELLS
-from prioria.recipes.table import Table
+from prioria.recipes.cell import Cell, loaded, shortened
+from prioria.recipes.page import PROTOCOL, Page, Picture, Section, budgets, introduction, protocol
+from prioria.recipes.table import Result, Table
 from prioria.report import style
 from prioria.report.moons import leakage_curves, moons, traversals
-from prioria.storage import read_json, write_json, write_text
 from prioria.train import Run
 
-Result = Mapping[str, Any]
 METRICS: dict[str, tuple[str, ...]] = {  # column -> where it is in a result
     "FID": ("images", "fid", "value"),
     "FID(LP)": ("images", "fid_low_posterior", "value"),
@@ -40,28 +35,35 @@ METRICS: dict[str, tuple[str, ...]] = {  # column -> where it is in a result
 }
 COMPARED = ("FID", "FID(LP)", "sKL", "sKL, 1-NN in z", "off the moons", "off the moons (LP)")
 COLLAPSED = 0.1  # nats of rate
+COLUMNS = ("data", "row", "budget", "seeds", *METRICS, "published FID, FID(LP), sKL, NLL", *PROTOCOL)
+LEGEND = (
+    "Every number is a mean over seeds ± standard deviation over seeds. sKL without more words is the Monte Carlo "
+    "estimate with the exact aggregate density; log p(x) is in nats, by importance sampling and on a grid; pockets and "
+    "leaks are shares of draws, 0.01 if prior and aggregate posterior were one."
+)
 
 
-def write_pairs_page(table: Table, cells: Sequence[Cell], out: Path) -> Path:
-    """Writes ``<table>.md``, ``.html``, ``.json`` and the figures from all results below ``out``; returns the first.
+def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
+    """Returns the page of all results below ``out``: what the other prior changes in each pair, then every cell.
 
     Args:
         table: of pairs, a baseline ``name`` and ``name-dp``.
-        cells: those whose runs are at hand; the figures are drawn of the runs with seed 0.
         out: folder of the results.
+        cells: those whose runs are at hand; the figures are drawn of the runs with seed 0.
     """
-    results = [read_json(path) for path in sorted((out / table.name).rglob("*.json"))]
-    context = {
-        "table": table,
-        "columns": ["data", "row", "budget", "seeds", *METRICS, "published FID, FID(LP), sKL, NLL"],
-        "lines": [line for data in table.data for line in _lines(table, data, results)],
-        "pairs": [line for data in table.data for line in _pairs(table, data, results)],
-        "figures": list(_figures(cells, out)),
-    }
-    for suffix in ("md", "html"):
-        write_text(out / f"{table.name}.{suffix}", _template(f"pairs.{suffix}").render(context))
-    write_json(out / f"{table.name}.json", {key: context[key] for key in ("columns", "lines", "pairs")})
-    return out / f"{table.name}.md"
+    results = table.results(out)
+    lines = [line for data in table.data for line in _lines(table, data, results)]
+    pairs = [line for data in table.data for line in _pairs(table, data, results)]
+    return Page(
+        title=table.published.title,
+        text=[*introduction(table), LEGEND],
+        notes=[*table.published.notes, *budgets(table)],
+        sections=[
+            Section("Pairs: decoupled prior minus baseline", ("data", "regulariser", "budget", *COMPARED), pairs),
+            Section("Cells", COLUMNS, lines),
+        ],
+        pictures=[Picture(name, name) for name in _figures(cells, out)],
+    )
 
 
 def metric(result: Result, name: str) -> float | None:
@@ -96,7 +98,7 @@ def verdict(
 
 def _lines(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[str]]:
     for row in table.rows:
-        published = CELLS.get(data, {}).get(row.name)
+        published = table.published.cells.get(data, {}).get(row.name)
         beside = "" if published is None else ", ".join(f"{value:g}" for value in published)
         found = [result for result in results if (result["data"], result["row"]) == (data, row.name)]
         for budget in sorted({result["budget"]["name"] for result in found}) or [""]:
@@ -108,6 +110,7 @@ def _lines(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[
                 str(len(runs)),
                 *(_cell(runs, name) for name in METRICS),
                 beside,
+                *protocol(runs),
             ]
 
 
@@ -143,7 +146,7 @@ def _difference(baseline: Sequence[Result], decoupled: Sequence[Result], name: s
 def _figures(cells: Sequence[Cell], out: Path) -> Iterator[str]:
     for name in dict.fromkeys(cell.data for cell in cells):
         here = [cell for cell in cells if cell.data == name and cell.seed == 0 and cell.result is not None]
-        data = shortened(load_data(name), here[0].budget) if here else load_data(name)
+        data = shortened(loaded(name), here[0].budget) if here else loaded(name)
         models = {cell.row.title: Run.load(cell.folder, data=data).model for cell in here}
         yield from _drawn(models, data, out, f"{cells[0].table.name}-{name}")
 
@@ -162,14 +165,3 @@ def _drawn(models: dict[str, VAE], data: Dataset, out: Path, stem: str) -> Itera
             figures[f"lines-{title.split(',')[0]}"] = traversals(model, data)
     for name, figure in figures.items():
         yield style.write(figure, out / f"{stem}-{name}.png").name
-
-
-def _template(name: str) -> Any:
-    environment = Environment(
-        loader=PackageLoader("prioria.recipes"),
-        undefined=StrictUndefined,
-        autoescape=name.endswith("html"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)

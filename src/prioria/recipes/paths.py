@@ -5,17 +5,20 @@ The poster does not give networks, targets or hyper-parameters; those here are o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from prioria import explore, likelihoods, nets, posteriors, priors
-from prioria.data import Dataset, Split
+from prioria.data import Dataset
 from prioria.model import VAE
 from prioria.objectives import ELBO, GECO, IWAE, REWO, Objective
+from prioria.recipes.cell import Cell, loaded
+from prioria.recipes.table import SMOKE, Budget, Row
+from prioria.report import constraint
 from prioria.train import Run, fit
 
 HIDDEN, LATENTS, SAMPLES, COMPONENTS = 128, 2, 16, 100
@@ -40,26 +43,19 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Effort:
+class Effort(Budget):
     """What a study may cost.
 
     Attributes:
-        epochs: of each method.
         pairs: of test rows that paths join.
         nodes: of the graph.
-        rows: of training and validation, the first ones; None for all.
     """
 
-    epochs: int
-    pairs: int
+    pairs: int = 100
     nodes: int = NODES
-    rows: int | None = None
 
-    def of(self, data: Dataset) -> Dataset:
-        """Returns the data with as many rows as may be used."""
-        if self.rows is None:
-            return data
-        return replace(data, train=_first(data.train, self.rows), validation=_first(data.validation, self.rows))
+
+SMALL = Effort(**asdict(SMOKE), pairs=2, nodes=30)
 
 
 def hierarchical(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
@@ -88,36 +84,65 @@ METHODS = {
 }
 
 
-def trained(
-    name: str, data: Dataset, *, scale: float, target: str, epochs: int, out: Path, watch: Watch | None = None
-) -> Run:
+def rows(*names: str) -> tuple[Row, ...]:
+    """Returns methods as rows of a table."""
+    return tuple(Row(name, METHODS[name].title) for name in names)
+
+
+def trained(cell: Cell, *, scale: float, target: str, watch: Watch | None = None) -> Run:
     """Trains a method, or goes on with its run; the model has the weights of the end, as the poster compares them.
 
     Args:
-        name: of the method.
-        data: what on.
+        cell: of a method.
         scale: standard deviation of p(x|z), fixed.
         target: of REWO and GECO.
-        epochs: how long.
-        out: folder of the run.
         watch: called at the start of each step with the model and the number of steps done.
     """
-    torch.manual_seed(0)
-    method = METHODS[name]
+    torch.manual_seed(cell.seed)
+    method, data = METHODS[cell.row.name], cell.dataset
     encoder = nets.MLP(data.dimensions, HIDDEN, HIDDEN, activation="tanh", activate_output=True)
     posterior = posteriors.Gaussian(HIDDEN, LATENTS)
     decoder = nets.MLP(LATENTS, HIDDEN, HIDDEN, data.dimensions, activation="tanh")
     model = VAE(
         encoder=encoder,
         posterior=posterior,
-        prior=method.prior(data, encoder, posterior),
+        prior=method.prior(loaded(cell.data), encoder, posterior),
         likelihood=likelihoods.Gaussian(decoder, scale=scale),
     )
     objective = method.objective(target)
     if watch is not None:
         objective.register_forward_pre_hook(lambda _, arguments: _seen(watch, model, arguments))
-    run = fit(model, objective, data, epochs=epochs, learning_rate=1e-3, seed=0, out=out, resume=True)
+    run = fit(
+        model,
+        objective,
+        data,
+        epochs=cell.budget.epochs_on(data),
+        batch_size=cell.budget.batch_size,
+        learning_rate=1e-3,
+        seed=cell.seed,
+        out=cell.folder,
+        resume=True,
+    )
     return replace(run, model=run.last())
+
+
+def effort(cell: Cell) -> Effort:
+    """Returns the budget of a cell of a study."""
+    assert isinstance(cell.budget, Effort)
+    return cell.budget
+
+
+def graph_of(cell: Cell, model: VAE) -> explore.Graph:
+    """Returns the graph of prior samples that paths go through."""
+    nodes = effort(cell).nodes
+    return explore.latent_graph(model, nodes=nodes, neighbours=min(NEIGHBOURS, nodes - 1))
+
+
+def constraint_of(run: Run) -> dict[str, Any]:
+    """Returns beta at the end of a run with GECO or REWO, and whether its target is met; None for other runs."""
+    last = [line for line in run.history if line["split"] == "train"][-1]
+    met = constraint.verdict(run.history) if constraint.is_constrained(run.history) else None
+    return {"beta": last.get("beta"), "verdict": met}
 
 
 def pairs_of(data: Dataset, count: int, *, rows: Tensor | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -140,19 +165,9 @@ def frames_of(model: VAE, paths: Sequence[explore.Path]) -> Tensor:
     return torch.stack([explore.decoded(model, explore.resample(path.z, FRAMES)) for path in paths])
 
 
-def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _auxiliary() -> nn.Module:
     layers = nets.MLP(LATENTS, HIDDEN, HIDDEN, activation="tanh", activate_output=True)
     return priors.Gaussian(HIDDEN, LATENTS, net=layers, log_variance_bounds=(-10.0, 5.0))
-
-
-def _first(split: Split, count: int) -> Split:
-    return replace(split, rows=split.rows[:count], labels=None)
 
 
 def _seen(watch: Watch, model: VAE, arguments: tuple) -> None:

@@ -2,36 +2,80 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from prioria import explore
-from prioria.data import Dataset
-from prioria.data import load as load_data
 from prioria.data.pendulum import NOISE, render
 from prioria.model import VAE
-from prioria.recipes.paths import METHODS, NEIGHBOURS, Effort, frames_of, markdown, pairs_of, trained
+from prioria.recipes.cell import Cell
+from prioria.recipes.likelihood import cost
+from prioria.recipes.page import (
+    PROTOCOL,
+    Page,
+    Picture,
+    Section,
+    attached,
+    by_budget,
+    introduction,
+    over_seeds,
+    protocol,
+)
+from prioria.recipes.paths import (
+    FRAMES,
+    METHODS,
+    NEIGHBOURS,
+    SMALL,
+    Effort,
+    constraint_of,
+    effort,
+    frames_of,
+    graph_of,
+    pairs_of,
+    rows,
+    trained,
+)
+from prioria.recipes.table import Published, Result, Table
 from prioria.report import constraint, graphs, strips, style
-from prioria.storage import write_json, write_text
+from prioria.report.constraint import Moment
 from prioria.train import Run
 
 TARGET, TOLERANCE = "rmse=0.06", 2.0  # a fifth above the noise of the pixels; degrees back that still count as onward
 MOMENTS = (0, 300, 1000, 3000, 11_900)  # steps at which the latent space is looked at
-EFFORTS = {"smoke": Effort(epochs=1, pairs=2, nodes=30, rows=200), "cpu": Effort(epochs=100, pairs=100)}
 COLUMNS = (
     "method",
+    "budget",
+    "seeds",
     "beta at the end",
     "RMSE",
     f"monotone within {TOLERANCE:.0f}°",
-    "largest jump of angle: median, worst",
-    "largest distance to a clean image (RMSE): median, worst",
+    "largest jump of angle: median",
+    "worst",
+    "largest distance to a clean image (RMSE): median",
+    "worst",
     "nodes on a path: median",
     "discontinuities on a path: mean",
+    *PROTOCOL,
+)
+PUBLISHED = Published(
+    title="Paths of a pendulum",
+    source="A. Klushyn et al., Learning Hierarchical Priors in VAEs, NeurIPS 2019, the poster: no numbers",
+    protocol="",
+    unit="degrees",
+    cells={},
+    notes=(
+        f"Two latents, tanh networks of two layers of 128 for every method, p(x|z) with the standard deviation {NOISE} "
+        f"of the pixel noise, target {TARGET}; weights of the end of training.",
+        f"Graphs of 1,000 prior samples with {NEIGHBOURS} neighbours join 100 pairs of test images (smoke: 30 and 2). "
+        f"Each path with its edges is resampled to {FRAMES} frames by arc length; the angle of a frame is that of the "
+        "nearest of 360 clean images.",
+    ),
 )
 
 
@@ -59,108 +103,110 @@ class Walk:
         return cls(bool((onward >= -TOLERANCE).all()), float(np.abs(turns).max()), float(np.sqrt(squares.min(1)).max()))
 
 
-def study(budget: str, out: Path, runs: Path = Path("runs")) -> Path:
-    """Trains all methods on the pendulum, walks between test images, and writes page, numbers and pictures.
+def measure(cell: Cell) -> Result:
+    """Trains a method on the pendulum, walks between test images, draws paths and graph, and returns the numbers."""
 
-    Args:
-        budget: "smoke" or "cpu".
-        out: folder of the results.
-        runs: folder of the runs.
-    """
-    effort, folder = EFFORTS[budget], out / "vhp"
-    data = effort.of(load_data("pendulum"))
-    moments: dict[str, list[constraint.Moment]] = {METHODS[name].title: [] for name in ("vhp-rewo", "vhp-geco")}
-    found: dict[str, Run] = {}
-    for name, method in METHODS.items():
+    def look(model: VAE, step: int) -> None:
+        if step in MOMENTS:
+            Moment.of(model, cell.dataset, step).write(cell.folder / "moments")
 
-        def look(model: VAE, step: int, title: str = method.title) -> None:
-            if step in MOMENTS and title in moments:
-                moments[title].append(constraint.Moment.of(model, data, step))
-
-        settings = {"scale": NOISE, "target": TARGET, "epochs": effort.epochs}
-        found[name] = trained(name, data, **settings, out=runs / f"vhp-pendulum-{budget}" / name, watch=look)
-    if all(moments.values()):  # a run that was there already is not watched again
-        style.write(constraint.evolution(moments), folder / "pendulum-evolution.png")
-    style.write(constraint.update_surfaces(), folder / "update-surfaces.png")
-    results = [_walked(name, run, data, effort, folder) for name, run in found.items()]
-    results.insert(0, _straight(found["vhp-rewo"], data, effort))
-    write_json(folder / "pendulum.json", {"effort": asdict(effort), "target": TARGET, "results": results})
-    return _page(results, effort, budget, folder)
+    start, run = time.perf_counter(), trained(cell, scale=NOISE, target=TARGET, watch=look)
+    graph, ends = graph_of(cell, run.model), pairs_of(run.data, effort(cell).pairs)
+    paths = explore.interpolate(run.model, graph, *ends)
+    _draw(cell, run, graph, paths)
+    found = {
+        **_measured(cell, run, paths),
+        "parts": graph.components,
+        "split": "test",
+        "selection": "weights at the end",
+    }
+    if cell.row.name == "vhp-rewo":
+        found["straight"] = _measured(cell, run, explore.straight(run.model, *ends))
+    return found | cost(run, start)
 
 
-def _walked(name: str, run: Run, data: Dataset, effort: Effort, folder: Path) -> dict:
-    starts, ends = pairs_of(data, effort.pairs)
-    neighbours = min(NEIGHBOURS, effort.nodes - 1)
-    graph = explore.latent_graph(run.model, nodes=effort.nodes, neighbours=neighbours)
-    paths = explore.interpolate(run.model, graph, starts, ends)
-    style.write(graphs.graph(graph, paths[:1]), folder / f"pendulum-graph-{name}.png")
-    style.write(strips.strips(_strips(METHODS[name].title, paths, data)), folder / f"pendulum-strip-{name}.png")
-    strips.animation(strips.strips_of(paths[:1], data.protocol)[0], folder / f"pendulum-{name}.gif")
-    return _measured(METHODS[name].title, run, paths) | {"parts": graph.components}
+def _draw(cell: Cell, run: Run, graph: explore.Graph, paths: Sequence[explore.Path]) -> None:
+    drawn = strips.strips_of(paths[:3], run.data.protocol)
+    titled = {f"{cell.row.title}, path {number + 1}": strip for number, strip in enumerate(drawn)}
+    style.write(graphs.graph(graph, paths[:1]), cell.attached / "graph.png")
+    style.write(strips.strips(titled), cell.attached / "strip.png")
+    strips.animation(drawn[0], cell.attached / "path.gif")
 
 
-def _straight(run: Run, data: Dataset, effort: Effort) -> dict:
-    lines = explore.straight(run.model, *pairs_of(data, effort.pairs))
-    return _measured("straight line (VHP + REWO)", run, lines)
-
-
-def _measured(title: str, run: Run, paths: Sequence[explore.Path]) -> dict:
+def _measured(cell: Cell, run: Run, paths: Sequence[explore.Path]) -> dict[str, Any]:
     walks = [Walk.of(frames) for frames in frames_of(run.model, paths)]
-    last = [line for line in run.history if line["split"] == "train"][-1]
-    x = run.data.test.tensor()
+    jumps, distances = [walk.jump for walk in walks], [walk.distance for walk in walks]
+    x = run.data.test.tensor(cell.budget.limit)
     error = (x - explore.decoded(run.model, run.model.encode(x))).square().mean().sqrt().item()
     return {
-        "title": title,
-        "beta": last.get("beta"),
-        "verdict": constraint.verdict(run.history) if constraint.is_constrained(run.history) else None,
+        **constraint_of(run),
         "rmse": error,
         "monotone": float(np.mean([walk.monotone for walk in walks])),
-        "jump": _spread([walk.jump for walk in walks]),
-        "distance": _spread([walk.distance for walk in walks]),
+        "jump": [float(np.median(jumps)), max(jumps)],
+        "distance": [float(np.median(distances)), max(distances)],
         "nodes": float(np.median([len(path.z) for path in paths])),
         "discontinuities": float(np.mean([len(path.discontinuities) for path in paths])),
     }
 
 
-def _spread(values: Sequence[float]) -> list[float]:
-    return [float(np.median(values)), float(np.max(values))]
+def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
+    """Returns the page of all results below ``out``, and draws how REWO and GECO change the latent space."""
+    results = table.results(out)
+    straight = [{**result, **result["straight"]} for result in results if "straight" in result]
+    lines = [*_lines("straight line (VHP + REWO)", straight)]
+    for row in table.rows:
+        lines += _lines(row.title, [result for result in results if result["row"] == row.name])
+    style.write(constraint.update_surfaces(), out / f"{table.name}-updates.png")
+    evolution = _evolution(cells)
+    if evolution:
+        style.write(constraint.evolution(evolution), out / f"{table.name}-evolution.png")
+    shown = {f"{table.name}-updates.png": "Updates of beta", f"{table.name}-evolution.png": "Latent space in training"}
+    return Page(
+        title=table.published.title,
+        text=introduction(table),
+        notes=table.published.notes,
+        sections=[Section("", COLUMNS, lines)],
+        pictures=[Picture(file, title) for file, title in shown.items() if (out / file).exists()],
+        gallery=attached(table, out, "strip.png"),
+    )
 
 
-def _strips(title: str, paths: Sequence[explore.Path], data: Dataset) -> dict[str, strips.Strip]:
-    drawn = strips.strips_of(paths[:3], data.protocol)
-    return {f"{title}, path {number + 1}": strip for number, strip in enumerate(drawn)}
+def _evolution(cells: Sequence[Cell]) -> dict[str, list[Moment]]:
+    """Returns the moments of REWO and GECO; nothing unless both runs are at hand."""
+    shown = [cell for cell in cells if cell.row.name in ("vhp-rewo", "vhp-geco") and cell.seed == 0]
+    found = {cell.row.title: Moment.read(cell.folder / "moments") for cell in shown}
+    return found if len(found) == 2 and all(found.values()) else {}
 
 
-def _page(results: list[dict], effort: Effort, budget: str, folder: Path) -> Path:
-    command = shlex.join(["prioria", "reproduce", "vhp-pendulum", "--budget", budget])
-    text = f"""# Paths of a pendulum
+def _lines(title: str, results: Sequence[Result]) -> Iterator[list[str]]:
+    if not results:
+        yield [title, "not run", *[""] * (len(COLUMNS) - 2)]
+    for budget, runs in by_budget(results):
+        yield [
+            title,
+            budget,
+            str(len(runs)),
+            over_seeds([run["beta"] for run in runs], ".3f"),
+            over_seeds([run["rmse"] for run in runs], ".4f"),
+            over_seeds([run["monotone"] for run in runs], ".0%"),
+            *(over_seeds([run["jump"][k] for run in runs], ".0f") for k in (0, 1)),
+            *(over_seeds([run["distance"][k] for run in runs], ".3f") for k in (0, 1)),
+            over_seeds([run["nodes"] for run in runs], ".0f"),
+            over_seeds([run["discontinuities"] for run in runs], ".2f"),
+            *protocol(runs),
+        ]
 
-Made by `{command}`: {effort.epochs} epochs of {effort.rows or "all"} training rows, seed 0,
-two latents, tanh networks of two layers of 128 for every method, p(x|z) with the standard deviation {NOISE} of the
-pixel noise, target {TARGET}. {effort.pairs} pairs of test images, graphs of {effort.nodes:,} prior samples with
-{NEIGHBOURS} neighbours. Each path with its edges is resampled to 50 frames by arc length; the angle of a frame is that
-of the nearest of 360 clean images.
 
-{markdown(COLUMNS, [_line(result) for result in results])}
-
-![Latent space while training](pendulum-evolution.png)
-
-![Updates of beta](update-surfaces.png)
-{"".join(f"{chr(10)}![Paths of {name}](pendulum-strip-{name}.png){chr(10)}" for name in METHODS)}"""
-    write_text(folder / "pendulum.md", text)
-    return folder / "pendulum.md"
-
-
-def _line(result: dict) -> list[str]:
-    median, worst = result["jump"]
-    near, far = result["distance"]
-    return [
-        result["title"],
-        "" if result["beta"] is None else f"{result['beta']:.3f}",
-        f"{result['rmse']:.4f}",
-        f"{result['monotone']:.0%}",
-        f"{median:.0f}°, {worst:.0f}°",
-        f"{near:.3f}, {far:.3f}",
-        f"{result['nodes']:.0f}",
-        f"{result['discontinuities']:.2f}",
-    ]
+TABLE = Table(
+    name="vhp-pendulum",
+    rows=rows(*METHODS),
+    data=("pendulum",),
+    budgets={
+        "smoke": SMALL,
+        "cpu": Effort(epochs=100),
+        "gpu": Effort(epochs=400),
+    },
+    published=PUBLISHED,
+    measure=measure,
+    page=page,
+)

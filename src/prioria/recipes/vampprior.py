@@ -13,7 +13,9 @@ from prioria.data import Dataset
 from prioria.model import VAE
 from prioria.nets.conv import BOTTOM
 from prioria.objectives import ELBO
-from prioria.recipes.table import Budget, Published, Row, Table
+from prioria.recipes.likelihood import measure
+from prioria.recipes.likelihood_page import page
+from prioria.recipes.table import SMOKE, Budget, Published, Row, Table
 
 HIDDEN, LATENTS, BOUNDS = 300, 40, (-6.0, 2.0)
 COMPONENTS = {"omniglot": 1000}  # 500 elsewhere
@@ -129,9 +131,11 @@ TABLE = Table(
     ),
     data=("mnist-static", "mnist", "omniglot", "caltech101-silhouettes"),
     budgets={
-        "smoke": Budget(epochs=1, warmup=None, patience=None, batch_size=8, num_samples=10, limit=8, train_limit=16),
+        "smoke": SMOKE,
         "cpu": Budget(epochs=120, warmup="50 epochs", patience=50, batch_size=100, num_samples=5000),
         "gpu": Budget(epochs=2000, warmup="100 epochs", patience=50, batch_size=100, num_samples=5000),
     },
     published=Published.read("vampprior"),
+    measure=measure,
+    page=page,
 )

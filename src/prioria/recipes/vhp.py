@@ -12,7 +12,9 @@ from prioria import likelihoods, nets, posteriors, priors
 from prioria.data import Dataset
 from prioria.model import VAE
 from prioria.objectives import ELBO, GECO, IWAE, REWO, Objective
-from prioria.recipes.table import Budget, Published, Row, Table
+from prioria.recipes.likelihood import measure
+from prioria.recipes.likelihood_page import page
+from prioria.recipes.table import SMOKE, Budget, Published, Row, Table
 from prioria.train import Run
 
 HIDDEN, LATENTS, AUXILIARY, SAMPLES, COMPONENTS = 300, 32, 32, 16, 500
@@ -99,10 +101,12 @@ TABLE = Table(
     ),
     data=("mnist", "mnist-static", "fashion-mnist", "omniglot", "omniglot28"),
     budgets={
-        "smoke": Budget(epochs=1, warmup=None, patience=None, batch_size=8, num_samples=10, limit=8, train_limit=16),
+        "smoke": SMOKE,
         "quick": Budget(epochs=20, warmup="10 epochs", patience=None, batch_size=100, num_samples=1000, limit=1000),
         "cpu": Budget(epochs=50, warmup="25 epochs", patience=None, batch_size=100, num_samples=5000),
         "gpu": Budget(epochs=1000, warmup="100 epochs", patience=50, batch_size=100, num_samples=5000),
     },
     published=Published.read("vhp"),
+    measure=measure,
+    page=page,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +17,7 @@ from prioria.model import VAE
 from prioria.objectives import geco_update, rewo_update
 from prioria.objectives.target import LABELS, Target
 from prioria.report import style
+from prioria.storage import read_tensors, write_tensors
 from prioria.train.log import Line
 
 if TYPE_CHECKING:
@@ -131,6 +133,17 @@ class Moment:
                 raise ValueError(f"latents of shape {tuple(prior.event_shape)} cannot be drawn in a plane; use two")
             drawn = posterior.mean, posterior.variance.mean(-1), prior.sample(torch.Size([points]))
         return cls(step, *(each.cpu().clone() for each in drawn))
+
+    def write(self, folder: Path) -> None:
+        """Writes ``<step>.safetensors`` into a folder."""
+        tensors = {"means": self.means, "variances": self.variances, "prior": self.prior}
+        write_tensors(folder / f"{self.step}.safetensors", tensors)
+
+    @classmethod
+    def read(cls, folder: Path) -> list[Moment]:
+        """Reads what was written into a folder, in the order of the steps."""
+        files = sorted(folder.glob("*.safetensors"), key=lambda path: int(path.stem))
+        return [cls(int(path.stem), **read_tensors(path)) for path in files]
 
 
 def evolution(methods: Mapping[str, Sequence[Moment]]) -> Figure:

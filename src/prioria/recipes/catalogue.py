@@ -1,0 +1,19 @@
+"""All tables, by name."""
+
+from __future__ import annotations
+
+from prioria.recipes import dependency_graph, dpvae, exponential_family, motion, pendulum, vampprior, vhp
+from prioria.recipes.table import Table
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        vampprior.TABLE,
+        vhp.TABLE,
+        pendulum.TABLE,
+        motion.TABLE,
+        dpvae.TABLE,
+        dependency_graph.TABLE,
+        exponential_family.TABLE,
+    )
+}

@@ -1,0 +1,88 @@
+"""The page of a table of likelihoods: what was run beside what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from prioria.recipes.cell import Cell
+from prioria.recipes.page import (
+    PROTOCOL,
+    Page,
+    Picture,
+    Section,
+    budgets,
+    by_budget,
+    introduction,
+    over_seeds,
+    protocol,
+)
+from prioria.recipes.table import Result, Row, Table
+from prioria.report import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = ("data", "row", "budget", "ours (nats)", "published", "ELBO", "active units", "also (nats)", *PROTOCOL)
+
+
+def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
+    """Returns the page of all results below ``out``, and draws their curves there."""
+    results = table.results(out)
+    lines = [line for name in table.data for row in table.rows for line in _lines(table, name, row, results)]
+    curves = style.write(_curves(results), out / f"{table.name}-curves.png").name
+    return Page(
+        title=table.published.title,
+        text=introduction(table),
+        notes=[*table.published.notes, *budgets(table)],
+        sections=[Section("", COLUMNS, lines)],
+        pictures=[Picture(curves, "Validation bound after each epoch")],
+    )
+
+
+def _curves(results: Sequence[Result]) -> Figure:
+    figure, (axes,) = style.panels(7.0, 4.0)
+    for color, result in zip(cycle(style.SERIES), results, strict=False):
+        bound = [-loss for loss in result["curve"]["loss"]]
+        name = f"{result['data']}, {result['row']}, {result['budget']['name']}, seed {result['seed']}"
+        axes.plot(range(1, len(bound) + 1), bound, color=color, label=name)
+    style.dress(axes, "Validation bound at the end of every schedule", x="epoch", y="nats")
+    if results:
+        style.legend(axes)
+    return figure
+
+
+def _lines(table: Table, name: str, row: Row, results: Sequence[Result]) -> Iterator[list[str]]:
+    published = table.published.cells.get(name, {}).get(row.name)
+    beside = "" if published is None else f"{published:.2f}"
+    found = [result for result in results if (result["data"], result["row"]) == (name, row.name)]
+    if not found:
+        yield [name, row.title, row.absent or "not run", "", beside, *[""] * (len(COLUMNS) - 5)]
+    for budget, runs in by_budget(found):
+        yield [name, row.title, budget, *_numbers(runs, beside)]
+
+
+def _numbers(runs: Sequence[Result], published: str) -> list[str]:
+    first = runs[0]
+    return [
+        _with_error(runs),
+        published,
+        f"{fmean(run['elbo']['value'] for run in runs):.2f}",
+        ", ".join(f"{group}: {count}" for group, count in first["active_units"]["counts"].items()),
+        "; ".join(f"{name}: {_mean_of(runs, name):.2f}" for name in first.get("also", {})),
+        *protocol(runs),
+    ]
+
+
+def _with_error(runs: Sequence[Result]) -> str:
+    value = over_seeds([run["log_likelihood"]["value"] for run in runs], ".2f")
+    if len(runs) > 1:
+        return f"{value} over {len(runs)} seeds"
+    return f"{value} ± {runs[0]['log_likelihood']['standard_error']:.2f} over examples"
+
+
+def _mean_of(runs: Sequence[Result], name: str) -> float:
+    return fmean(run["also"][name]["value"] for run in runs)
