@@ -52,7 +52,7 @@ DATA_COMMANDS = {
     ),
     "inspect": ("prioria.commands.data:inspect", "Say what a file holds and which likelihoods are legal for it."),
 }
-FAMILIES = frozenset({"prior", "posterior", "likelihood", "objective", "constraint", "network", "tc"})
+FAMILIES = frozenset({"prior", "posterior", "likelihood", "objective", "constraint", "network", "stages", "tc"})
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -74,12 +76,16 @@ class Networks:
     shape: tuple[int, ...]
 
     @property
+    def inputs(self) -> int:
+        return math.prod(self.shape)
+
+    @property
     def features(self) -> int:
         return self.options.hidden[-1]
 
     def encoder(self) -> nn.Module:
         """Returns a network x (..., D) -> features (..., F)."""
-        inputs, hidden = math.prod(self.shape), self.options.hidden
+        inputs, hidden = self.inputs, self.options.hidden
         match self.options.kind:
             case "gated":
                 return nets.GatedMLP(inputs, *hidden, gated_output=True)
@@ -95,7 +101,7 @@ class Networks:
 
     def decoder(self, latents: int, per_value: int) -> nn.Module:
         """Returns a network z (..., L) -> (..., per_value * D)."""
-        outputs, hidden = per_value * math.prod(self.shape), self.options.hidden
+        outputs, hidden = per_value * self.inputs, self.options.hidden
         match self.options.kind:
             case "gated":
                 return nets.GatedMLP(latents, *hidden[::-1], outputs)
@@ -135,11 +141,11 @@ def model(
         ValueError: a choice does not fit the data, with the remedy.
     """
     if levels not in (1, 2):
-        raise ValueError(f"--levels {levels} is not offered; use 1 or 2, or build deeper hierarchies in Python")
+        raise ValueError(f"--levels {levels} is not offered; use 1 or 2, or a deeper hierarchy with --stages")
     networks = Networks(network, data.shape)
     encoder, q = networks.encoder(), construct("posterior", posterior, POSTERIORS, _width(networks.features, latents))
     p = construct("prior", prior, PRIORS, _prior_facts(data, encoder, q, latents))
-    decode = _likelihood(data, likelihood, networks, latents * levels, relaxed=relaxed)
+    decode = likelihood_of(data, likelihood, partial(networks.decoder, latents * levels), relaxed=relaxed)
     if levels == 1:
         return VAE(encoder=encoder, posterior=q, prior=p, likelihood=decode)
     below = networks.encoder()
@@ -194,12 +200,24 @@ def _prior_facts(data: Dataset, encoder: nn.Module, posterior: nn.Module, latent
     return facts
 
 
-def _likelihood(data: Dataset, options: Options, networks: Networks, latents: int, *, relaxed: bool) -> nn.Module:
+def likelihood_of(
+    data: Dataset, options: Options, decoder: Callable[[int], nn.Module], *, relaxed: bool = False
+) -> nn.Module:
+    """Builds the likelihood, by default the first that is legal for the data.
+
+    Args:
+        data: what it is for.
+        options: the kind and its options.
+        decoder: quantities per value -> the network.
+        relaxed: allow a Bernoulli on grey values.
+
+    Raises:
+        ValueError: a kind that gives wrong numbers on this data.
+    """
     by_name = {cls.__name__: kind for kind, cls in LIKELIHOODS.items()}
     options = replace(options, kind=options.kind or by_name[data.protocol.likelihoods[0]])  # pyright: ignore[reportArgumentType]
     check_likelihood(data.protocol, LIKELIHOODS[options.kind].__name__, relaxed)
-    net = networks.decoder(latents, _per_value(options))
-    return construct("likelihood", options, LIKELIHOODS, {"net": net})
+    return construct("likelihood", options, LIKELIHOODS, {"net": decoder(_per_value(options))})
 
 
 def _per_value(options: Options) -> int:

@@ -55,7 +55,8 @@ def record(name: str, kinds: Mapping[str, type], *, facts: frozenset[str], defau
 
 
 def _optional(hint: Any, helps: list[str]) -> Any:
-    return Annotated[hint | None, Parameter(help="; ".join(helps), negative_iterable="")]
+    several = get_origin(hint) is tuple  # --stages.groups 2 3: all that follows up to the next option
+    return Annotated[hint | None, Parameter(help="; ".join(helps), negative_iterable="", consume_multiple=several)]
 
 
 def options_of(cls: type, facts: frozenset[str]) -> dict[str, inspect.Parameter]:

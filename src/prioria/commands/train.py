@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,7 +25,10 @@ from prioria.commands.assemble import (
     objective,
 )
 from prioria.commands.options import Options
-from prioria.train import Run, Suggestion, fit, resume, suggest_target
+from prioria.commands.structures import Graph, StagesOptions, hierarchy, structure
+from prioria.train import Run, Suggestion, fit, fit_dependency_graph, resume, suggest_target
+from prioria.train.run import exists
+from prioria.train.structure import STRUCTURE
 
 PARTS = "Parts of the model"
 Prior = Annotated[PriorOptions, Parameter(group=PARTS)]
@@ -34,8 +38,10 @@ Objective = Annotated[ObjectiveOptions, Parameter(group=PARTS)]
 TotalCorrelation = Annotated[TotalCorrelationOptions, Parameter(group=PARTS)]
 Constraint = Annotated[ConstraintOptions, Parameter(group=PARTS)]
 Network = Annotated[NetworkOptions, Parameter(group=PARTS)]
+Stages = Annotated[StagesOptions, Parameter(group=PARTS)]
 PRIOR, POSTERIOR, LIKELIHOOD, OBJECTIVE = PriorOptions(), PosteriorOptions(), LikelihoodOptions(), ObjectiveOptions()
-TC, CONSTRAINT, NETWORK = TotalCorrelationOptions(), ConstraintOptions(), NetworkOptions()
+TC, CONSTRAINT, NETWORK, STAGES = TotalCorrelationOptions(), ConstraintOptions(), NetworkOptions(), StagesOptions()
+LATENTS, EPOCHS = 40, 100
 
 
 def train(
@@ -51,7 +57,8 @@ def train(
     tc: TotalCorrelation = TC,
     constraint: Constraint = CONSTRAINT,
     network: Network = NETWORK,
-    latents: int = 40,
+    stages: Stages = STAGES,
+    latents: int | None = None,
     levels: int = 1,
     batch_size: int = 100,
     learning_rate: float = 5e-4,
@@ -71,11 +78,12 @@ def train(
 
     Args:
         data: a data set's name (prioria data list), or a .npy, .npz, .csv or .parquet file, or a folder of images.
-        out: folder of the run; by default runs/ with the names of the data and the prior.
-        resume_run: folder of a run to go on with, in place of data.
+        out: folder of the run; by default runs/ with the names of the data and of the prior or the hierarchy.
+        resume_run: folder of a run to go on with, in place of data. A graph whose edges are learned goes on with the
+            command that began it.
         epochs: how many, 100 by default; with --resume a new total, or "+50" for 50 more.
-        latents: latent dimensions (of each level).
-        levels: 1, or 2 for the two-level hierarchy.
+        latents: latent dimensions (of each level), 40 by default; a hierarchy has its own with --stages.
+        levels: 1, or 2 for the two-level hierarchy of the VampPrior paper, which takes any prior.
         batch_size: examples in a step.
         learning_rate: of Adam.
         optimiser: adam, or Adam on per-tensor normalised gradients as in the VampPrior paper's code.
@@ -93,52 +101,77 @@ def train(
     if (data is None) == (resume_run is None):
         raise ValueError("data: name what to train on, or a run to go on with (prioria train --resume RUN)")
     if resume_run is not None:
-        return _finish(resume(resume_run, epochs=_total(epochs)))
+        return _finish(_resumed(resume_run, epochs))
     source = data_sets.load(data, binarise=binarise, relaxed=relaxed)
     torch.manual_seed(seed)
-    built = model(
-        source,
-        prior=prior,
-        posterior=posterior,
-        likelihood=likelihood,
-        network=network,
-        latents=latents,
-        levels=levels,
-        relaxed=relaxed,
-    )
+    parts = {"likelihood": likelihood, "network": network, "relaxed": relaxed}
+    if stages.kind is None:
+        _check_none(stages)
+        chosen = None
+        width = latents or LATENTS
+        build = partial(model, source, prior=prior, posterior=posterior, latents=width, levels=levels, **parts)
+    else:
+        _check_alone(stages, prior=prior, posterior=posterior, latents=latents, levels=levels)
+        chosen = structure(stages)
+        build = partial(hierarchy, source, chosen, **parts)
+    built = build()
     if suggest:
         pilot = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
         return _propose(suggest_target(built, source, epochs=int(epochs or 5), **pilot))
-    run = fit(
-        built,
-        objective(objective_options, tc=tc, constraint=constraint, latents=latents),
-        source,
-        epochs=int(epochs or 100),
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimiser=optimiser,
-        gradient_clip=gradient_clip,
-        schedule=schedule,
-        ema=ema,
-        patience=patience,
-        precision=precision,
-        seed=seed,
-        out=out or _folder(source.name, prior),
-        overwrite=overwrite,
-    )
-    return _finish(run)
+    width = next(iter(built.stages_.values())).prior(None).event_shape.numel()
+    objectives = partial(objective, objective_options, tc=tc, constraint=constraint, latents=width)
+    total, folder = int(epochs or EPOCHS), out or _folder(source.name, prior if stages.kind is None else stages)
+    options = {
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "optimiser": optimiser,
+        "gradient_clip": gradient_clip,
+        "schedule": schedule,
+        "ema": ema,
+        "patience": patience,
+        "precision": precision,
+    }
+    if isinstance(chosen, Graph) and chosen.fixed is None:
+        phases = chosen.phases(total)
+        learned = partial(fit_dependency_graph, build, objectives, source, epochs=phases, warm_start=chosen.warm_start)
+        return _finish(learned(seed=seed, out=_unless(overwrite, folder), options=options))
+    _finish(fit(built, objectives(), source, epochs=total, seed=seed, out=folder, overwrite=overwrite, **options))
+
+
+def _check_none(stages: Options) -> None:
+    for option, value in vars(stages).items():
+        if value is not None:
+            raise ValueError(f"--stages.{option.replace('_', '-')} needs a kind of hierarchy, as in --stages ladder")
+
+
+def _check_alone(stages: Options, *, prior: Options, posterior: Options, latents: int | None, levels: int) -> None:
+    given = {"prior": prior != PRIOR, "posterior": posterior != POSTERIOR, "latents": latents, "levels": levels != 1}
+    for option, was_given in given.items():
+        if was_given:
+            raise ValueError(
+                f"--{option} does not go with --stages {stages.kind}, whose groups have their own; leave it out, or "
+                "use --levels 2 for a hierarchy under any prior"
+            )
+
+
+def _resumed(folder: Path, epochs: str | None) -> Run:
+    if exists(folder / STRUCTURE) and not exists(folder):
+        raise ValueError(f"{folder} was stopped while its edges were learned; give the command that began it again")
+    return resume(folder, epochs=epochs if epochs is None or epochs.startswith("+") else int(epochs))
+
+
+def _unless(overwrite: bool, folder: Path) -> Path:
+    if overwrite:
+        raise ValueError(f"--overwrite: a graph whose edges are learned goes on with what is in {folder}; remove it")
+    return folder
 
 
 def _propose(found: Suggestion) -> None:
     print(f"Suggested: {found}\nNext: the same command with   --constraint rewo --constraint.target {found.target}")
 
 
-def _folder(name: str, prior: Options) -> Path:
-    return Path("runs") / f"{Path(name).stem}-{prior.kind}"
-
-
-def _total(epochs: str | None) -> int | str | None:
-    return epochs if epochs is None or epochs.startswith("+") else int(epochs)
+def _folder(name: str, part: Options) -> Path:
+    return Path("runs") / f"{Path(name).stem}-{part.kind}"
 
 
 def _finish(run: Run) -> None:

@@ -1,0 +1,239 @@
+"""Hierarchies on the command line: each kind is a record whose fields are its options, and which builds its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, Protocol, runtime_checkable
+
+from torch import nn
+
+from prioria import VAE, nets, stages
+from prioria.commands.assemble import NetworkOptions, Networks, likelihood_of
+from prioria.commands.options import Options, construct, record
+from prioria.data import Dataset
+from prioria.nets.pyramid import Normalisation
+from prioria.stage import Stage
+from prioria.stages import Edge
+from prioria.stages.conv_ladder import Posterior
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a hierarchy brings to a model.
+
+    Attributes:
+        encoder: x -> features of every group.
+        stages: top first.
+        decoder: quantities per value -> the network of the likelihood.
+    """
+
+    encoder: nn.Module
+    stages: dict[str, Stage]
+    decoder: Callable[[int], nn.Module]
+
+
+@runtime_checkable
+class Structure(Protocol):
+    """A kind of hierarchy with its options chosen."""
+
+    def parts(self, networks: Networks) -> Parts:
+        """Builds encoder, stages and decoder for data of the networks' shape."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Gaussian groups in a chain, each fused with evidence from x.
+
+    Args:
+        groups: latents of each group, top first.
+        hidden: width of the layers that belong to a group.
+    """
+
+    groups: tuple[int, ...] = (8, 16)
+    hidden: int = 64
+
+    def parts(self, networks: Networks) -> Parts:
+        latents = _named(self.groups)
+        features = dict.fromkeys(latents, self.hidden)
+        encoder = nets.BottomUp(networks.inputs, features, activate_output=True)
+        groups = stages.Ladder(latents, features, hidden=self.hidden)
+        return Parts(encoder, groups, partial(networks.decoder, self.groups[-1]))
+
+
+@dataclass(frozen=True)
+class Binary:
+    """Bits in a chain.
+
+    Args:
+        groups: bits of each group, top first.
+        hidden: width of a hidden layer between two groups; none without it.
+        straight_through: differentiate draws straight through; else by score function, with several samples.
+        root: whether the top group's evidence is fused with its prior.
+    """
+
+    groups: tuple[int, ...] = (8, 16)
+    hidden: int | None = None
+    straight_through: bool = True
+    root: Literal["evidence", "fused"] = "fused"
+
+    def parts(self, networks: Networks) -> Parts:
+        bits = _named(self.groups)
+        groups = stages.BinaryHierarchy(
+            bits, hidden=self.hidden, straight_through=self.straight_through, root=self.root
+        )
+        return Parts(nets.BottomUp(networks.inputs, bits), groups, partial(networks.decoder, self.groups[-1]))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Gaussian groups in a latent dependency graph.
+
+    Args:
+        nodes: how many groups.
+        latents: of each group.
+        hidden: width of the layers that belong to a group.
+        edges: learned in a first phase, or fixed.
+        structure_epochs: of the first phase; a quarter of all epochs by default.
+        warm_start: begin the second phase with the weights of the first.
+        flow_steps: steps of an inverse autoregressive flow behind each posterior.
+        per_example: draw gates for each example, else once for a batch.
+        batch_norm: normalise hidden layers over the batch.
+        decay: factor on the temperature of the gates after each epoch.
+        floor: least temperature.
+    """
+
+    nodes: int = 3
+    latents: int = 8
+    hidden: int = 64
+    edges: Literal["learned", "chain", "full", "none"] = "learned"
+    structure_epochs: int | None = None
+    warm_start: bool = False
+    flow_steps: int = 0
+    per_example: bool = False
+    batch_norm: bool = False
+    decay: float = 0.99
+    floor: float = 0.1
+
+    @property
+    def fixed(self) -> Collection[Edge] | None:
+        """The edges; None where they are to be learned."""
+        chosen = {"chain": stages.chain_edges, "full": stages.full_edges, "none": lambda _: []}
+        return chosen[self.edges](self.nodes) if self.edges in chosen else None
+
+    def phases(self, epochs: int) -> tuple[int, int]:
+        """Returns the epochs that learn the edges, and those that train the graph that was found.
+
+        Raises:
+            ValueError: one of them is left without any.
+        """
+        first = epochs // 4 if self.structure_epochs is None else self.structure_epochs
+        if not 0 < first < epochs:
+            raise ValueError(f"--epochs {epochs} leaves {first} to learn edges; both phases need at least one")
+        return first, epochs - first
+
+    def parts(self, networks: Networks) -> Parts:
+        return self.with_edges(networks, self.fixed)
+
+    def with_edges(self, networks: Networks, edges: Collection[Edge] | None) -> Parts:
+        """Builds the parts with these edges; None: with gates that learn them."""
+        groups = stages.DependencyGraph(
+            nodes=self.nodes,
+            latents=self.latents,
+            features=networks.features,
+            hidden=self.hidden,
+            edges=edges,
+            flow_steps=self.flow_steps,
+            batch_norm=self.batch_norm,
+            per_example=self.per_example,
+            decay=self.decay,
+            floor=self.floor,
+        )
+        return Parts(networks.encoder(), groups, partial(networks.decoder, self.nodes * self.latents))
+
+
+@dataclass(frozen=True)
+class ConvLadder:
+    """Groups of feature maps with residual cells, for pictures.
+
+    Args:
+        groups: how many groups at each size of the maps, the smallest first; the last are half as large as x.
+        channels: of the feature maps.
+        latents: channels of each group.
+        posterior: residual, precision-weighted or free.
+        cells_per_group: residual cells between two groups.
+        normalisation: of the convolutions: none, weight or spectral.
+    """
+
+    groups: tuple[int, ...] = (2, 2)
+    channels: int = 16
+    latents: int = 4
+    posterior: Posterior = "residual"
+    cells_per_group: int = 1
+    normalisation: Normalisation = "none"
+
+    def parts(self, networks: Networks) -> Parts:
+        if networks.options != NetworkOptions():
+            raise ValueError("--network does not belong to --stages conv-ladder, which has its own; leave it out")
+        shape, smallest = networks.image, len(self.groups)
+        scales = stages.groups_at({smallest - index: count for index, count in enumerate(self.groups)})
+        look = partial(dict, channels=self.channels, normalisation=self.normalisation)
+        cells = look(cells_per_group=self.cells_per_group)
+        groups = stages.ConvLadder(shape, scales, latents=self.latents, posterior=self.posterior, **cells)
+        return Parts(
+            nets.Pyramid(shape, scales, **cells),
+            groups,
+            lambda per_value: nets.PyramidHead(shape, outputs_per_pixel=per_value, **look()),
+        )
+
+
+STRUCTURES: dict[str, type] = {"ladder": Ladder, "binary": Binary, "graph": Graph, "conv-ladder": ConvLadder}
+StagesOptions = record("StagesOptions", STRUCTURES, facts=frozenset(), default=None)
+
+
+def structure(options: Options) -> Structure:
+    """Returns the kind of hierarchy that was asked for, with its options.
+
+    Raises:
+        ValueError: an option of another kind.
+    """
+    return construct("stages", options, STRUCTURES, {})
+
+
+def hierarchy(
+    data: Dataset,
+    chosen: Structure,
+    edges: Collection[Edge] | None = None,
+    *,
+    likelihood: Options,
+    network: NetworkOptions,
+    relaxed: bool = False,
+) -> VAE:
+    """Builds a hierarchy for a data set.
+
+    Args:
+        data: what it is for.
+        chosen: the kind with its options.
+        edges: of a graph whose edges were learned.
+        likelihood: options of the likelihood.
+        network: options of the networks that a kind leaves open.
+        relaxed: allow a Bernoulli on grey values.
+
+    Raises:
+        ValueError: a choice does not fit the data, with the remedy.
+    """
+    networks = Networks(network, data.shape)
+    if isinstance(chosen, Graph) and edges is not None:
+        parts = chosen.with_edges(networks, edges)
+    else:
+        parts = chosen.parts(networks)
+    decode = likelihood_of(data, likelihood, parts.decoder, relaxed=relaxed)
+    return VAE(encoder=parts.encoder, stages=parts.stages, likelihood=decode)
+
+
+def _named(sizes: tuple[int, ...]) -> dict[str, int]:
+    if not sizes or min(sizes) < 1:
+        raise ValueError(f"--stages.groups {sizes} must be the positive sizes of at least one group, top first")
+    return {f"z{len(sizes) - index}": size for index, size in enumerate(sizes)}
