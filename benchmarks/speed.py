@@ -24,10 +24,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.clock import SIDE, product, race, ratio
 from benchmarks.models import PIXELS, PeersForm, ours, pythae
-from prioria import VAE, evaluate, objectives
+from prioria import VAE, data, evaluate, objectives
 from prioria.train import Step
 from prioria.train.optimiser import Optimiser
-from prioria.train.options import Options
+from prioria.train.options import Options, Precision
 
 COMMAND = "OMP_NUM_THREADS=1 python -m benchmarks.speed"
 FOLDER = Path(__file__).parent
@@ -126,17 +126,27 @@ def operations(call: Call) -> int:
     return counter.get_total_flops()
 
 
-def our_step(model: VAE, x: Tensor) -> Call:
+def our_step(
+    model: VAE, x: Tensor, objective: objectives.Objective | None = None, *, precision: Precision = "float32"
+) -> Call:
     """Returns a training step of this library, as its loop takes it."""
-    step = Step(model.train(), objectives.ELBO())
+    step = Step(model.train(), objective or objectives.ELBO())
+    step.objective.check(model, split(x))
     optimiser = Optimiser(step, Options(epochs=1))
 
     def call() -> None:
-        step(x).surrogate.backward()
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            loss = step(x)
+        loss.surrogate.backward()
         optimiser.prepare(set())
         optimiser.step(1.0)
 
     return call
+
+
+def split(x: Tensor) -> data.Split:
+    """Returns about 50,000 such rows: some objectives count the training data."""
+    return data.load(x.cpu()[torch.arange(60_000) % len(x)].numpy()).train
 
 
 def pythae_step(model: nn.Module, x: Tensor) -> Call:
@@ -188,16 +198,21 @@ def images(count: int) -> Tensor:
 
 def write(rows: list[Row]) -> None:
     """Writes results.json and results.md beside this file."""
-    machine = {
+    about = machine()
+    document = {"command": COMMAND, "machine": about, "rows": [asdict(row) for row in rows]}
+    (FOLDER / "results.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    (FOLDER / "results.md").write_text(table(rows, about), encoding="utf-8")
+
+
+def machine() -> dict[str, object]:
+    """Returns what the times depend on."""
+    return {
         "processor": processor(),
         "threads": 1,
         "load": os.getloadavg()[0],
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "numpy", "pythae", "prioria")},
     }
-    document = {"command": COMMAND, "machine": machine, "rows": [asdict(row) for row in rows]}
-    (FOLDER / "results.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (FOLDER / "results.md").write_text(table(rows, machine), encoding="utf-8")
 
 
 def table(rows: list[Row], machine: dict[str, object]) -> str:
