@@ -17,7 +17,15 @@ Part = Literal["test", "validation", "train"]
 
 
 def evaluate(
-    run: Path, *, num_samples: int = 5000, limit: int | None = None, split: Part = "test", seed: int = 0
+    run: Path,
+    *,
+    num_samples: int = 5000,
+    limit: int | None = None,
+    split: Part = "test",
+    seed: int = 0,
+    curve: bool = False,
+    certify: int = 0,
+    certify_steps: int = 500,
 ) -> None:
     """Measure log-likelihood, ELBO and active units of a run, and write RUN/evaluation.json.
 
@@ -29,7 +37,13 @@ def evaluate(
         limit: so many first examples only.
         split: of the data set.
         seed: of the random numbers.
+        curve: also the bound for 1, 5, 10, 50, ... samples, from the same draws, and whether it has come to rest.
+        certify: so many examples to simulate from the model, to bracket their log-likelihood by annealing to and fro;
+            0 for none.
+        certify_steps: temperatures of the annealing: the more, the narrower the bracket.
     """
+    if "RANK" in os.environ and (curve or certify):
+        raise ValueError("--curve and --certify run in one process; leave torchrun out")
     first = _join_processes()
     opened = Run.load(run)
     rows = getattr(opened.data, split)
@@ -37,7 +51,16 @@ def evaluate(
     if first and seconds > ANNOUNCE:
         examples = len(rows) if limit is None else min(limit, len(rows))
         print(f"{examples:,} examples with {num_samples:,} samples each: about {_duration(seconds)}", flush=True)
-    found, pointwise = measure(opened, split=split, num_samples=num_samples, limit=limit, seed=seed)
+    found, pointwise = measure(
+        opened,
+        split=split,
+        num_samples=num_samples,
+        limit=limit,
+        seed=seed,
+        curve=curve,
+        certify=certify,
+        certify_steps=certify_steps,
+    )
     if first:
         found.write(run, pointwise)
         say(run.name, found)
@@ -45,15 +68,41 @@ def evaluate(
 
 
 def measure(
-    run: Run, *, split: Part, num_samples: int, limit: int | None, seed: int
+    run: Run,
+    *,
+    split: Part,
+    num_samples: int,
+    limit: int | None,
+    seed: int,
+    curve: bool = False,
+    certify: int = 0,
+    certify_steps: int = 500,
 ) -> tuple[Evaluation, dict[str, Tensor]]:
     """Measures a run, and returns the values of single examples beside."""
-    rows = getattr(run.data, split)
-    likelihood = estimators.divided_log_likelihood(run.model, rows.tensor(limit), num_samples, seed)
-    parts = estimators.parts(run.model, rows, seed=seed, limit=limit)
-    units = estimators.active_units(run.model, rows, seed=seed, limit=limit)
-    found = Evaluation.of(likelihood, parts, units, data=run.data.name, split=split, limit=limit)
+    model, rows = run.model, getattr(run.data, split)
+    bounds = estimators.bound_curve(model, rows, _counts(num_samples), seed, limit=limit) if curve else None
+    if bounds is None:
+        likelihood = estimators.divided_log_likelihood(model, rows.tensor(limit), num_samples, seed)
+    else:
+        likelihood = bounds.estimates[-1]
+    certificate = None
+    if certify:
+        certificate = estimators.certify(model, certify, seed, num_steps=certify_steps, num_samples=num_samples)
+    found = Evaluation.of(
+        likelihood,
+        estimators.parts(model, rows, seed=seed, limit=limit),
+        estimators.active_units(model, rows, seed=seed, limit=limit),
+        data=run.data.name,
+        split=split,
+        limit=limit,
+        curve=bounds,
+        certificate=certificate,
+    )
     return found, {"log_likelihood": likelihood.pointwise}
+
+
+def _counts(num_samples: int) -> list[int]:
+    return [count for count in estimators.COUNTS if count < num_samples] + [num_samples]
 
 
 def _join_processes() -> bool:
@@ -75,6 +124,12 @@ def say(name: str, found: Evaluation) -> None:
     print(f"  active units    {found.active_units}")
     if not number.converged:
         print("  not converged: importance weights are heavy-tailed; use more samples, or read it as a lower bound")
+    if found.curve is not None:
+        values = [f"{each.num_samples:,}: {each.value:.2f}" for each in found.curve.estimates]
+        print(f"  bound by K      {', '.join(values)}\n                  {found.curve}")
+    if (certificate := found.certificate) is not None:
+        print(f"  on simulations  {certificate.lower} to {certificate.upper} nats; importance {certificate.importance}")
+        print(f"                  {certificate}")
 
 
 def _duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from prioria.evaluate.certify import Certificate as Certificate
 from prioria.evaluate.certify import certify as certify
 from prioria.evaluate.components import Components as Components
 from prioria.evaluate.components import prior_components as prior_components
+from prioria.evaluate.curve import COUNTS as COUNTS
 from prioria.evaluate.curve import BoundCurve as BoundCurve
 from prioria.evaluate.curve import bound_curve as bound_curve
 from prioria.evaluate.decomposition import Decomposition as Decomposition

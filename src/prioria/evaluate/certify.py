@@ -51,21 +51,28 @@ class Certificate:
         """Standard error of ``importance_gap`` over the examples, which are the same on both sides."""
         return (self.upper.pointwise - self.importance.pointwise).std().item() / math.sqrt(len(self.upper.pointwise))
 
+    @property
+    def certified(self) -> float:
+        """What the importance sampler is low by at most, nats: ``importance_gap`` and three of its standard errors."""
+        return max(self.importance_gap, 0.0) + 3 * self.importance_gap_error
+
     def to_json(self) -> dict[str, Any]:
-        """Returns the three estimates and both gaps, as JSON values."""
+        """Returns the three estimates, both gaps and what is certified, as JSON values."""
         estimates = {"lower": self.lower, "upper": self.upper, "importance": self.importance}
         return {
             **{name: estimate.to_json() for name, estimate in estimates.items()},
             "gap": self.gap,
             "importance_gap": self.importance_gap,
             "importance_gap_error": self.importance_gap_error,
+            "certified": self.certified,
         }
 
     def __str__(self) -> str:
         return (
             f"log p(x) of {len(self.lower.pointwise)} simulated examples: {self.lower.value:.2f} to "
-            f"{self.upper.value:.2f} nats (gap {self.gap:.2f}); importance sampling {self.importance.value:.2f}, "
-            f"at most {self.importance_gap:.2f} +- {self.importance_gap_error:.2f} low"
+            f"{self.upper.value:.2f} nats by annealing (gap {self.gap:.2f}); importance sampling "
+            f"{self.importance.value:.2f} (gap {self.importance_gap:.2f} +- {self.importance_gap_error:.2f}): "
+            f"certified to {self.certified:.2f} nats"
         )
 
 

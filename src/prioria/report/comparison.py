@@ -111,6 +111,9 @@ def _measured(subject: Subject) -> dict[str, Cell]:
     if found is None:
         return {LIKELIHOOD: Cell("", f"these weights were not evaluated: prioria evaluate {subject.folder}")}
     numbers = {_label(name): Cell(str(number), how(number, found)) for name, number in subject.numbers.items()}
+    if found.certificate is not None:
+        plain = numbers[LIKELIHOOD]
+        numbers[LIKELIHOOD] = Cell(plain.text, f"{plain.note}; {found.certificate}")
     units = found.active_units
     note = f"variance of the posterior mean above {units.threshold:g}, {found.split} split, {units.examples:,} examples"
     return numbers | {"active units": Cell(str(units), note)}

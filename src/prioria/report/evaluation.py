@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 import prioria
-from prioria.evaluate import ActiveUnits, Estimate
+from prioria.evaluate import ActiveUnits, BoundCurve, Certificate, Estimate
 from prioria.storage import WEIGHTS, read_json, read_tensors, write_json, write_tensors
 from prioria.train.run import BEST
 
@@ -56,6 +56,42 @@ class Units:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """The importance-weighted bound for several numbers of samples, fewest first, and whether it came to rest."""
+
+    estimates: list[Number]
+    rise: float
+    tolerance: float
+    converged: bool
+    rise_error: float | None = None
+
+    def __str__(self) -> str:
+        error = "" if self.rise_error is None else f" ± {self.rise_error:.3f}"
+        before, last = (each.num_samples for each in self.estimates[-2:])
+        verdict = "converged" if self.converged else "not converged"
+        return f"{verdict}: it rises by {self.rise:.3f}{error} nats from {before:,} to {last:,} samples"
+
+
+@dataclass(frozen=True)
+class Certified:
+    """Both sides of log p(x) of simulated examples, and what the importance sampler is low by on them, in nats."""
+
+    lower: Number
+    upper: Number
+    importance: Number
+    gap: float
+    importance_gap: float
+    importance_gap_error: float
+    certified: float
+
+    def __str__(self) -> str:
+        return (
+            f"lower bound; estimator certified to {self.certified:.2f} nats on simulations "
+            f"({self.importance.examples:,} examples; gap of annealing {self.gap:.2f})"
+        )
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """All that is measured of a run on one split.
 
@@ -70,6 +106,8 @@ class Evaluation:
         parts: distortion, rate, and the rate of each group of a hierarchy.
         version: of prioria and torch.
         weights: SHA-256 of the run's best weights when it was evaluated.
+        curve: the bound over the number of samples, where it was asked for.
+        certificate: of the estimator on simulated examples, where it was asked for.
 
     Example:
         >>> units = ActiveUnits({"z": torch.tensor([0.9, 0.001])}, threshold=0.01, examples=2)
@@ -91,6 +129,8 @@ class Evaluation:
     parts: dict[str, Number] = field(default_factory=dict)
     version: dict[str, str] = field(default_factory=dict)
     weights: str = ""
+    curve: Curve | None = None
+    certificate: Certified | None = None
 
     @classmethod
     def of(
@@ -102,8 +142,10 @@ class Evaluation:
         data: str,
         split: str,
         limit: int | None = None,
+        curve: BoundCurve | None = None,
+        certificate: Certificate | None = None,
     ) -> Evaluation:
-        """Gathers what ``evaluate.log_likelihood``, ``evaluate.parts`` and ``evaluate.active_units`` returned."""
+        """Gathers what the functions of ``prioria.evaluate`` returned."""
         numbers = {name: estimate.to_json() for name, estimate in bound.items()}
         return parse(
             {
@@ -116,6 +158,8 @@ class Evaluation:
                 "limit": limit,
                 "parts": numbers,
                 "version": {"prioria": prioria.__version__, "torch": str(torch.__version__)},
+                "curve": None if curve is None else curve.to_json(),
+                "certificate": None if certificate is None else certificate.to_json(),
             }
         )
 
@@ -130,9 +174,8 @@ class Evaluation:
             folder: of the run.
             pointwise: "log_likelihood" -> (N,), and whatever else is to be kept.
         """
-        (folder / POINTWISE).unlink(
-            missing_ok=True
-        )  # never the examples of one evaluation beside the numbers of another
+        # Never the examples of one evaluation beside the numbers of another.
+        (folder / POINTWISE).unlink(missing_ok=True)
         write_json(folder / FILE, self.to_json() | {"weights": digest(folder)})
         if pointwise:
             write_tensors(folder / POINTWISE, dict(pointwise))

@@ -13,11 +13,15 @@ from prioria.data import Dataset
 from prioria.evaluate.sampling import device_of, measuring
 from prioria.model import VAE
 from prioria.report import pictures, style
+from prioria.report.bounds import bounds
 from prioria.report.comparison import Comparison
 from prioria.report.constraint import is_constrained, multiplier, verdict
 from prioria.report.curves import curves, terms_of
+from prioria.report.dependency import LearnedGraph
 from prioria.report.latent import latent
+from prioria.report.pictures import Picture
 from prioria.report.sheet import draw, sections
+from prioria.report.structure import edge_rows, graph_of, graph_pictures, level_pictures, stability_rows
 from prioria.report.subject import Subject
 from prioria.storage import write_text
 from prioria.train import Run
@@ -30,15 +34,6 @@ COLUMNS = 12  # pictures in a row
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture with its heading, as a data URI."""
-
-    heading: str
-    source: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Part:
     """What a page shows of one run.
 
@@ -47,8 +42,12 @@ class Part:
         subject: the run.
         sheet: data, reconstructions, samples and pseudo-inputs.
         latent: the latent space.
+        graph: the edges of a dependency graph.
+        graphs: their picture.
+        levels: of a hierarchy over pictures, what each group knows and decides.
         constraint: the multiplier of a constrained run, and whether its target was met.
         curves: training and validation.
+        bounds: the bound over the number of samples, where it was measured.
         shapes: of latents and data, as text.
     """
 
@@ -56,8 +55,12 @@ class Part:
     subject: Subject
     sheet: list[Picture]
     latent: list[Picture]
+    graph: LearnedGraph | None
+    graphs: list[Picture]
+    levels: list[Picture]
     constraint: list[Picture]
     curves: list[Picture]
+    bounds: list[Picture]
     shapes: str
 
 
@@ -105,8 +108,10 @@ def _write(comparison: Comparison, out: Path, seed: int) -> Path:
         lstrip_blocks=True,
     )
     parts = [_part(name, subject, seed) for name, subject in zip(comparison.names, comparison.subjects, strict=True)]
+    graphs = [part.graph for part in parts]
+    context = {"edges": edge_rows(graphs), "stability": stability_rows(graphs)}
     template = environment.get_template("page.html")
-    write_text(out, template.render(title=_title(comparison), comparison=comparison, parts=parts))
+    write_text(out, template.render(title=_title(comparison), comparison=comparison, parts=parts, **context))
     return out
 
 
@@ -117,6 +122,7 @@ def _title(comparison: Comparison) -> str:
 
 def _part(name: str, subject: Subject, seed: int) -> Part:
     model, data, history = subject.run.model, subject.run.data, subject.run.history
+    graph = graph_of(subject.run, seed=seed)
     with measuring(model):
         shapes = model.check(data.test.tensor(2).to(device_of(model)))
     return Part(
@@ -124,10 +130,19 @@ def _part(name: str, subject: Subject, seed: int) -> Part:
         subject,
         sheet=_sheet(model, data, seed),
         latent=[_figure("Latent space", latent(model, data, seed=seed))],
+        graph=graph,
+        graphs=graph_pictures(graph),
+        levels=level_pictures(subject.run, seed=seed),
         constraint=_constraint(history),
         curves=[_figure(term, curves(history, [term])) for term in terms_of(history)],
+        bounds=_bounds(subject),
         shapes=shapes,
     )
+
+
+def _bounds(subject: Subject) -> list[Picture]:
+    curve = None if subject.evaluation is None else subject.evaluation.curve
+    return [] if curve is None else [Picture("Bound", style.inline(style.render(bounds(curve))), str(curve))]
 
 
 def _constraint(history: Sequence[Line]) -> list[Picture]:

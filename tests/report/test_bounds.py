@@ -1,0 +1,61 @@
+"""The curve of the bound and the certificate: from the command line through evaluation.json to the page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from prioria import Run, evaluate
+from prioria.commands.evaluate import evaluate as command
+from prioria.report import report
+from prioria.report.evaluation import FILE, read, read_pointwise
+from tests.report.test_page import Page
+
+
+@pytest.fixture
+def measured(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, str]:
+    command(folder / "vamp", num_samples=20, limit=10, curve=True, certify=4, certify_steps=10)
+    return folder / "vamp", capsys.readouterr().out
+
+
+def test_both_are_those_of_the_library_and_are_shown(measured: tuple[Path, str], tmp_path: Path) -> None:
+    folder, printed = measured
+    run = Run.load(folder)
+    curve = evaluate.bound_curve(run.model, run.data.test, (1, 5, 10, 20), limit=10)
+    certificate = evaluate.certify(run.model, 4, num_steps=10, num_samples=20)
+    written = json.loads((folder / FILE).read_text())
+    assert [each["value"] for each in written["curve"]["estimates"]] == [each.value for each in curve.estimates]
+    assert written["curve"]["converged"] is False
+    assert written["log_likelihood"]["value"] == curve.estimates[-1].value
+    assert written["certificate"] == certificate.to_json()
+    said = f"lower bound; estimator certified to {certificate.certified:.2f} nats on simulations (4 examples;"
+    page = Page(report(folder, tmp_path / "page.html"))
+    for text in (said, f"gap of annealing {certificate.gap:.2f}", f"rises by {curve.rise:.3f}"):
+        assert text in page.words
+        assert text in printed
+    assert "Bound of vamp" in page.pictures
+    assert read_pointwise(folder) is not None
+
+
+def test_without_them_the_page_claims_nothing(folder: Path, tmp_path: Path) -> None:
+    page = Page(report(folder / "vamp", tmp_path / "page.html"))
+    assert read(folder / "vamp").certificate is None
+    assert "certified" not in page.words and "Bound of vamp" not in page.pictures
+
+
+def test_certified_is_the_gap_with_three_errors() -> None:
+    values = {"lower": [-3.0, -5.0], "upper": [-2.0, -4.4], "importance": [-2.5, -4.5]}
+    estimates = [evaluate.Estimate(torch.tensor(each), torch.zeros(2), 1, 0, name) for name, each in values.items()]
+    certificate = evaluate.Certificate(*estimates, torch.zeros(2, 1))
+    assert certificate.gap == pytest.approx(0.8)
+    assert certificate.importance_gap == pytest.approx(0.3)
+    assert certificate.certified == pytest.approx(0.3 + 3 * 0.2)
+
+
+def test_several_processes_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(ValueError, match="--curve and --certify run in one process"):
+        command(folder / "vamp", curve=True)
