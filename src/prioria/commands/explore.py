@@ -6,13 +6,15 @@ from pathlib import Path
 
 from prioria.commands.sample import RunFolder
 from prioria.report.exploration import write_exploration
+from prioria.report.levels import levels
 from prioria.train import Run
 
 
 def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, seed: int = 0) -> None:
-    """Draw low- and high-posterior samples, lines between encodings, and what single latents do.
+    """Draw low- and high-posterior samples, lines between encodings, what single latents do, and the levels of a
+    hierarchy.
 
-    Writes pictures, animations and exploration.json into a folder.
+    Writes pictures, animations and exploration.json into a folder; the rate of each level, in nats, is printed.
 
     Args:
         pairs: lines to draw.
@@ -26,4 +28,7 @@ def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, seed: in
     if found["lowest_density"] is not None:
         for name, value in found["lowest_density"]["means"].items():
             print(f"lowest log q(z) on a line {name}: {value:.2f} nats, mean of {found['lowest_density']['lines']}")
+    if len(opened.model.groups) > 1 and len(opened.data.shape) == 3:
+        for name, rate in levels(opened.model, opened.data, folder / "levels.png", seed=seed).items():
+            print(f"level {name}: rate {rate} nats")
     print(f"Written: {folder}")

@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from prioria import evaluate
+from prioria.evaluate import edge_stability
 from prioria.report import style
-from prioria.report.dependency import dependency_graph
-from prioria.stages import edge_probabilities, gates_of
+from prioria.report.dependency import LearnedGraph, dependency_graph
 from prioria.train import Run
-from prioria.train.structure import read_structure
 
-RunFolder = Annotated[Path, Parameter(help="Folder of a run of a dependency graph.")]
+Runs = Annotated[Path, Parameter(help="Folder of a run of a dependency graph; several are compared, edge by edge.")]
 
 
-def graph(run: RunFolder, *, out: Path | None = None, limit: int = 1000, num_samples: int = 10, seed: int = 0) -> None:
+def graph(*runs: Runs, out: Path | None = None, limit: int = 1000, num_samples: int = 10, seed: int = 0) -> None:
     """Draw the graph that a run learned: edge probabilities, and what the bound loses on test data without each edge.
 
     Args:
-        out: the .png or .svg file, RUN/graph.png by default.
+        out: the .png or .svg file, graph.png in the folder of the first run by default.
         limit: test examples that edges are priced on; a graph whose gates are still learned has no prices.
         num_samples: draws for each of them.
         seed: of the draws.
     """
-    opened = Run.load(run)
-    stages = opened.model.stages_
-    learned = read_structure(run) or edge_probabilities(stages)
-    frozen = all(gates.is_frozen for gates in gates_of(stages).values())
-    x = opened.data.test.tensor(limit)
-    costs = evaluate.edge_costs(opened.model, x, num_samples, seed) if frozen else {}
-    for edge, probability in learned.items():
-        price = f"  costs {costs[edge]}" if edge in costs else ""
-        print(f"{' -> '.join(edge)}  {probability:.3f}{price}")
-    print(f"Picture: {style.write(dependency_graph(learned, costs or None), out or run / 'graph.png')}")
+    if not runs:
+        raise ValueError("runs: name the folder of at least one run of a dependency graph")
+    graphs = [_learned(run, limit=limit, num_samples=num_samples, seed=seed) for run in runs]
+    for run, found in zip(runs, graphs, strict=True):
+        print(f"{run}:")
+        for edge, probability in found.probabilities.items():
+            price = f"  costs {found.costs[edge]}" if edge in found.costs else ""
+            print(f"{' -> '.join(edge)}  {probability:.3f}{price}")
+    figure = graphs[0].figure if len(graphs) == 1 else dependency_graph(_stability(graphs))
+    print(f"Picture: {style.write(figure, out or runs[0] / 'graph.png')}")
+
+
+def _learned(run: Path, *, limit: int, num_samples: int, seed: int) -> LearnedGraph:
+    found = LearnedGraph.of(Run.load(run), limit=limit, num_samples=num_samples, seed=seed)
+    if found is None:
+        raise ValueError(f"{run} is no dependency graph; train one with prioria train DATA --stages graph")
+    return found
+
+
+def _stability(graphs: Sequence[LearnedGraph]) -> dict[tuple[str, str], float]:
+    """Prints mean and spread of each edge over the runs, and returns the means."""
+    found = edge_stability([graph.probabilities for graph in graphs])
+    print(f"over {len(graphs)} runs:")
+    for edge, each in found.items():
+        print(f"{' -> '.join(edge)}  {each.mean:.3f} +- {each.spread:.3f}  kept in {each.present:.0%}")
+    return {edge: each.mean for edge, each in found.items()}

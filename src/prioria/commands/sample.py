@@ -39,16 +39,22 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
     print(f"{num_samples} samples in {out}")
 
 
-def encode(run: RunFolder, data: DataFile, *, out: OutFile, group: str | None = None) -> None:
+def encode(
+    run: RunFolder,
+    data: DataFile,
+    *,
+    out: OutFile,
+    level: Annotated[str | None, Parameter(name=("--level", "--group"))] = None,
+) -> None:
     """Encode rows: array ``z``, the posterior mean of a group for each row; the same file gives the same numbers.
 
     Args:
-        group: latent group, the top one by default.
+        level: latent group, the top one by default.
     """
     opened = Run.load(run)
     x = rows(opened, data).tensor()
     with torch.inference_mode():
-        z = torch.cat([opened.model.encode(part, group) for part in x.split(1000)])
+        z = torch.cat([opened.model.encode(part, level) for part in x.split(1000)])
     _write(out, {"z": z})
     print(f"{len(z)} rows encoded in {out}")
 

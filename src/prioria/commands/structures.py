@@ -129,7 +129,7 @@ class Graph:
         Raises:
             ValueError: one of them is left without any.
         """
-        first = epochs // 4 if self.structure_epochs is None else self.structure_epochs
+        first = max(1, epochs // 4) if self.structure_epochs is None else self.structure_epochs
         if not 0 < first < epochs:
             raise ValueError(f"--epochs {epochs} leaves {first} to learn edges; both phases need at least one")
         return first, epochs - first

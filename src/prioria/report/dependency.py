@@ -1,14 +1,18 @@
-"""The picture of a latent dependency graph."""
+"""What a run learned of its latent dependency graph: edges, what they are worth, and a picture."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prioria import evaluate
 from prioria.evaluate import Estimate
 from prioria.report import style
-from prioria.stages import Edge
+from prioria.stages import Edge, edge_probabilities, gates_of
+from prioria.train import Run
+from prioria.train.structure import read_structure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +22,44 @@ if TYPE_CHECKING:
 NODE = 0.15  # radius of a node, where the circle that holds them has radius 1
 
 Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class LearnedGraph:
+    """The edges of a run.
+
+    Attributes:
+        probabilities: of every possible edge: those that the first of two phases learned, else the model's own.
+        costs: what the bound loses (nats) without each edge that was kept; empty while gates are learned.
+    """
+
+    probabilities: dict[Edge, float]
+    costs: dict[Edge, Estimate]
+
+    @classmethod
+    def of(cls, run: Run, *, limit: int = 1000, num_samples: int = 10, seed: int = 0) -> LearnedGraph | None:
+        """Reads the probabilities of a run and prices its edges on test data; None where it has no gates.
+
+        Args:
+            run: the run.
+            limit: test examples that edges are priced on.
+            num_samples: draws for each of them.
+            seed: of the draws.
+        """
+        stages = run.model.stages_
+        gates = gates_of(stages).values()
+        if not gates:
+            return None
+        learned = None if run.path is None else read_structure(run.path)
+        frozen = all(each.is_frozen for each in gates)
+        x = run.data.test.tensor(limit)
+        costs = evaluate.edge_costs(run.model, x, num_samples, seed) if frozen else {}
+        return cls(edge_probabilities(stages) if learned is None else learned, costs)
+
+    @property
+    def figure(self) -> Figure:
+        """Its picture."""
+        return dependency_graph(self.probabilities, self.costs or None)
 
 
 def dependency_graph(probabilities: Mapping[Edge, float], costs: Mapping[Edge, Estimate] | None = None) -> Figure:

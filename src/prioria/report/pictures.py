@@ -26,6 +26,15 @@ FIELD = "#f1f4f8"  # where there is no ink
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture with its heading, as a data URI."""
+
+    heading: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Section:
     """Pictures under one heading.
 
