@@ -77,7 +77,7 @@ def test_a_learned_graph_takes_two_phases_with_flows_and_goes_on_where_it_was(tm
         (["--stages", "conv-ladder", "--network", "mlp"], "leave it out"),
         (["--stages", "ladder", "--stages.groups", "0"], "positive sizes"),
         (["--stages", "graph", "--stages.latents", "1", "--stages.flow-steps", "1"], "latents=1"),
-        (["--stages", "graph", "--epochs", "3"], "both phases need at least one"),
+        (["--stages", "graph", "--epochs", "1"], "both phases need at least one"),
         (["--stages", "graph", "--overwrite"], "goes on with what is in"),
         (["--stages.groups", "3"], "--stages.groups needs a kind"),
     ],
