@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,10 +13,11 @@ import torch
 from prioria.cli import main
 from prioria.data import Dataset, Protocol, Split, load
 from prioria.objectives import Capacity
-from prioria.recipes import TABLES
+from prioria.recipes import TABLES, Cell, compute
 from prioria.recipes.dpvae import BUDGETS, REGULARISERS
-from prioria.recipes.pairs import off_the_moons
-from prioria.recipes.pairs_page import verdict
+from prioria.recipes.pairs_page import metric, page, reading, verdict
+from prioria.recipes.points import drawn_anew, off_the_moons
+from prioria.storage import write_json
 
 TABLE = TABLES["dpvae"]
 CELLS = TABLE.published.cells
@@ -49,7 +52,7 @@ def test_every_row_builds_and_takes_a_step_on_every_kind_of_data(row: str, shape
 
 
 def test_both_members_of_a_pair_share_one_column_of_weights() -> None:
-    data = made((2,))
+    data = made((1, 28, 28))
     for name, regulariser in REGULARISERS.items():
         baseline, decoupled = TABLE.select([name, f"{name}-dp"])
         assert baseline.build is not None and decoupled.build is not None
@@ -64,12 +67,14 @@ def test_both_members_of_a_pair_share_one_column_of_weights() -> None:
     assert isinstance(TABLE.select(["beta-b"])[0].objective(data, BUDGETS["cpu"]), Capacity)  # pyright: ignore
 
 
-def test_squared_errors_are_weighed_as_in_the_public_code() -> None:
-    model = TABLE.select(["info"])[0].build(made((2,)))  # pyright: ignore[reportOptionalCall]
-    x, z = torch.randn(5, 2), torch.randn(5, 2)
+@pytest.mark.parametrize(("shape", "weight"), [((1, 28, 28), 10), ((2,), 100)])
+def test_squared_errors_are_weighed_as_in_the_public_code_and_ten_times_so_for_points(shape, weight: int) -> None:
+    data = made(shape)
+    model = TABLE.select(["info"])[0].build(data)  # pyright: ignore[reportOptionalCall]
+    x, z = torch.randn(5, data.dimensions), torch.randn(5, 2)
     px = model.decode(z)
-    differences = -px.log_prob(x) - 10 * (x - px.mean).square().sum(-1)
-    torch.testing.assert_close(differences, differences.mean().expand_as(differences))  # a constant
+    expected = weight * (x - px.mean).square().sum(-1) + data.dimensions / 2 * math.log(math.pi / weight)
+    torch.testing.assert_close(-px.log_prob(x), expected)
 
 
 def test_published_cells_are_pairs_of_known_rows() -> None:
@@ -80,6 +85,8 @@ def test_published_cells_are_pairs_of_known_rows() -> None:
             if not name.endswith("-dp"):  # the robust claim of the paper
                 assert all(cells[f"{name}-dp"][k] < cells[name][k] for k in range(3))
     assert CELLS["mnist-grey"]["factor-dp"] == [120.8, 121.3, 0.85, 3.6]
+    notes = " ".join(TABLE.published.notes)
+    assert "The NLL column cannot be reproduced" in notes and "FID cannot be compared in value" in notes
 
 
 def test_distance_from_the_moons() -> None:
@@ -87,6 +94,8 @@ def test_distance_from_the_moons() -> None:
     upper = torch.stack([angle.cos(), angle.sin()], 1)
     assert off_the_moons(torch.cat([upper, torch.tensor([1.0, 0.5]) - upper])) == pytest.approx(0.0, abs=1e-6)
     assert off_the_moons(1.25 * upper[10:40]) == pytest.approx(0.25, abs=0.05)
+    first, second = drawn_anew(2000)
+    assert off_the_moons(first) == pytest.approx(0.05, abs=0.01) and not torch.equal(first, second)
     data = load("two-moons")
     assert off_the_moons(data.train.tensor()) == pytest.approx(0.05, abs=0.01)  # the noise of the data
 
@@ -109,18 +118,73 @@ def test_verdicts() -> None:
     assert verdict(baseline, [result(7, 1.0)], "sKL") is None
 
 
+def with_fid(seed: int, fid: float, aggregate: float, low: float = 9.0, rate: float = 2.0) -> dict:
+    values = {"samples": fid, "aggregate": aggregate, "low_posterior": low}
+    return {"seed": seed, "rate": rate, "images": {"fid": {name: {"value": each} for name, each in values.items()}}}
+
+
+def test_what_is_derived_from_distances() -> None:
+    found = with_fid(0, 8.0, 5.0, low=12.0)
+    assert metric(found, "FID(LP)/FID") == 1.5 and metric(found, "FID - FID(q)") == 3.0
+    assert metric(found, "KID") is None and metric(result(0, 1.0), "FID - FID(q)") is None
+
+
+@pytest.mark.parametrize(
+    ("fid", "aggregate", "rate", "words"),
+    [
+        (6.0, 5.1, 2.0, "falls, mostly by the prior"),  # 8 = 5 + 3 before
+        (6.0, 2.9, 2.0, "falls, mostly by the decoder"),
+        (8.5, 8.0, 2.0, "does not fall: samples come nearer to what encodings decode to"),
+        (8.5, 5.0, 2.0, "does not fall: the prior cost the baseline 3 of its FID of 8"),
+        (6.0, 5.1, 0.05, "not compared"),
+    ],
+)
+def test_the_part_of_the_fid_that_moved_is_named(fid: float, aggregate: float, rate: float, words: str) -> None:
+    baseline = [with_fid(seed, 8.0, 5.0, rate=rate) for seed in range(2)]
+    assert reading(baseline, [with_fid(seed, fid, aggregate) for seed in range(2)]).startswith(words)
+    assert reading([result(0, 3.0)], [result(0, 1.0)]) == ""  # no images
+
+
+def written(folder: Path, row: str, found: dict) -> None:
+    origin = {"row": row, "data": "mnist-grey", "budget": {"name": "short"}}
+    write_json(folder / "dpvae/mnist-grey" / row / f"short-seed-{found['seed']}.json", found | origin)
+
+
+def test_page_shows_paired_differences_with_their_spread_and_compares_no_collapsed_baseline(tmp_path) -> None:
+    for seed, gain in enumerate((2.0, 2.5, 3.0)):
+        written(tmp_path, "info", with_fid(seed, 8.0 + seed, 5.0))
+        written(tmp_path, "info-dp", with_fid(seed, 8.0 + seed - gain, 5.0))
+        written(tmp_path, "vae", with_fid(seed, 8.0, 5.0, rate=0.05))
+        written(tmp_path, "vae-dp", with_fid(seed, 4.0, 3.0))
+    pairs, parts, lines = page(TABLE, tmp_path, []).sections
+    vae, info = ({name: line[pairs.columns.index(name)] for name in pairs.columns} for line in pairs.lines)
+    assert info["regulariser"] == "InfoVAE" and info["FID"] == "-2.5 ± 0.5: drop" and info["sKL"] == ""
+    assert vae["FID"] == vae["FID(LP)/FID"] == "collapsed baseline"
+    assert [line[-1].split(":")[0] for line in parts.lines] == ["not compared", "falls, mostly by the prior"]
+    cells = {(line[0], line[1]): dict(zip(lines.columns, line, strict=True)) for line in lines.lines}
+    ours = cells["mnist-grey", "InfoVAE, decoupled prior"]
+    assert ours["FID"] == "6.5 ± 0.5" and ours["seeds"] == "3"
+    assert ours["published FID, FID(LP), sKL, NLL"] == "110.1, 110.5, 1.7, 2.81"
+    assert cells["svhn", "VAE"]["budget"] == "not run"
+
+
 def test_a_pair_runs_to_its_page_and_is_not_run_again(tmp_path, capsys) -> None:
     command = ["reproduce", "dpvae", "--data", "two-moons", "--rows", "vae,vae-dp", "--budget", "smoke"]
     command += ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "results")]
-    for _ in range(2):
-        with pytest.raises(SystemExit, match="0"):
-            main(command)
+    with pytest.raises(SystemExit, match="0"):
+        main(command)
     assert "Page:" in capsys.readouterr().out
     stored = json.loads((tmp_path / "results/dpvae/two-moons/vae-dp/smoke-seed-0.json").read_text())
     assert {"skl", "skl_nearest", "skl_nearest_generation", "leakage", "overlap", "lines", "quadrature"} <= set(stored)
     assert stored["images"]["low_posterior"]["fraction"] == 0.2 and stored["skl_nearest"]["num_samples"] == 20
-    page = (tmp_path / "results/dpvae.md").read_text()
-    assert "dpvae-two-moons-samples.png" in page and "137.4, 165, 1.26, 3.56" in page
-    assert "collapsed baseline" in page  # after four steps the rate is nothing
+    text = (tmp_path / "results/dpvae.md").read_text()
+    assert "dpvae-two-moons-samples.png" in text and "137.4, 165, 1.26, 3.56" in text
+    assert "collapsed baseline" in text  # after four steps the rate is nothing
     assert (tmp_path / "results/dpvae-two-moons-lines-VAE.png").exists()
     assert "not run" in (tmp_path / "results/dpvae.html").read_text()
+    again = Cell(replace(TABLE, measure=_refuse), TABLE.rows[1], "two-moons", 0, "smoke", tmp_path / "runs", tmp_path)
+    assert compute(again).items() <= stored.items()
+
+
+def _refuse(cell: Cell) -> dict:
+    raise AssertionError(f"{cell.name} was measured again")

@@ -6,34 +6,23 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from prioria import evaluate
 from prioria.data import Dataset
-from prioria.data.two_moons import NOISE, two_moons
-from prioria.evaluate import Classifier
-from prioria.evaluate.fid import generated_images
+from prioria.evaluate import Classifier, Extractor
 from prioria.explore import decoded, line_densities, low_posterior
 from prioria.flows import NormalizingFlow
 from prioria.model import VAE
 from prioria.recipes.cell import Cell, loaded, locked, shortened, trained
 from prioria.recipes.likelihood import cost
+from prioria.recipes.points import Coordinates, drawn_anew, off_the_moons
 from prioria.recipes.table import Result
 from prioria.storage import ARCHITECTURE, load, save
 
 PAIRS, SHARE = 100, 0.2  # lines between encodings; of the prior draws that are low-posterior samples
 IMAGES = {"smoke": 20, "points": 10_000, "short": 2000, "cpu": 10_000, "gpu": 10_000}
-
-
-class Coordinates:
-    """Points of the plane as their own features."""
-
-    name = "coordinates"
-
-    def __call__(self, rows: Tensor, /) -> Tensor:
-        return rows
+GRID = {"smoke": 8, "points": 100, "short": 0, "cpu": 20, "gpu": 200}  # test rows whose log p(x) is a sum over a grid
 
 
 def measure(cell: Cell) -> Result:
@@ -56,8 +45,9 @@ def measure(cell: Cell) -> Result:
         "split": f"test, {len(x):,} examples",
         "selection": "best validation bound",
     }
-    if len(run.model.groups) == 1 and latents_of(model) <= 2:
-        found["quadrature"] = evaluate.quadrature_log_likelihood(model, x).to_json()
+    if GRID[cell.budget_name] and latents_of(model) <= 2:
+        grid = evaluate.quadrature_log_likelihood(model, x, limit=GRID[cell.budget_name])
+        found["quadrature"] = grid.to_json()
     if decoupled:
         near = evaluate.nearest_neighbour_kl(model, run.data.train, draws, generation_space=True)
         starts, ends = data.test.tensor(2 * PAIRS).chunk(2)
@@ -72,41 +62,43 @@ def latents_of(model: VAE) -> int:
 
 
 def _images(cell: Cell, model: VAE, data: Dataset) -> dict[str, Any] | None:
-    extractor = Coordinates() if data.dimensions == 2 else _classifier(cell, data)
+    """Returns distances of what the model decodes from real rows; None where there are no features to compare in."""
+    extractor, count = _extractor(cell, data), IMAGES[cell.budget_name]
     if extractor is None:
         return None
-    count = IMAGES[cell.budget_name]
-    real, reference = _real(data, count)
-    samples = _rows(model, data, count)
     low = low_posterior(model, data.train, count, fraction=SHARE)
-    pockets = decoded(model, low.z.flatten(1))
+    latents = {
+        "samples": evaluate.prior_draws(model, count),
+        "low_posterior": low.z,
+        "aggregate": evaluate.aggregate_draws(model, data.train, count),  # a prior that fits would sample these
+    }
+    rows = {name: _decoded(model, z, data) for name, z in latents.items()}
+    real, reference = _real(data, count)
+    distances = {name: evaluate.fid(each, reference, extractor) for name, each in (rows | {"floor": real}).items()}
     found = {
-        "fid": evaluate.fid(samples, reference, extractor).to_json(),
-        "fid_low_posterior": evaluate.fid(pockets, reference, extractor).to_json(),
-        "kid": evaluate.kid(samples, reference, extractor).to_json() if data.dimensions > 2 else None,
-        "floor": evaluate.fid(real, reference, extractor).to_json(),
+        "fid": {name: each.to_json() for name, each in distances.items()},
         "low_posterior": {"fraction": low.fraction, "drawn": low.drawn, "ranking": low.ranking},
     }
     if data.name == "two-moons":
-        off = {"samples": off_the_moons(samples), "low_posterior": off_the_moons(pockets)}
-        found |= {"off_the_moons": off | {"data": off_the_moons(reference)}}
-    return found
+        return found | {"off_the_moons": {name: off_the_moons(each) for name, each in rows.items()}}
+    return found | {"kid": evaluate.kid(rows["samples"], reference, extractor).to_json()}
+
+
+def _decoded(model: VAE, z: Tensor, data: Dataset) -> Tensor:
+    rows = decoded(model, z.flatten(1))
+    return rows if data.dimensions == 2 else rows.clamp(0, 1)
 
 
 def _real(data: Dataset, count: int) -> tuple[Tensor, Tensor]:
     """Returns two sets of real rows that share none: of points drawn anew, of images the first of training and test."""
-    if data.dimensions > 2:
-        count = min(count, len(data.test))
-        return data.train.tensor(count), data.test.tensor(count)
-    drawn, _ = two_moons(2 * count, NOISE, np.random.default_rng(1))
-    first, second = torch.from_numpy(drawn).float().chunk(2)
-    return first, second
+    if data.dimensions == 2:
+        return drawn_anew(count)
+    count = min(count, len(data.test))
+    return data.train.tensor(count), data.test.tensor(count)
 
 
-def _rows(model: VAE, data: Dataset, count: int) -> Tensor:
-    if data.dimensions > 2:
-        return generated_images(model, count)
-    return decoded(model, evaluate.prior_draws(model, count).flatten(1))
+def _extractor(cell: Cell, data: Dataset) -> Extractor | None:
+    return Coordinates() if data.dimensions == 2 else _classifier(cell, data)
 
 
 def _classifier(cell: Cell, data: Dataset) -> Classifier | None:
@@ -120,21 +112,3 @@ def _classifier(cell: Cell, data: Dataset) -> Classifier | None:
     found = load(folder)
     assert isinstance(found, Classifier)
     return found.eval()
-
-
-def off_the_moons(points: Tensor) -> float:
-    """Returns the root mean squared distance of points from the two noiseless half circles.
-
-    Example:
-        >>> off_the_moons(torch.tensor([[0.0, 2.0], [1.0, -0.5]]))
-        0.70710...
-    """
-    upper, lower = _from_half_circle(points), _from_half_circle(torch.tensor([1.0, 0.5]) - points)
-    return torch.minimum(upper, lower).square().mean().sqrt().item()
-
-
-def _from_half_circle(points: Tensor) -> Tensor:
-    """Returns distances (n,) from {(cos t, sin t), 0 <= t <= pi}."""
-    ends = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
-    to_end = (points[:, None] - ends).norm(dim=-1).min(1).values
-    return torch.where(points[:, 1] >= 0, (points.norm(dim=1) - 1).abs(), to_end)

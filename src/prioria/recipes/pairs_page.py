@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from prioria.data import Dataset
+from prioria.flows import NormalizingFlow
 from prioria.model import VAE
 from prioria.recipes.cell import Cell, loaded, shortened
 from prioria.recipes.page import PROTOCOL, Page, Picture, Section, budgets, introduction, protocol
@@ -18,12 +21,14 @@ from prioria.report.moons import leakage_curves, moons, traversals
 from prioria.train import Run
 
 METRICS: dict[str, tuple[str, ...]] = {  # column -> where it is in a result
-    "FID": ("images", "fid", "value"),
-    "FID(LP)": ("images", "fid_low_posterior", "value"),
-    "floor": ("images", "floor", "value"),
+    "FID": ("images", "fid", "samples", "value"),
+    "FID(LP)": ("images", "fid", "low_posterior", "value"),
+    "FID(q)": ("images", "fid", "aggregate", "value"),
+    "floor": ("images", "fid", "floor", "value"),
     "KID": ("images", "kid", "value"),
     "off the moons": ("images", "off_the_moons", "samples"),
     "off the moons (LP)": ("images", "off_the_moons", "low_posterior"),
+    "off the moons (q)": ("images", "off_the_moons", "aggregate"),
     "sKL": ("skl", "value"),
     "sKL, 1-NN in z": ("skl_nearest", "value"),
     "sKL, 1-NN in z0": ("skl_nearest_generation", "value"),
@@ -33,13 +38,21 @@ METRICS: dict[str, tuple[str, ...]] = {  # column -> where it is in a result
     "pockets": ("overlap", "pockets"),
     "leaks": ("overlap", "leaks"),
 }
-COMPARED = ("FID", "FID(LP)", "sKL", "sKL, 1-NN in z", "off the moons", "off the moons (LP)")
+DERIVED: dict[str, tuple[str, str, Callable[[float, float], float]]] = {
+    "FID(LP)/FID": ("FID(LP)", "FID", operator.truediv),
+    "FID - FID(q)": ("FID", "FID(q)", operator.sub),
+}
+COMPARED = ("FID", "FID(LP)", "FID(LP)/FID", "sKL", "sKL, 1-NN in z", "off the moons", "off the moons (LP)")
+PARTS = ("FID", "FID(q)", "FID - FID(q)")
 COLLAPSED = 0.1  # nats of rate
-COLUMNS = ("data", "row", "budget", "seeds", *METRICS, "published FID, FID(LP), sKL, NLL", *PROTOCOL)
+COLUMNS = ("data", "row", "budget", "seeds", *METRICS, *DERIVED, "published FID, FID(LP), sKL, NLL", *PROTOCOL)
 LEGEND = (
     "Every number is a mean over seeds ± standard deviation over seeds. sKL without more words is the Monte Carlo "
     "estimate with the exact aggregate density; log p(x) is in nats, by importance sampling and on a grid; pockets and "
-    "leaks are shares of draws, 0.01 if prior and aggregate posterior were one."
+    "leaks are shares of draws, 0.01 if prior and aggregate posterior were one.",
+    "FID(q) is the FID of what encodings of training rows, drawn from their posteriors, decode to: the FID that the "
+    "same decoder would have under a prior that fits. FID - FID(q) is what the prior costs, and all that a better "
+    "prior can mend; FID(q) is the decoder's.",
 )
 
 
@@ -52,22 +65,38 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
         cells: those whose runs are at hand; the figures are drawn of the runs with seed 0.
     """
     results = table.results(out)
-    lines = [line for data in table.data for line in _lines(table, data, results)]
-    pairs = [line for data in table.data for line in _pairs(table, data, results)]
+    pictures = [*_pictures(table, cells, out)]
     return Page(
         title=table.published.title,
-        text=[*introduction(table), LEGEND],
+        text=[*introduction(table), *LEGEND],
         notes=[*table.published.notes, *budgets(table)],
         sections=[
-            Section("Pairs: decoupled prior minus baseline", ("data", "regulariser", "budget", *COMPARED), pairs),
-            Section("Cells", COLUMNS, lines),
+            Section(
+                "Pairs: decoupled prior minus baseline",
+                ("data", "regulariser", "budget", *COMPARED),
+                [[*names, *(_difference(*pair, name) for name in COMPARED)] for names, pair in _pairs(table, results)],
+            ),
+            Section(
+                "Why the FID falls, or does not",
+                ("data", "regulariser", "budget", *PARTS, "in words"),
+                [
+                    [*names, *(_difference(*pair, name) for name in PARTS), reading(*pair)]
+                    for names, pair in _pairs(table, results)
+                ],
+            ),
+            Section("Cells", COLUMNS, [line for data in table.data for line in _lines(table, data, results)]),
         ],
-        pictures=[Picture(name, name) for name in _figures(cells, out)],
+        pictures=[picture for picture in pictures if "-lines-" not in picture.file],
+        gallery=[picture for picture in pictures if "-lines-" in picture.file],
     )
 
 
 def metric(result: Result, name: str) -> float | None:
     """Returns a number of a result by the name of its column; None where it was not measured."""
+    if name in DERIVED:
+        first, second, combined = DERIVED[name]
+        a, b = metric(result, first), metric(result, second)
+        return None if a is None or b is None else combined(a, b)
     value: Any = result
     for key in METRICS[name]:
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -96,6 +125,22 @@ def verdict(
     return middle, spread, "drop" if middle < -spread else "rise" if middle > spread else "within the spread"
 
 
+def reading(baseline: Sequence[Result], decoupled: Sequence[Result]) -> str:
+    """Returns in words which part of the FID moved: that of the decoder, FID(q), or that of the prior, the rest."""
+    found = [verdict(baseline, decoupled, name) for name in PARTS]
+    if found[0] is None or found[1] is None or found[2] is None:
+        return ""
+    if "collapsed" in found[0][2]:
+        return "not compared: without information in the latents there is no representation to decouple"
+    total, decoder, prior = (each[0] for each in found if each is not None)
+    if total < 0:
+        return f"falls, mostly by {'the prior' if prior <= decoder else 'the decoder'}"
+    if prior < 0:
+        return "does not fall: samples come nearer to what encodings decode to, but that is farther from the data"
+    cost, whole = (fmean(metric(each, name) or 0.0 for each in baseline) for name in (PARTS[2], PARTS[0]))
+    return f"does not fall: the prior cost the baseline {cost:.3g} of its FID of {whole:.3g}, and the flow no less"
+
+
 def _lines(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[str]]:
     for row in table.rows:
         published = table.published.cells.get(data, {}).get(row.name)
@@ -108,7 +153,7 @@ def _lines(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[
                 row.title,
                 budget or "not run",
                 str(len(runs)),
-                *(_cell(runs, name) for name in METRICS),
+                *(_cell(runs, name) for name in (*METRICS, *DERIVED)),
                 beside,
                 *protocol(runs),
             ]
@@ -122,17 +167,14 @@ def _cell(runs: Sequence[Result], name: str) -> str:
     return f"{fmean(values):.4g}{spread}"
 
 
-def _pairs(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[str]]:
-    here = [result for result in results if result["data"] == data]
-    budgets = sorted({result["budget"]["name"] for result in here})
-    for budget in budgets:
-        rows = {
-            row.name: [r for r in here if r["row"] == row.name and r["budget"]["name"] == budget] for row in table.rows
-        }
-        for row in table.rows:
-            if f"{row.name}-dp" in rows:
-                cells = [_difference(rows[row.name], rows[f"{row.name}-dp"], name) for name in COMPARED]
-                yield [data, row.title, budget, *cells]
+def _pairs(table: Table, results: Sequence[Result]) -> Iterator[tuple[list[str], tuple[list[Result], list[Result]]]]:
+    """Yields names of data, regulariser and budget, and the results of the two members, where there are any."""
+    titles = {row.name: row.title for row in table.rows}
+    for data, name, budget in product(table.data, titles, table.budgets):
+        here = [each for each in results if (each["data"], each["budget"]["name"]) == (data, budget)]
+        baseline, decoupled = ([each for each in here if each["row"] == row] for row in (name, f"{name}-dp"))
+        if baseline and decoupled:
+            yield [data, titles[name], budget], (baseline, decoupled)
 
 
 def _difference(baseline: Sequence[Result], decoupled: Sequence[Result], name: str) -> str:
@@ -140,28 +182,30 @@ def _difference(baseline: Sequence[Result], decoupled: Sequence[Result], name: s
     if found is None:
         return ""
     middle, spread, says = found
+    if "collapsed" in says:
+        return says
     return f"{middle:+.3g}{'' if spread is None else f' ± {spread:.2g}'}: {says}"
 
 
-def _figures(cells: Sequence[Cell], out: Path) -> Iterator[str]:
+def _pictures(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
+    """Draws the runs that are at hand, and yields the pictures of all data sets, earlier ones too."""
     for name in dict.fromkeys(cell.data for cell in cells):
         here = [cell for cell in cells if cell.data == name and cell.seed == 0 and cell.result is not None]
-        data = shortened(loaded(name), here[0].budget) if here else loaded(name)
-        models = {cell.row.title: Run.load(cell.folder, data=data).model for cell in here}
-        yield from _drawn(models, data, out, f"{cells[0].table.name}-{name}")
+        if here:
+            data = shortened(loaded(name), here[0].budget)
+            models = {cell.row.title: Run.load(cell.folder, data=data).model for cell in here}
+            _draw(models, data, out, f"{table.name}-{name}")
+    for name in table.data:
+        for path in sorted(out.glob(f"{table.name}-{name}-*.png")):
+            what = path.stem.removeprefix(f"{table.name}-{name}-")
+            yield Picture(path.name, f"{name}: {what.replace('-', ' of ', 1) if what.startswith('lines-') else what}")
 
 
-def _drawn(models: dict[str, VAE], data: Dataset, out: Path, stem: str) -> Iterator[str]:
-    if not models:
-        return
-    figures = {"leakage": leakage_curves(models, data)}
+def _draw(models: Mapping[str, VAE], data: Dataset, out: Path, stem: str) -> None:
+    style.write(leakage_curves(models, data), out / f"{stem}-leakage.png")
     if data.dimensions == 2:
-        figures["samples"] = moons(models, data)
+        style.write(moons(models, data, across=2), out / f"{stem}-samples.png")
     for title, model in models.items():
-        if (
-            title.endswith("decoupled prior")
-            and next(iter(model.stages_.values())).prior(None).event_shape.numel() == 2
-        ):
-            figures[f"lines-{title.split(',')[0]}"] = traversals(model, data)
-    for name, figure in figures.items():
-        yield style.write(figure, out / f"{stem}-{name}.png").name
+        prior = next(iter(model.stages_.values())).prior(None)
+        if isinstance(prior, NormalizingFlow) and prior.event_shape.numel() == 2:
+            style.write(traversals(model, data), out / f"{stem}-lines-{title.split(',')[0]}.png")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,11 +22,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SAMPLES = 1000
+TITLE = 36  # characters that a panel is wide
 THRESHOLDS = tuple(float(tau) for tau in range(-90, 1, 3))
 
 
-def moons(models: Mapping[str, VAE], data: Dataset, *, seed: int = 0) -> Figure:
-    """Returns a row for each model: generated samples, the aggregate posterior, and the extremes decoded.
+def moons(models: Mapping[str, VAE], data: Dataset, *, across: int = 1, seed: int = 0) -> Figure:
+    """Returns three panels for each model: generated samples, the aggregate posterior, and the extremes decoded.
 
     Low-posterior samples are the fifth of the prior draws with the lowest aggregate density, high-posterior samples the
     tenth of the encodings with the lowest prior density (Bhalodia, Lee and Elhabian, 2020, figure 3).
@@ -32,6 +35,7 @@ def moons(models: Mapping[str, VAE], data: Dataset, *, seed: int = 0) -> Figure:
     Args:
         models: title -> model of points in the plane.
         data: the points.
+        across: models side by side.
         seed: of all draws.
 
     Raises:
@@ -41,17 +45,20 @@ def moons(models: Mapping[str, VAE], data: Dataset, *, seed: int = 0) -> Figure:
         raise ValueError(
             f"{len(models)} models of data with {data.dimensions} columns: give models of points in the plane"
         )
-    figure, axes = style.panels(9.6, 2.9 * len(models), rows=len(models), columns=3)
+    rows = math.ceil(len(models) / across)
+    figure, axes = style.panels(9.6 * across, 2.9 * rows, rows=rows, columns=3 * across)
     test = data.test.tensor(2000)
-    for row, (title, model) in enumerate(models.items()):
-        samples, latent, extremes = axes[3 * row : 3 * row + 3]
+    for place, (title, model) in enumerate(models.items()):
+        samples, latent, extremes = axes[3 * place : 3 * place + 3]
         with measuring(model):
             torch.manual_seed(seed)
             generated = mean(model.generate(SAMPLES).px)[0].cpu()
         edges = margins(model, data, seed=seed)
-        draw_plane(samples, test, {"samples": (generated, style.DATA)}, f"{title}: samples")
+        draw_plane(samples, test, {"samples": (generated, style.DATA)}, textwrap.fill(f"{title}: samples", TITLE))
         draw_margins(latent, edges, "aggregate posterior")
         draw_plane(extremes, test, decoded_margins(model, edges), "pockets and leaks, decoded")
+    for spare in axes[3 * len(models) :]:
+        spare.set_axis_off()
     style.legend_below(axes[1])
     return figure
 
