@@ -61,13 +61,13 @@ def reproduced(table: str, folder: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_pendulum_study_compares_five_ways_and_draws_them(tmp_path: Path) -> None:
+def test_pendulum_study_compares_six_ways_and_draws_them(tmp_path: Path) -> None:
     page = reproduced("vhp-pendulum", tmp_path)
     for title in ("VHP + REWO", "VHP + GECO", "VampPrior", "IWAE", "straight line"):
         assert f"| {title}" in page
     results = [json.loads(path.read_text()) for path in (tmp_path / "vhp-pendulum").rglob("*.json")]
-    assert len(results) == 4 and all(0 <= result["monotone"] <= 1 for result in results)
-    assert page.count("strip.png)") == 4 and len(list(tmp_path.glob("vhp-pendulum/**/path.gif"))) == 4
+    assert len(results) == 5 and all(0 <= result["monotone"] <= 1 for result in results)
+    assert page.count("strip.png)") == 5 and len(list(tmp_path.glob("vhp-pendulum/**/path.gif"))) == 5
     assert "vhp-pendulum-updates.png" in page and "vhp-pendulum-evolution.png" in page
 
 
@@ -79,3 +79,14 @@ def test_motion_study_measures_every_joint_of_three_methods(tmp_path: Path) -> N
     results = [json.loads(path.read_text()) for path in (tmp_path / "vhp-motion").rglob("*.json")]
     assert len(results) == 3 and all(len(result["joints"]) == len(motion.joints_of()) for result in results)
     assert (tmp_path / "vhp-motion-kicking.gif").stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_faces_study_measures_paths_of_three_methods_and_leaves_the_other_set_empty(tmp_path: Path) -> None:
+    page = reproduced("vhp-faces", tmp_path)
+    assert "| olivetti | VampPrior | smoke | 1 |" in page and "| lfwcrop | VampPrior | not run |" in page
+    results = [json.loads(path.read_text()) for path in (tmp_path / "vhp-faces").rglob("*.json")]
+    assert {result["row"] for result in results} == {"vhp-rewo", "vamp", "iwae"}
+    assert all(0 < result["change"][0] <= result["change"][1] and result["nodes"] >= 2 for result in results)
+    assert page.count("strip.png)") == 3

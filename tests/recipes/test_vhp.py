@@ -19,10 +19,10 @@ ROWS = {row.name: row for row in TABLE.rows}
 
 
 def test_published_cells_are_those_of_the_poster() -> None:
-    assert {row for cells in TABLE.published.cells.values() for row in cells} == set(ROWS)
+    assert {row for cells in TABLE.published.cells.values() for row in cells} == set(ROWS) - {"vhp-double-loop"}
     assert set(TABLE.published.cells) == set(TABLE.data) - {"omniglot28"}  # nothing stands beside the derived set
-    static = [TABLE.published.cells["mnist-static"][name] for name in ROWS]
-    assert static == [-82.74, -96.32, -84.02, -84.46, -82.83]
+    static = [TABLE.published.cells["mnist-static"].get(name) for name in ROWS]
+    assert static == [-82.74, None, -96.32, -84.02, -84.46, -82.83]
 
 
 @pytest.mark.data

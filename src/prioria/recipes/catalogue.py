@@ -12,6 +12,7 @@ TABLES: dict[str, Table] = {
         vhp.TABLE,
         pendulum.TABLE,
         motion.TABLE,
+        faces.TABLE,
         dpvae.TABLE,
         dependency_graph.TABLE,
         exponential_family.TABLE,

@@ -21,7 +21,7 @@ from prioria.recipes.table import SMOKE, Budget, Row
 from prioria.report import constraint
 from prioria.train import Run, fit
 
-HIDDEN, LATENTS, SAMPLES, COMPONENTS = 128, 2, 16, 100
+HIDDEN, SAMPLES, COMPONENTS = 128, 16, 100
 FRAMES, NODES, NEIGHBOURS = 50, 1000, 15
 
 Watch = Callable[[VAE, int], None]
@@ -33,12 +33,12 @@ class Method:
 
     Attributes:
         title: what pages call it.
-        prior: data set, encoder, posterior -> prior.
+        prior: data set, encoder, posterior, latents -> prior.
         objective: target -> objective.
     """
 
     title: str
-    prior: Callable[[Dataset, nn.Module, nn.Module], nn.Module]
+    prior: Callable[[Dataset, nn.Module, nn.Module, int], nn.Module]
     objective: Callable[[str], Objective]
 
 
@@ -58,26 +58,29 @@ class Effort(Budget):
 SMALL = Effort(**asdict(SMOKE), pairs=2, nodes=30)
 
 
-def hierarchical(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
+def hierarchical(data: Dataset, encoder: nn.Module, posterior: nn.Module, latents: int) -> nn.Module:
     """VHP with tanh networks of the width of the model's."""
     return priors.Hierarchical(
-        LATENTS, LATENTS, SAMPLES, auxiliary_decoder=_auxiliary(), auxiliary_encoder=_auxiliary()
+        latents, latents, SAMPLES, auxiliary_decoder=_auxiliary(latents), auxiliary_encoder=_auxiliary(latents)
     )
 
 
-def vamp(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
+def vamp(data: Dataset, encoder: nn.Module, posterior: nn.Module, latents: int) -> nn.Module:
     """Pseudo-inputs that start at training rows."""
     rows = data.train.batch(torch.randperm(len(data.train))[:COMPONENTS])
     return priors.VampPrior(encoder, posterior, components=COMPONENTS, pseudo_inputs=rows, bounds=None)
 
 
-def standard(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
+def standard(data: Dataset, encoder: nn.Module, posterior: nn.Module, latents: int) -> nn.Module:
     """N(0, I)."""
-    return priors.StandardNormal(LATENTS)
+    return priors.StandardNormal(latents)
 
 
 METHODS = {
     "vhp-rewo": Method("VHP + REWO", hierarchical, lambda target: REWO(ELBO(), target)),
+    "vhp-double-loop": Method(
+        "VHP, double loop", hierarchical, lambda target: REWO(ELBO(), target, schedule="double-loop")
+    ),
     "vhp-geco": Method("VHP + GECO", hierarchical, lambda target: GECO(ELBO(), target)),
     "vamp": Method("VampPrior", vamp, lambda target: ELBO()),
     "iwae": Method("IWAE", standard, lambda target: IWAE(SAMPLES)),
@@ -89,24 +92,25 @@ def rows(*names: str) -> tuple[Row, ...]:
     return tuple(Row(name, METHODS[name].title) for name in names)
 
 
-def trained(cell: Cell, *, scale: float, target: str, watch: Watch | None = None) -> Run:
+def trained(cell: Cell, *, scale: float, target: str, latents: int = 2, watch: Watch | None = None) -> Run:
     """Trains a method, or goes on with its run; the model has the weights of the end, as the poster compares them.
 
     Args:
         cell: of a method.
         scale: standard deviation of p(x|z), fixed.
         target: of REWO and GECO.
+        latents: dimensions of z.
         watch: called at the start of each step with the model and the number of steps done.
     """
     torch.manual_seed(cell.seed)
     method, data = METHODS[cell.row.name], cell.dataset
     encoder = nets.MLP(data.dimensions, HIDDEN, HIDDEN, activation="tanh", activate_output=True)
-    posterior = posteriors.Gaussian(HIDDEN, LATENTS)
-    decoder = nets.MLP(LATENTS, HIDDEN, HIDDEN, data.dimensions, activation="tanh")
+    posterior = posteriors.Gaussian(HIDDEN, latents)
+    decoder = nets.MLP(latents, HIDDEN, HIDDEN, data.dimensions, activation="tanh")
     model = VAE(
         encoder=encoder,
         posterior=posterior,
-        prior=method.prior(loaded(cell.data), encoder, posterior),
+        prior=method.prior(loaded(cell.data), encoder, posterior, latents),
         likelihood=likelihoods.Gaussian(decoder, scale=scale),
     )
     objective = method.objective(target)
@@ -145,6 +149,12 @@ def constraint_of(run: Run) -> dict[str, Any]:
     return {"beta": last.get("beta"), "verdict": met}
 
 
+def reconstruction_error(cell: Cell, model: VAE) -> float:
+    """Returns the root mean squared error of the reconstructed test rows."""
+    x = cell.dataset.test.tensor(cell.budget.limit)
+    return (x - explore.decoded(model, model.encode(x))).square().mean().sqrt().item()
+
+
 def pairs_of(data: Dataset, count: int, *, rows: Tensor | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Draws pairs of test rows, among some row numbers or all.
 
@@ -165,9 +175,9 @@ def frames_of(model: VAE, paths: Sequence[explore.Path]) -> Tensor:
     return torch.stack([explore.decoded(model, explore.resample(path.z, FRAMES)) for path in paths])
 
 
-def _auxiliary() -> nn.Module:
-    layers = nets.MLP(LATENTS, HIDDEN, HIDDEN, activation="tanh", activate_output=True)
-    return priors.Gaussian(HIDDEN, LATENTS, net=layers, log_variance_bounds=(-10.0, 5.0))
+def _auxiliary(latents: int) -> nn.Module:
+    layers = nets.MLP(latents, HIDDEN, HIDDEN, activation="tanh", activate_output=True)
+    return priors.Gaussian(HIDDEN, latents, net=layers, log_variance_bounds=(-10.0, 5.0))
 
 
 def _seen(watch: Watch, model: VAE, arguments: tuple) -> None:

@@ -38,6 +38,7 @@ from prioria.recipes.paths import (
     frames_of,
     graph_of,
     pairs_of,
+    reconstruction_error,
     rows,
     trained,
 )
@@ -136,11 +137,9 @@ def _draw(cell: Cell, run: Run, graph: explore.Graph, paths: Sequence[explore.Pa
 def _measured(cell: Cell, run: Run, paths: Sequence[explore.Path]) -> dict[str, Any]:
     walks = [Walk.of(frames) for frames in frames_of(run.model, paths)]
     jumps, distances = [walk.jump for walk in walks], [walk.distance for walk in walks]
-    x = run.data.test.tensor(cell.budget.limit)
-    error = (x - explore.decoded(run.model, run.model.encode(x))).square().mean().sqrt().item()
     return {
         **constraint_of(run),
-        "rmse": error,
+        "rmse": reconstruction_error(cell, run.model),
         "monotone": float(np.mean([walk.monotone for walk in walks])),
         "jump": [float(np.median(jumps)), max(jumps)],
         "distance": [float(np.median(distances)), max(distances)],
