@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from prioria.recipes import dependency_graph, dpvae, exponential_family, motion, pendulum, vampprior, vhp
+from prioria.recipes import (
+    dependency_graph,
+    disentanglement,
+    dpvae,
+    exponential_family,
+    faces,
+    motion,
+    pendulum,
+    vampprior,
+    vhp,
+)
 from prioria.recipes.table import Table
 
 TABLES: dict[str, Table] = {
@@ -14,6 +24,7 @@ TABLES: dict[str, Table] = {
         motion.TABLE,
         faces.TABLE,
         dpvae.TABLE,
+        disentanglement.TABLE,
         dependency_graph.TABLE,
         exponential_family.TABLE,
     )
