@@ -43,6 +43,10 @@ COMMANDS = {
         "prioria.commands.graph:graph",
         "Draw the latent dependency graph that a run learned, with priced edges.",
     ),
+    "hash": (
+        "prioria.commands.hashing:hashing",
+        "Turn documents, as counts of words, into binary codes that similar documents share.",
+    ),
     "reproduce": ("prioria.commands.reproduce:reproduce", "Regenerate a published table beside its published numbers."),
 }
 DATA_COMMANDS = {

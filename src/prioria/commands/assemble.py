@@ -29,6 +29,7 @@ LIKELIHOODS: dict[str, type] = {
     "gaussian": likelihoods.Gaussian,
     "discretized-logistic": likelihoods.DiscretizedLogistic,
     "categorical": likelihoods.Categorical,
+    "multinomial": likelihoods.Multinomial,
 }
 OBJECTIVES: dict[str, type] = {
     "elbo": objectives.ELBO,

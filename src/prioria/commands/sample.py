@@ -35,7 +35,7 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
         arrays = {"mean": draw.px.mean[0], "x": draw.px.sample()[0], **{k: z[0] for k, z in draw.z.items()}}
-    _write(out, arrays)
+    write_arrays(out, arrays)
     print(f"{num_samples} samples in {out}")
 
 
@@ -55,7 +55,7 @@ def encode(
     x = rows(opened, data).tensor()
     with torch.inference_mode():
         z = torch.cat([opened.model.encode(part, level) for part in x.split(1000)])
-    _write(out, {"z": z})
+    write_arrays(out, {"z": z})
     print(f"{len(z)} rows encoded in {out}")
 
 
@@ -71,7 +71,7 @@ def score(
     opened = Run.load(run)
     estimate = evaluate.log_likelihood(opened.model, rows(opened, data), num_samples=num_samples, seed=seed)
     if out is not None:
-        _write(out, {"log_likelihood": estimate.pointwise})
+        write_arrays(out, {"log_likelihood": estimate.pointwise})
     print(f"log-likelihood {estimate}" + (f", rows in {out}" if out is not None else ""))
 
 
@@ -80,7 +80,8 @@ def rows(run: Run, source: str) -> Split:
     return run.data.test if source == run.data.name else read_rows(source, run.data.protocol)
 
 
-def _write(path: Path, arrays: dict[str, Tensor]) -> None:
+def write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:
+    """Writes arrays by name into an .npz file, atomically."""
     stored = {name: array.cpu().numpy() for name, array in arrays.items()}
 
     def save(file: Path) -> None:

@@ -13,7 +13,7 @@ from prioria.data.splits import tiles
 LEGAL: dict[Kind, tuple[str, ...]] = {
     "binary": ("Bernoulli",),
     "grey": ("DiscretizedLogistic", "Gaussian"),
-    "count": ("Categorical", "Gaussian"),
+    "count": ("Categorical", "Gaussian", "Multinomial"),
     "continuous": ("Gaussian",),
 }
 

@@ -22,6 +22,7 @@ from prioria.data.pictures import list_pictures, stack
 from prioria.data.tables import read_csv, read_parquet
 
 PARTS = ("train", "validation", "test")
+SPARSE = {"format", "shape", "data"}  # arrays that every sparse matrix in a file has
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,16 @@ def read_npy(path: Path) -> Source:
 
 
 def read_npz(path: Path) -> Source:
-    """The only array there is; or x and perhaps y; or train, validation, test and perhaps train_labels, ..."""
+    """The only array there is; or x and perhaps y; or train, validation, test and perhaps train_labels, ...
+
+    Or what `scipy.sparse.save_npz` wrote: such a matrix is made dense.
+    """
     with np.load(path, allow_pickle=False) as arrays:
         keys = set(arrays.files)
+        if SPARSE <= keys:
+            from scipy.sparse import load_npz
+
+            return Source(str(path), load_npz(path).toarray())
         if len(keys) == 1:
             return Source(str(path), arrays[keys.pop()])
         if "x" in keys:

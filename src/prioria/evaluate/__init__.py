@@ -53,6 +53,8 @@ from prioria.evaluate.processes import divided_log_likelihood as divided_log_lik
 from prioria.evaluate.quadrature import quadrature_log_likelihood as quadrature_log_likelihood
 from prioria.evaluate.reconstruction import Reconstruction as Reconstruction
 from prioria.evaluate.reconstruction import reconstruction as reconstruction
+from prioria.evaluate.retrieval import Retrieval as Retrieval
+from prioria.evaluate.retrieval import retrieval_precision as retrieval_precision
 from prioria.evaluate.smoothness import Smoothness as Smoothness
 from prioria.evaluate.smoothness import smoothness as smoothness
 from prioria.evaluate.units import ActiveUnits as ActiveUnits

@@ -3,7 +3,7 @@ r"""What the bound costs: a Gaussian mixture with a two-bit code, after the expe
 Four Gaussians of unit variance have means for the codes 00, 01, 10, 11. A factorised posterior over the two bits is
 exact only if the means form a rectangle, and they do not: trained jointly, the bound rises, the likelihood falls, and
 the means move towards a rectangle. Every expectation here is a sum over the four codes, and every population figure a
-sum over a grid of x, so nothing is estimated. The second part is semantic hashing: documents as binary codes.
+sum over a grid of x, so nothing is estimated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from prioria import likelihoods, nets, posteriors, priors, theory
 from prioria.model import VAE
-from prioria.objectives import ELBO
 from prioria.recipes.cell import Cell
 from prioria.recipes.page import PROTOCOL, Page, Section, by_budget, introduction, over_seeds, protocol
 from prioria.recipes.table import Budget, Published, Result, Row, Table
@@ -213,33 +212,6 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
 def _reference(name: str) -> str:
     value = REFERENCE.get(name, "")
     return f"{value[0]} to {value[1]}" if isinstance(value, tuple) else str(value)
-
-
-def semantic_hashing(
-    words: int, bits: int, *, encoder_hidden: tuple[int, ...] = (), decoder_hidden: tuple[int, ...] = ()
-) -> VAE:
-    """Returns a model of documents as counts of words: a uniform binary code, a softmax over words.
-
-    The theory says that an encoder linear in the counts suffices for a linear decoder: nu(x) are the counts, and
-    frequencies would lose the length of a document.
-
-    Args:
-        words: size of the vocabulary; x are counts (B, words).
-        bits: length of the code.
-        encoder_hidden: widths of the encoder's hidden layers; none: linear on counts.
-        decoder_hidden: widths of the decoder's hidden layers.
-    """
-    return VAE(
-        encoder=nets.MLP(words, *encoder_hidden, bits, activation="leaky_relu"),
-        posterior=posteriors.Bernoulli(None, bits, straight_through=False),
-        prior=priors.Bernoulli(bits, uniform=True),
-        likelihood=likelihoods.Multinomial(nets.MLP(bits, *decoder_hidden, words, activation="leaky_relu")),
-    )
-
-
-def hashing_objective() -> ELBO:
-    """Returns the bound with the unbiased score-function gradient from ten draws."""
-    return ELBO(num_samples=10, closed_form_kl=True)
 
 
 TABLE = Table(
