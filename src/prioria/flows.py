@@ -131,7 +131,8 @@ def _generation(prior: Distribution) -> Transform:
     if isinstance(prior, NormalizingFlow):
         return prior.transform
     if isinstance(prior, Independent) and isinstance(prior.base_dist, Normal):
-        return AffineTransform(prior.base_dist.loc, prior.base_dist.scale, event_dim=1).inv
+        flat = -len(prior.event_shape)  # feature maps too are a vector z
+        return AffineTransform(prior.base_dist.loc.flatten(flat), prior.base_dist.scale.flatten(flat), event_dim=1).inv
     raise ValueError(
         f"prior {type(prior).__name__} has no generation space; use priors.RealNVP, another flow or StandardNormal"
     )

@@ -122,3 +122,12 @@ def test_validation_of_torchs_distributions_stays_on() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "refused"
+
+
+def test_generation_space_of_feature_maps_is_that_of_their_values() -> None:
+    mean, scale = torch.randn(2, 3, 4), torch.rand(2, 3, 4) + 0.5
+    prior = torch.distributions.Independent(torch.distributions.Normal(mean, scale), 3)
+    z = torch.randn(5, 24)
+    z0 = flows.to_generation(prior, z)
+    torch.testing.assert_close(z0, (z - mean.flatten()) / scale.flatten())
+    torch.testing.assert_close(flows.from_generation(prior, z0), z)
