@@ -14,6 +14,7 @@ from prioria.data import load
 from prioria.recipes import TABLES
 
 TABLE = TABLES["vampprior"]
+ROWS = {row.name: row for row in TABLE.rows}
 
 
 def parameters_of_the_paper(name: str) -> int:
@@ -27,7 +28,9 @@ def parameters_of_the_paper(name: str) -> int:
 
     x, h, z = 784, 300, 40
     encoder = gated(x, h) + gated(h, h) + dense(h, 2 * z)
-    prior = {"standard": 0, "mixture": 500 * 2 * z, "vamp-data": 500 * x, "vamp": 500 * x}[name.split("-", 1)[1]]
+    few = {f"vamp-{components}": components * x for components in (1, 10, 100)}
+    priors = {"standard": 0, "mixture": 500 * 2 * z, "vamp-data": 500 * x, "vamp": 500 * x} | few
+    prior = priors[name.split("-", 1)[1]]
     if name.startswith("vae"):
         return encoder + prior + gated(z, h) + gated(h, h) + dense(h, x)
     q_z1 = gated(x, h) + gated(z, h) + gated(2 * h, h) + dense(h, 2 * z)
@@ -36,9 +39,11 @@ def parameters_of_the_paper(name: str) -> int:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", [row.name for row in TABLE.rows if row.name.startswith(("vae", "hvae"))])
+@pytest.mark.parametrize(
+    "name", [name for name in ROWS if name.startswith(("vae", "hvae")) and name != "vae-hierarchical"]
+)
 def test_networks_have_the_size_of_the_paper(name: str) -> None:
-    row = next(row for row in TABLE.rows if row.name == name)
+    row = ROWS[name]
     assert row.build is not None
     model = row.build(load("mnist-static"))
     assert sum(p.numel() for p in model.parameters()) == parameters_of_the_paper(name)

@@ -45,12 +45,12 @@ class Cell:
 
     @property
     def budget(self) -> Budget:
-        return self.table.budgets[self.budget_name]
+        return self.row.budgets.get(self.budget_name, self.table.budgets[self.budget_name])
 
     @property
     def name(self) -> Path:
         """Its place below a folder."""
-        return Path(self.table.name, self.data, self.row.name, f"{self.budget_name}-seed-{self.seed}")
+        return self.table.place(self.data, self.row.name, self.budget_name, self.seed)
 
     @property
     def folder(self) -> Path:
@@ -88,7 +88,7 @@ def cells(
     Args:
         table: which.
         budget: its name.
-        rows: names of rows; None for all that can be run.
+        rows: names of rows; None for all that can be run and need not be asked for.
         data: names of data sets; None for as many as the budget says.
         seeds: runs of each, with seeds 0, 1, ...
         runs: folder of the runs.
@@ -106,7 +106,7 @@ def cells(
         Cell(table, row, name, seed, budget, runs, out)
         for name in table.sets(data, budget)
         for row in chosen
-        if not row.absent
+        if not row.absent and (rows or budget not in row.on_request)
         for seed in range(seeds)
     ]
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from prioria.recipes.cell import Cell
+from prioria.recipes.likelihood import POINTWISE, SAMPLES
 from prioria.recipes.page import (
     PROTOCOL,
     Page,
     Picture,
     Section,
+    attached,
     budgets,
     by_budget,
     introduction,
@@ -22,17 +27,31 @@ from prioria.recipes.page import (
 )
 from prioria.recipes.table import Result, Row, Table
 from prioria.report import style
+from prioria.report.comparison import Difference
+from prioria.storage import read_tensors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLUMNS = ("data", "row", "budget", "ours (nats)", "published", "ELBO", "active units", "also (nats)", *PROTOCOL)
+COLUMNS = (
+    "data",
+    "row",
+    "budget",
+    "ours (nats)",
+    "published",
+    "difference to the first row, paired",
+    "training - test",
+    "ELBO",
+    "active units",
+    "also (nats)",
+    *PROTOCOL,
+)
 
 
 def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     """Returns the page of all results below ``out``, and draws their curves there."""
     results = table.results(out)
-    lines = [line for name in table.data for row in table.rows for line in _lines(table, name, row, results)]
+    lines = [line for name in table.data for row in table.rows for line in _lines(table, out, name, row, results)]
     curves = style.write(_curves(results), out / f"{table.name}-curves.png").name
     return Page(
         title=table.published.title,
@@ -40,6 +59,7 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
         notes=[*table.published.notes, *budgets(table)],
         sections=[Section("", COLUMNS, lines)],
         pictures=[Picture(curves, "Validation bound after each epoch")],
+        gallery=attached(table, out, SAMPLES),
     )
 
 
@@ -55,26 +75,50 @@ def _curves(results: Sequence[Result]) -> Figure:
     return figure
 
 
-def _lines(table: Table, name: str, row: Row, results: Sequence[Result]) -> Iterator[list[str]]:
+def _lines(table: Table, out: Path, name: str, row: Row, results: Sequence[Result]) -> Iterator[list[str]]:
     published = table.published.cells.get(name, {}).get(row.name)
     beside = "" if published is None else f"{published:.2f}"
     found = [result for result in results if (result["data"], result["row"]) == (name, row.name)]
     if not found:
         yield [name, row.title, row.absent or "not run", "", beside, *[""] * (len(COLUMNS) - 5)]
     for budget, runs in by_budget(found):
-        yield [name, row.title, budget, *_numbers(runs, beside)]
+        yield [name, row.title, budget, _with_error(runs), beside, _difference(table, out, runs), *_numbers(runs)]
 
 
-def _numbers(runs: Sequence[Result], published: str) -> list[str]:
+def _numbers(runs: Sequence[Result]) -> list[str]:
     first = runs[0]
     return [
-        _with_error(runs),
-        published,
+        _gap(runs),
         f"{fmean(run['elbo']['value'] for run in runs):.2f}",
         ", ".join(f"{group}: {count}" for group, count in first["active_units"]["counts"].items()),
         "; ".join(f"{name}: {_mean_of(runs, name):.2f}" for name in first.get("also", {})),
         *protocol(runs),
     ]
+
+
+def _difference(table: Table, out: Path, runs: Sequence[Result]) -> str:
+    """Returns log p(x) less that of the first row, over the same examples and seeds; empty where they were not kept."""
+    first = table.rows[0].name
+    pairs = [(_pointwise(table, out, run), _pointwise(table, out, {**run, "row": first})) for run in runs]
+    found = [Difference.of(a, b) for a, b in pairs if a is not None and b is not None and len(a) == len(b)]
+    if not found or runs[0]["row"] == first:
+        return ""
+    return str(found[0]) if len(found) == 1 else over_seeds([each.value for each in found], "+.2f")
+
+
+def _pointwise(table: Table, out: Path, run: Result) -> Tensor | None:
+    path = out / table.place(run["data"], run["row"], run["budget"]["name"], run["seed"]) / POINTWISE
+    return read_tensors(path)["pointwise"] if path.exists() else None
+
+
+def _gap(runs: Sequence[Result]) -> str:
+    """Returns by how much the first training examples are likelier than those of the test set."""
+    found = [(run["training"], run["log_likelihood"]) for run in runs if "training" in run]
+    if not found:
+        return ""
+    values = over_seeds([training["value"] - test["value"] for training, test in found], ".2f")
+    errors = f" ± {math.hypot(*(each['standard_error'] for each in found[0])):.2f}" if len(found) == 1 else ""
+    return f"{values}{errors} (first {found[0][0]['examples']:,})"
 
 
 def _with_error(runs: Sequence[Result]) -> str:

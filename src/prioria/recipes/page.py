@@ -93,8 +93,13 @@ def introduction(table: Table) -> list[str]:
 
 
 def budgets(table: Table) -> list[str]:
-    """Returns what each budget of a table means."""
-    return [f"`{name}`: {_cost(budget)}." for name, budget in table.budgets.items()]
+    """Returns what each budget of a table means, and of the rows that have one of their own."""
+    own: dict[tuple[str, Budget], list[str]] = {}
+    for row in table.rows:
+        for name, budget in row.budgets.items():
+            own.setdefault((name, budget), []).append(row.name)
+    every = [f"`{name}`: {_cost(budget)}." for name, budget in table.budgets.items()]
+    return every + [f"`{name}` of {', '.join(rows)}: {_cost(budget)}." for (name, budget), rows in own.items()]
 
 
 def _cost(budget: Budget) -> str:

@@ -69,6 +69,8 @@ class Row:
         training: arguments of ``fit`` that the paper prescribes.
         fit: how to train where one call of ``fit`` is not enough: (cell, data) -> run.
         also: names of further likelihood estimates -> what makes their model of the run.
+        budgets: of this row alone, where they differ from the table's.
+        on_request: names of budgets under which it is run only where ``--rows`` names it.
         absent: why only its published number is shown; empty where it can be run.
     """
 
@@ -79,6 +81,8 @@ class Row:
     training: Mapping[str, Any] = field(default_factory=dict)
     fit: Callable[[Any, Dataset], Run] | None = None
     also: Mapping[str, Callable[[Run], VAE]] = field(default_factory=dict)
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    on_request: tuple[str, ...] = ()
     absent: str = ""
 
 
@@ -156,6 +160,10 @@ class Table:
             ValueError: a name is unknown.
         """
         return self._known("data", names or self.data[: self.budget(budget).sets], self.data)
+
+    def place(self, data: str, row: str, budget: str, seed: int) -> Path:
+        """Returns where a run and its result are, below the folder of the runs and that of the results."""
+        return Path(self.name, data, row, f"{budget}-seed-{seed}")
 
     def results(self, out: Path) -> list[Result]:
         """Reads all results below a folder."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from prioria.objectives import ELBO
 from prioria.recipes.likelihood import measure
 from prioria.recipes.likelihood_page import page
 from prioria.recipes.table import SMOKE, Budget, Published, Row, Table
+from prioria.recipes.vhp import auxiliary_samples
 
 HIDDEN, LATENTS, BOUNDS = 300, 40, (-6.0, 2.0)
 COMPONENTS = {"omniglot": 1000}  # 500 elsewhere
@@ -34,10 +36,10 @@ def mixture(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Modul
     return priors.Mixture(LATENTS, COMPONENTS.get(data.name, 500))
 
 
-def vamp(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
-    """Learned pseudo-inputs."""
+def vamp(data: Dataset, encoder: nn.Module, posterior: nn.Module, *, components: int | None = None) -> nn.Module:
+    """Learned pseudo-inputs, as many as in the paper unless their number is given."""
     initial = INITIAL.get(data.name, (0.05, 0.01))
-    components = COMPONENTS.get(data.name, 500)
+    components = components or COMPONENTS.get(data.name, 500)
     return priors.VampPrior(encoder, posterior, components=components, inputs=data.dimensions, initial=initial)
 
 
@@ -46,6 +48,11 @@ def vamp_data(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Mod
     components = COMPONENTS.get(data.name, 500)
     rows = data.train.batch(torch.randperm(len(data.train))[:components])
     return priors.VampPrior(encoder, posterior, components=components, pseudo_inputs=rows, trainable=False)
+
+
+def hierarchical(data: Dataset, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
+    """A hierarchical prior whose bound has one sample of zeta for each z: VAE (L=2)."""
+    return priors.Hierarchical(LATENTS, LATENTS, 1)
 
 
 def one_level(prior: Prior, data: Dataset) -> VAE:
@@ -105,25 +112,49 @@ PRIORS: dict[str, tuple[str, Prior]] = {
     "vamp-data": ("VampPrior data", vamp_data),
     "vamp": ("VampPrior", vamp),
 }
+FEWER = (1, 10, 100)  # pseudo-inputs of the sweep that ends at the paper's number
 LEVELS: dict[str, tuple[str, Callable[[Prior, Dataset], VAE]]] = {
     "vae": ("one level", one_level),
     "hvae": ("two levels", two_level),
-    "convhvae": ("two levels, convolutional", two_level_conv),
 }
+CONVOLUTIONAL = {"cpu": Budget(epochs=10, warmup="5 epochs", limit=100)}  # an epoch takes a quarter of an hour
 NOT_BUILT = "needs an autoregressive decoder (PixelCNN), which prioria does not build"
+
+
+def _row(name: str, title: str, build: Callable[[Dataset], VAE], **others: Any) -> Row:
+    return Row(name, title, build, objective=_objective, training=TRAINING, **others)
+
 
 TABLE = Table(
     name="vampprior",
     rows=(
         *(
-            Row(
-                name=f"{level}-{prior}",
-                title=f"{level_title}, {prior_title}",
-                build=partial(build, prior_of),
-                objective=_objective,
-                training=TRAINING,
+            _row(f"{level}-{prior}", f"{title}, {prior_title}", partial(build, prior_of))
+            for level, (title, build) in LEVELS.items()
+            for prior, (prior_title, prior_of) in PRIORS.items()
+        ),
+        *(
+            _row(
+                f"vae-vamp-{components}",
+                f"one level, VampPrior, {components} pseudo-input{'s' * (components > 1)}",
+                partial(one_level, partial(vamp, components=components)),
             )
-            for level, (level_title, build) in LEVELS.items()
+            for components in FEWER
+        ),
+        _row(
+            "vae-hierarchical",
+            "one level, hierarchical prior, 1 auxiliary sample: VAE (L=2)",
+            partial(one_level, hierarchical),
+            also={"16 auxiliary samples for each z": partial(auxiliary_samples, 16)},
+        ),
+        *(
+            _row(
+                f"convhvae-{prior}",
+                f"two levels, convolutional, {prior_title}",
+                partial(two_level_conv, prior_of),
+                budgets=CONVOLUTIONAL,
+                on_request=("smoke", "cpu"),
+            )
             for prior, (prior_title, prior_of) in PRIORS.items()
         ),
         Row(name="pixelhvae-standard", title="two levels, PixelCNN decoder, standard", absent=NOT_BUILT),

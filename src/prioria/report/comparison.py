@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jaxtyping import Float
+from torch import Tensor
+
 from prioria.report.evaluation import Evaluation, Number
 from prioria.report.subject import Subject
 
@@ -30,6 +33,12 @@ class Difference:
     value: float
     standard_error: float
     examples: int
+
+    @classmethod
+    def of(cls, one: Float[Tensor, " N"], other: Float[Tensor, " N"]) -> Difference:
+        """Returns the difference between the values of the same N examples."""
+        differences, count = one - other, len(one)
+        return cls(differences.mean().item(), differences.std().item() / math.sqrt(count), count)
 
     def __str__(self) -> str:
         return f"{self.value:+.2f} ± {self.standard_error:.2f}"
@@ -95,9 +104,7 @@ def paired_difference(one: Subject, other: Subject) -> Difference | str:
         return "not paired: other examples"
     if one.pointwise is None or other.pointwise is None:
         return "not paired: values of single examples were not kept"
-    differences = one.pointwise - other.pointwise
-    count = len(differences)
-    return Difference(differences.mean().item(), differences.std().item() / math.sqrt(count), count)
+    return Difference.of(one.pointwise, other.pointwise)
 
 
 def how(number: Number, evaluation: Evaluation) -> str:
