@@ -10,6 +10,7 @@ from prioria.recipes import (
     faces,
     motion,
     pendulum,
+    structures,
     vampprior,
     vhp,
 )
@@ -26,6 +27,7 @@ TABLES: dict[str, Table] = {
         dpvae.TABLE,
         disentanglement.TABLE,
         dependency_graph.TABLE,
+        structures.TABLE,
         exponential_family.TABLE,
     )
 }
