@@ -60,6 +60,9 @@ def test_ranking_under_mini_batches_takes_what_a_batch_missed_for_a_pocket() -> 
     assert (released.z.abs() < 2).double().mean() > 0.4
     again = explore.low_posterior_as_released(model, x, 80, batch_size=4, drawn=100)
     assert torch.equal(again.z, released.z)
+    few = explore.low_posterior_as_released(model, x, 3, batch_size=50, drawn=100)
+    every = explore.low_posterior_as_released(model, x, 50, batch_size=50, drawn=100)
+    assert torch.equal(few.log_density, every.log_density[[0, 24, 49]])  # not the three lowest of the fifty
 
 
 def test_flow_posteriors_and_bad_numbers() -> None:

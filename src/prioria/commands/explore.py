@@ -24,7 +24,7 @@ def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, seed: in
     opened, folder = Run.load(run), out or run / "exploration"
     found = write_exploration(opened.model, opened.data, folder, pairs=pairs, seed=seed)
     for name, each in found["extremes"].items():
-        print(f"{name}: {each['kept']} of {each['drawn']:,} draws ({each['fraction']:.0%}), by the {each['ranking']}")
+        print(f"{name}: {each['kept']} of the least {each['fraction']:.0%} of {each['drawn']:,}, by {each['ranking']}")
     if found["lowest_density"] is not None:
         for name, value in found["lowest_density"]["means"].items():
             print(f"lowest log q(z) on a line {name}: {value:.2f} nats, mean of {found['lowest_density']['lines']}")

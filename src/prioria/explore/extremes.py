@@ -66,8 +66,9 @@ def low_posterior_as_released(
     """Draws low-posterior samples as the dpVAE code does: ranked under one mini-batch of posteriors at a time.
 
     Of ``drawn`` prior draws the ``batch_size`` least dense under a mini-batch of as many posteriors are kept, for one
-    mini-batch after another. What a mini-batch misses by chance counts as a pocket. (The code's density divides by the
-    log-variance in place of the variance and reads two dimensions only; here it is the density.)
+    mini-batch after another; of these, ``num_samples`` are returned, evenly spread over their densities. What a
+    mini-batch misses by chance counts as a pocket. (The code's density divides by the log-variance in place of the
+    variance and reads two dimensions only; here it is the density.)
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.
@@ -92,9 +93,10 @@ def low_posterior_as_released(
         z = prior_draws(model, drawn, seed + number)
         q = aggregate_posterior(model, batch)
         parts.append(_least(z, q.log_prob(z), batch_size, ""))
-    z, density = (torch.cat([getattr(part, name) for part in parts])[:num_samples] for name in ("z", "log_density"))
+    z, density = (torch.cat([getattr(part, name) for part in parts]) for name in ("z", "log_density"))
+    order = density.argsort()[torch.linspace(0, len(z) - 1, num_samples).round().long()]  # of all that were kept
     ranking = f"density of the posteriors of a mini-batch of {batch_size} rows"
-    return Extremes(z, density, batch_size / drawn, drawn * len(parts), ranking)
+    return Extremes(z[order], density[order], batch_size / drawn, drawn * len(parts), ranking)
 
 
 def high_posterior(

@@ -51,16 +51,16 @@ def build(decoupled: bool, data: Dataset) -> VAE:
 def measure(cell: Cell) -> Result:
     """Trains a row, and returns the scores of its posterior means on the rows that it was trained on."""
     run, start = trained(cell), time.perf_counter()
-    split = loaded(cell.data).train
-    found = evaluate.disentanglement(run.model, split, EXAMPLES.get(cell.budget_name, 10_000))
-    parts = evaluate.parts(run.model, run.data.test, limit=1000)
+    model, split = run.last(), loaded(cell.data).train
+    found = evaluate.disentanglement(model, split, EXAMPLES.get(cell.budget_name, 10_000))
+    parts = evaluate.parts(model, run.data.test, limit=1000)
     return {
         "headline": f"MIG {found.mig:.3f}, FactorVAE score {found.factor_vae:.3f}",
         "scores": found.to_json(),
         "rate": parts["rate"].value,
         "distortion": parts["distortion"].value,
         "split": f"{found.examples:,} training rows",
-        "selection": "best validation bound",
+        "selection": "weights at the end",
         **cost(run, start),
     }
 

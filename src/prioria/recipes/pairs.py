@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from prioria import evaluate
 from prioria.data import Dataset
-from prioria.evaluate import Classifier, Extractor
+from prioria.data.files import data_root
+from prioria.evaluate import Classifier, Extractor, InceptionFeatures
 from prioria.explore import decoded, line_densities, low_posterior
 from prioria.flows import NormalizingFlow
 from prioria.model import VAE
@@ -23,12 +25,13 @@ from prioria.storage import ARCHITECTURE, load, save
 PAIRS, SHARE = 100, 0.2  # lines between encodings; of the prior draws that are low-posterior samples
 IMAGES = {"smoke": 20, "points": 10_000, "short": 2000, "cpu": 10_000, "gpu": 10_000}
 GRID = {"smoke": 8, "points": 100, "short": 0, "cpu": 20, "gpu": 200}  # test rows whose log p(x) is a sum over a grid
+INCEPTION = Path("inception", "pt_inception-2015-12-05-6726825d.safetensors")  # below the root of the data
 
 
 def measure(cell: Cell) -> Result:
     """Returns the quality of a cell's samples, its likelihood, and what the run cost."""
     data, run = loaded(cell.data), trained(cell)
-    model, budget, start = run.model, cell.budget, time.perf_counter()
+    model, budget, start = run.last(), cell.budget, time.perf_counter()
     x = data.test.tensor(budget.limit)
     decoupled = isinstance(next(iter(model.stages_.values())).prior(None), NormalizingFlow)
     draws = min(5000, IMAGES[cell.budget_name])
@@ -43,7 +46,7 @@ def measure(cell: Cell) -> Result:
         "overlap": asdict(evaluate.overlap(model, run.data.train, data.test, draws)),
         "images": _images(cell, model, data),
         "split": f"test, {len(x):,} examples",
-        "selection": "best validation bound",
+        "selection": "weights at the end",
     }
     if GRID[cell.budget_name] and latents_of(model) <= 2:
         grid = evaluate.quadrature_log_likelihood(model, x, limit=GRID[cell.budget_name])
@@ -98,7 +101,12 @@ def _real(data: Dataset, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _extractor(cell: Cell, data: Dataset) -> Extractor | None:
-    return Coordinates() if data.dimensions == 2 else _classifier(cell, data)
+    weights = data_root() / INCEPTION
+    if data.dimensions == 2:
+        return Coordinates()
+    if data.shape[0] == 3 and weights.exists():
+        return InceptionFeatures(data.shape, str(weights))
+    return _classifier(cell, data)
 
 
 def _classifier(cell: Cell, data: Dataset) -> Classifier | None:

@@ -193,7 +193,7 @@ def _pictures(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Pictur
         here = [cell for cell in cells if cell.data == name and cell.seed == 0 and cell.result is not None]
         if here:
             data = shortened(loaded(name), here[0].budget)
-            models = {cell.row.title: Run.load(cell.folder, data=data).model for cell in here}
+            models = {cell.row.title: Run.load(cell.folder, data=data).last() for cell in here}
             _draw(models, data, out, f"{table.name}-{name}")
     for name in table.data:
         for path in sorted(out.glob(f"{table.name}-{name}-*.png")):

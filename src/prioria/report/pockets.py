@@ -69,12 +69,14 @@ def pockets(model: VAE, data: Dataset, *, seed: int = 0) -> Figure:
 def draw_margins(axes: Axes, found: Margins, title: str = "aggregate posterior, pockets and leaks") -> None:
     """Draws encodings (or their density), low-posterior samples (pockets) and high-posterior samples (leaks)."""
     project = _plane(found.encodings)
-    style.dress(axes, title, x="z[0]" if found.encodings.shape[1] <= 2 else "principal component 1")
+    name = "z[{}]" if found.encodings.shape[1] <= 2 else "principal component {}"
+    style.dress(axes, title, x=name.format(0), y=name.format(1))
     if found.density is None:
         axes.scatter(*project(found.encodings), s=5, color=style.PALE, linewidths=0, rasterized=True, label="encodings")
     else:
         shade = {"cmap": "Greys", "origin": "lower", "extent": found.extent, "aspect": "auto", "vmin": -8.0}
         axes.imshow(found.density.numpy(), interpolation="bilinear", **shade)
+        axes.grid(visible=False)
     look = {"s": 9, "linewidths": 0, "rasterized": True}
     if found.low is not None:
         axes.scatter(*project(found.low.z.flatten(1)), color=POCKET, label="low-posterior (pockets)", **look)
