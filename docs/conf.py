@@ -1,6 +1,7 @@
 """Sphinx configuration. Pages need no network: equations become MathML, which browsers draw themselves."""
 
 import re
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -43,6 +44,15 @@ def escape_mathematics(app: Sphinx, what: str, name: str, obj: object, options: 
     lines[:] = [re.sub(f"({shape}|{magnitude})", r"\\\1", line) for line in lines]
 
 
+def include_results(app: Sphinx, name: str, source: list[str]) -> None:
+    """The page of results shows every page in the folder of results, in the order of their names."""
+    if name == "results":
+        pages = sorted((Path(app.srcdir).parent / "results").glob("*.md"))
+        options = ":heading-offset: 1\n:relative-images:"
+        source[0] += "".join(f"\n```{{include}} ../results/{page.name}\n{options}\n```\n" for page in pages)
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("source-read", include_results)
     app.connect("autodoc-process-docstring", escape_mathematics)
     app.add_html_math_renderer("mathml", (inline_equation, None), (block_equation, None))
