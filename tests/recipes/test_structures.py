@@ -31,7 +31,7 @@ def pictures() -> Dataset:
 @pytest.mark.parametrize("row", TABLE.rows, ids=lambda row: row.name)
 def test_rows_have_their_groups_and_a_finite_gradient(row, pictures) -> None:
     assert row.build is not None and row.objective is not None
-    model, objective = row.build(pictures), row.objective(pictures, TABLE.budgets["cpu-conv"])
+    model, objective = row.build(pictures), row.objective(pictures, TABLE.budgets["cpu"])
     assert len(model.groups) == GROUPS[row.name]
     objective.check(model, pictures.train)
     loss = objective(model.draw(pictures.train.tensor()))
@@ -42,4 +42,5 @@ def test_rows_have_their_groups_and_a_finite_gradient(row, pictures) -> None:
 
 def test_likelihoods_are_labelled_as_of_the_first_200_images() -> None:
     budgets = [budget for name, budget in TABLE.budgets.items() if name != "smoke"]
+    budgets += [budget for row in TABLE.rows for budget in row.budgets.values()]
     assert {(budget.limit, budget.num_samples) for budget in budgets} == {(200, 1000)}
