@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import prioria
 from prioria.cli import main
 from prioria.recipes import Cell, compute
 from prioria.train import checkpoint
@@ -114,6 +115,38 @@ def test_two_drivers_do_not_write_one_run_at_the_same_time(tmp_path: Path, start
         assert finished(driver).split() == ["few", "many"]
     assert [len(processes(cell)) for cell in cells_in(tmp_path)] == [1, 1]
     assert kept(tmp_path) == undisturbed
+
+
+CLUSTER = """
+import sys
+from distributed import LocalCluster
+from pathlib import Path
+from prioria.recipes import computed
+from tests.recipes.tiny import cells_in
+
+options = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": None}
+with LocalCluster(n_workers=1, threads_per_worker=2, **options) as cluster:
+    for cell, _ in computed(cells_in(Path(sys.argv[1])), cluster=cluster.scheduler_address):
+        print(cell.row.name)
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_by_its_address_gives_the_same_numbers_from_workers_of_two_threads(tmp_path, undisturbed) -> None:
+    pytest.importorskip("distributed")
+    command = [sys.executable, "-c", CLUSTER, str(tmp_path)]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert sorted(ended.stdout.split()) == ["few", "many"]
+    assert kept(tmp_path) == undisturbed
+
+
+def test_a_result_says_which_code_made_it(tmp_path: Path) -> None:
+    result = json.loads(json.dumps(compute(cells_in(tmp_path)[0])))
+    known = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, check=False)
+    commit = result["version"].get("commit", "").removesuffix("-dirty")
+    assert commit == known.stdout.decode().strip()
+    assert result["version"]["prioria"] == prioria.__version__ and result["budget"]["name"] == "cpu"
 
 
 def test_what_a_grid_refuses(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -189,8 +190,23 @@ def _origin(cell: Cell) -> dict[str, Any]:
         "seed": cell.seed,
         "budget": {"name": cell.budget_name, **asdict(cell.budget)},
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
-        "version": {"prioria": prioria.__version__, "torch": torch.__version__},
+        "version": {"prioria": prioria.__version__, **_commit(), "torch": torch.__version__},
     }
+
+
+def _commit() -> dict[str, str]:
+    """Returns the commit of the code, with "-dirty" where it was changed since; nothing where git does not know it."""
+    git = shutil.which("git")
+    if git is None:
+        return {}
+
+    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [git, "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    if ask("ls-files", "--error-unmatch", Path(__file__).name).returncode != 0:
+        return {}  # installed below somebody else's repository
+    return {"commit": ask("describe", "--always", "--dirty", "--exclude", "*").stdout.strip()}
 
 
 def _publish(cell: Cell, result: Result) -> None:

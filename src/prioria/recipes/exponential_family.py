@@ -40,8 +40,8 @@ REFERENCE = {
 PUBLISHED = Published(
     title="What the bound costs: Gaussian mixture with a two-bit code",
     source="A. Shekhovtsov, D. Schlesinger and B. Flach, VAE Approximation Error, ICLR 2022",
-    protocol="The paper's figures show no numbers that could stand here: the reference column has the population's values "
-    "by quadrature and, for joint training, the ranges that a repetition must meet.",
+    protocol="Its figures show no numbers that could stand here: the reference column has the population's values by "
+    "quadrature and, for joint training, the ranges that a repetition must meet.",
     unit="nats",
     cells={},
 )
