@@ -14,6 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from prioria import objectives
 from prioria.train import checkpoint, fit, log, resume, saving, validation
 from prioria.train.step import Step
 from tests.train.small import OPTIONS, assert_same_run, digits, elbo, vamp
@@ -150,6 +151,14 @@ def test_more_epochs_go_on_from_where_training_ended(tmp_path: Path) -> None:
     resume(tmp_path / "short", epochs="+2", data=digits(), trackers=(), progress=False)
     train(tmp_path / "long", epochs=4)
     assert_same_run(tmp_path / "short", tmp_path / "long")
+
+
+def test_an_objective_that_learned_n_from_the_data_goes_on(tmp_path: Path) -> None:
+    for name, epochs in (("whole", 2), ("parts", 1)):
+        objective = objectives.BetaTC(2.0, tc=objectives.Stratified())
+        fit(vamp(), objective, digits(), out=tmp_path / name, trackers=(), **(OPTIONS | {"epochs": epochs}))
+    resume(tmp_path / "parts", epochs=2, data=digits(), trackers=(), progress=False)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_tensorboard_shows_each_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
