@@ -122,6 +122,9 @@ def _draw(axes, line: Path, look: str) -> None:  # noqa: ANN001 - matplotlib's a
 
 
 def _points(curve: LeakageCurve, conditional: bool) -> tuple[list[float], list[float]]:
+    """Returns thresholds, from the last one at which nothing leaks on, and scores."""
     values = curve.conditional if conditional else curve.score
-    pairs = [(tau, value) for tau, value in zip(curve.thresholds, values, strict=True) if value is not None]
-    return [tau for tau, _ in pairs], [value for _, value in pairs]
+    first = max(sum(share == 0 for share in curve.share) - 1, 0)
+    pairs = zip(curve.thresholds[first:], values[first:], strict=True)
+    shown = [(tau, value) for tau, value in pairs if value is not None]
+    return [tau for tau, _ in shown], [value for _, value in shown]
