@@ -117,3 +117,17 @@ def test_refusals(run: Run, tmp_path) -> None:
         refit_prior(model(), gaussian(), digits(), out=tmp_path)
     with pytest.raises(ValueError, match="part of its posterior"):
         with_prior(fused_standin(), priors.StandardNormal(2))
+
+
+def test_an_autoencoder_samples_through_a_prior_of_its_codes(tmp_path) -> None:
+    auto = model(posteriors.Delta(12, 2))
+    run = fit(auto, objectives.ELBO(0.0), digits(), epochs=3, learning_rate=3e-3, progress=False, out=tmp_path / "auto")
+    found = refit_prior(run, gaussian(), steps=300, learning_rate=0.03, out=tmp_path / "refit")
+    codes = run.model.encode(run.data.train.tensor())  # the maximum of E log N(e(x); m, s^2) is at their moments
+    p = found.model.stages["z"].p
+    torch.testing.assert_close(p.mean.detach()[0], codes.mean(0), atol=0.2, rtol=0.1)
+    torch.testing.assert_close(p.log_variance.exp().detach()[0], codes.var(0, correction=0), atol=0.1, rtol=0.2)
+    assert found.before.elbo is None and found.after.divergence is None and "ELBO" not in str(found)
+    assert found.after.log_prior > found.before.log_prior
+    assert f"after  {found.after.log_prior:.2f}" in str(found)
+    assert Run.load(tmp_path / "refit", data=digits()).model.generate(3).px.mean.shape == (1, 3, 64)

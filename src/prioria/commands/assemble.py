@@ -23,7 +23,11 @@ PRIORS: dict[str, type] = {
     "hierarchical": priors.Hierarchical,
     "realnvp": priors.RealNVP,
 }
-POSTERIORS: dict[str, type] = {"gaussian": posteriors.Gaussian, "iaf": posteriors.IAF}
+POSTERIORS: dict[str, type] = {
+    "gaussian": posteriors.Gaussian,
+    "iaf": posteriors.IAF,
+    "delta": posteriors.Delta,
+}
 LIKELIHOODS: dict[str, type] = {
     "bernoulli": likelihoods.Bernoulli,
     "gaussian": likelihoods.Gaussian,

@@ -127,6 +127,11 @@ def measuring(model: VAE) -> Iterator[None]:
             module.training = mode
 
 
+def has_density(model: VAE) -> bool:
+    """Whether every posterior of a model has a density; a point in place of one has none."""
+    return all(getattr(stage.q, "has_density", True) for stage in model.stages_.values())
+
+
 def require_density(model: VAE) -> None:
     """Raises ValueError where a posterior has no density, so that there is neither a bound nor an importance weight."""
     for name, stage in model.stages_.items():

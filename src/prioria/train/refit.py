@@ -16,7 +16,7 @@ from prioria.data import Dataset
 from prioria.distributions import take
 from prioria.evaluate import Divergence, Estimate, elbo, nearest_neighbour_kl, symmetric_kl
 from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior
-from prioria.evaluate.sampling import device_of
+from prioria.evaluate.sampling import device_of, has_density, measuring
 from prioria.model import VAE
 from prioria.module import describe
 from prioria.stage import Stage
@@ -35,16 +35,19 @@ class PriorFit:
     """How well a prior fits the encodings of a model.
 
     Attributes:
-        elbo: evidence lower bound on the validation rows.
-        divergence: symmetric KL to the aggregate posterior of the training rows.
+        log_prior: mean log p(z) of draws from the validation rows' posteriors, nats.
+        elbo: evidence lower bound on the validation rows; None where a point stands for the posterior.
+        divergence: symmetric KL to the aggregate posterior of the training rows; None as well there, as it is infinite.
     """
 
-    elbo: Estimate
-    divergence: Divergence
+    log_prior: float
+    elbo: Estimate | None
+    divergence: Divergence | None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns both as JSON values."""
-        return {"elbo": self.elbo.to_json(), "divergence": self.divergence.to_json()}
+        """Returns all as JSON values."""
+        found = {"elbo": self.elbo, "divergence": self.divergence}
+        return {"log_prior": self.log_prior} | {k: each and each.to_json() for k, each in found.items()}
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,13 @@ class Refit:
     path: Path | None = None
 
     def __str__(self) -> str:
-        rows = [("ELBO", self.before.elbo, self.after.elbo), ("sKL", self.before.divergence, self.after.divergence)]
-        return "\n".join(f"{name:<5} before {before}\n      after  {after}" for name, before, after in rows)
+        rows = [
+            ("ELBO", self.before.elbo, self.after.elbo),
+            ("sKL", self.before.divergence, self.after.divergence),
+            ("E log p(z)", f"{self.before.log_prior:.2f}", f"{self.after.log_prior:.2f}"),
+        ]
+        known = [row for row in rows if row[1] is not None]
+        return "\n".join(f"{name:<10} before {before}\n           after  {after}" for name, before, after in known)
 
 
 def refit_prior(
@@ -105,12 +113,13 @@ def refit_prior(
     """
     model, data, folder = _source(source, data, out)
     refitted = with_prior(model, prior.to(device_of(model)))
-    before = _fit_of(model, data, seed)
+    held_out = aggregate_draws(model, data.validation, HELD_OUT, seed)
+    before = _fit_of(model, data, held_out, seed)
     with _evaluation_mode(refitted), torch.random.fork_rng():
         torch.manual_seed(seed)
-        draws, held_out = _draws(model, data, batch_size, seed), aggregate_draws(model, data.validation, HELD_OUT, seed)
+        draws = _draws(model, data, batch_size, seed)
         history = _maximise(prior, draws, held_out, steps=steps, learning_rate=learning_rate, check_every=check_every)
-    found = Refit(refitted, before, _fit_of(refitted, data, seed), history, folder)
+    found = Refit(refitted, before, _fit_of(refitted, data, held_out, seed), history, folder)
     if folder is not None and isinstance(source, Run):
         _write(found, source, folder)
     return found
@@ -191,7 +200,7 @@ def _weights(prior: nn.Module) -> dict[str, Tensor]:
 def _draws(model: VAE, data: Dataset, batch: int, seed: int) -> Iterator[Tensor]:
     try:
         posteriors = aggregate_posterior(model, data.train, seed=seed).components
-    except ValueError:  # a flow has no density elsewhere, but draws
+    except ValueError:  # a flow or a point has no density elsewhere, but draws
         stored = aggregate_draws(model, data.train, DRAWS, seed)
         while True:
             yield stored[torch.randint(len(stored), (batch,))]
@@ -199,12 +208,16 @@ def _draws(model: VAE, data: Dataset, batch: int, seed: int) -> Iterator[Tensor]
         yield take(posteriors, torch.randint(posteriors.batch_shape[0], (batch,))).sample()
 
 
-def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
+def _fit_of(model: VAE, data: Dataset, held_out: Tensor, seed: int) -> PriorFit:
+    with measuring(model):
+        log_prior = next(iter(model.stages_.values())).prior(None).log_prob(held_out).mean().item()
+    if not has_density(model):
+        return PriorFit(log_prior, None, None)
     bound = elbo(model, data.validation, 10, seed)
     try:
-        return PriorFit(bound, symmetric_kl(model, data.train, seed=seed))
+        return PriorFit(log_prior, bound, symmetric_kl(model, data.train, seed=seed))
     except ValueError:
-        return PriorFit(bound, nearest_neighbour_kl(model, data.train, seed=seed))
+        return PriorFit(log_prior, bound, nearest_neighbour_kl(model, data.train, seed=seed))
 
 
 @contextmanager
