@@ -24,7 +24,7 @@ from prioria.storage import ARCHITECTURE, load, save
 
 PAIRS, SHARE = 100, 0.2  # lines between encodings; of the prior draws that are low-posterior samples
 IMAGES = {"smoke": 20, "points": 10_000, "short": 2000, "cpu": 10_000, "gpu": 10_000}
-GRID = {"smoke": 8, "points": 100, "short": 0, "cpu": 20, "gpu": 200}  # test rows whose log p(x) is a sum over a grid
+GRID = {"smoke": 2, "points": 100, "short": 0, "cpu": 20, "gpu": 200}  # test rows whose log p(x) is a sum over a grid
 INCEPTION = Path("inception", "pt_inception-2015-12-05-6726825d.safetensors")  # below the root of the data
 
 
@@ -53,7 +53,7 @@ def measure(cell: Cell) -> Result:
         found["quadrature"] = grid.to_json()
     if decoupled:
         near = evaluate.nearest_neighbour_kl(model, run.data.train, draws, generation_space=True)
-        starts, ends = data.test.tensor(2 * PAIRS).chunk(2)
+        starts, ends = data.test.tensor(2 * min(PAIRS, draws // 10)).chunk(2)
         lines = line_densities(model, run.data.train, starts, ends[: len(starts)])
         found |= {"skl_nearest_generation": near.to_json(), "lines": lines.to_json()}
     return found | cost(run, start)
