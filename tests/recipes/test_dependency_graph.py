@@ -55,7 +55,11 @@ def test_both_phases_run_to_the_page(tmp_path: Path) -> None:
     run(command)
     (stored,) = (tmp_path / "results" / "dependency-graph").rglob("*.json")
     result = json.loads(stored.read_text())
-    assert len(result["structure"]) == 10 and all(0 < mu < 1 for mu in result["structure"].values())
+    assert len(result["edges"]) == 10 and all(0 < mu < 1 for mu in result["edges"].values())
+    assert set(result["edge_costs"]) == {edge for edge, mu in result["edges"].items() if mu > 0.5}
+    assert (stored.with_suffix("") / "graph.png").stat().st_size > 1000
+    written = (tmp_path / "results" / "dependency-graph.md").read_text()
+    assert all(f"| {edge} | {mu:.3f} |" in written for edge, mu in result["edges"].items())
     assert result["log_likelihood"]["num_samples"] == 10
 
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from prioria import likelihoods, nets, posteriors, priors, stages
 from prioria.data import Dataset
+from prioria.evaluate import edge_stability
 from prioria.model import VAE
 from prioria.objectives import ELBO
+from prioria.recipes import likelihood, likelihood_page
 from prioria.recipes.cell import Cell
-from prioria.recipes.likelihood import measure
-from prioria.recipes.likelihood_page import page
-from prioria.recipes.table import SMOKE, Budget, Published, Row, Table
+from prioria.recipes.page import Page, Section, attached, by_budget
+from prioria.recipes.table import SMOKE, Budget, Published, Result, Row, Table
+from prioria.report import style
+from prioria.report.dependency import LearnedGraph
 from prioria.stages import Edge
 from prioria.train import Run, fit_dependency_graph
 
 NODES, LATENTS, FEATURES, STEPS = 5, 16, 128, 2
 WIDTHS = (512, 512, 256)  # of encoder and decoder between the pixels and the features
 STRUCTURE_SHARE = 4  # one epoch in four learns the gates: 200 of 800
+PICTURE = "graph.png"
+EDGES = ("data", "row", "budget", "edge", "probability", "spread over seeds", "kept", "bound without it (nats, seed 0)")
 TRAINING: dict[str, Any] = {"learning_rate": 1e-3, "gradient_clip": 5.0, "schedule": "cosine"}
 
 
@@ -70,6 +77,46 @@ def monte_carlo(data: Dataset, budget: Budget) -> ELBO:
 def closed_form(data: Dataset, budget: Budget) -> ELBO:
     """The same, differentiated through the closed-form KL of each group, as in the paper on dependency structure."""
     return ELBO(warmup=budget.warmup, closed_form_kl=True)
+
+
+def measure(cell: Cell) -> Result:
+    """Returns what a table of likelihoods measures and, of a graph, its edges with their prices; draws it as well."""
+    found = likelihood.measure(cell)
+    graph = LearnedGraph.of(Run.load(cell.folder, data=cell.dataset))
+    if graph is None:
+        return found
+    style.write(graph.figure, cell.attached / PICTURE)
+    costs = {_arrow(edge): cost.to_json() for edge, cost in graph.costs.items()}
+    learned = {_arrow(edge): probability for edge, probability in graph.probabilities.items()}
+    return {**found, "edges": learned, "edge_costs": costs}
+
+
+def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
+    """Returns the page of likelihoods, with the learned graphs and how stable their edges are over seeds."""
+    whole, results = likelihood_page.page(table, out, cells), [run for run in table.results(out) if "edges" in run]
+    lines = [
+        line
+        for name in table.data
+        for row in table.rows
+        for budget, runs in by_budget(run for run in results if (run["data"], run["row"]) == (name, row.name))
+        for line in _edge_lines([name, row.title, budget], runs)
+    ]
+    edges = Section("Edges: learned probability, and how the bound on test data changes without one", EDGES, lines)
+    return replace(whole, sections=[*whole.sections, edges], gallery=[*whole.gallery, *attached(table, out, PICTURE)])
+
+
+def _edge_lines(head: list[str], runs: Sequence[Result]) -> Iterator[list[str]]:
+    names = {tuple(name.split(" -> ")): name for name in runs[0]["edges"]}
+    stability = edge_stability([{edge: run["edges"][name] for edge, name in names.items()} for run in runs])
+    for edge, found in stability.items():
+        spread = f"{found.spread:.3f} over {len(runs)}" if len(runs) > 1 else ""
+        cost = runs[0]["edge_costs"].get(names[edge])
+        price = "" if cost is None else f"{-cost['value']:+.2f} ± {cost['standard_error']:.2f}"
+        yield [*head, names[edge], f"{found.mean:.3f}", spread, f"{found.present:.0%}", price]
+
+
+def _arrow(edge: Edge) -> str:
+    return " -> ".join(edge)
 
 
 def _encoder(data: Dataset) -> nets.MLP:

@@ -13,9 +13,8 @@ from prioria.evaluate import Estimate
 from prioria.recipes.cell import Cell, trained
 from prioria.recipes.table import Result
 from prioria.report import pictures
-from prioria.storage import read_json, write_atomically, write_tensors
+from prioria.storage import write_atomically, write_tensors
 from prioria.train import Run, checkpoint
-from prioria.train.structure import PROBABILITIES
 
 POINTWISE, SAMPLES = "log-likelihood.safetensors", "samples.png"
 TRAINING, SIDE = 1000, 8  # training examples for the train-test gap, at most; samples in a row of the sheet
@@ -38,7 +37,6 @@ def measure(cell: Cell) -> Result:
         "also": _also(cell, run),
         "elbo": evaluate.elbo(run.model, x, seed=0).to_json(),
         "active_units": evaluate.active_units(run.model, x).to_json(),
-        "structure": read_json(cell.folder / PROBABILITIES) if (cell.folder / PROBABILITIES).exists() else None,
         "split": f"test, {len(x):,} examples",
         "selection": "best validation bound at beta = 1",
         "device": str(next(run.model.parameters()).device),
