@@ -134,7 +134,7 @@ def test_what_is_derived_from_distances() -> None:
     [
         (6.0, 5.1, 2.0, "falls, mostly by the prior"),  # 8 = 5 + 3 before
         (6.0, 2.9, 2.0, "falls, mostly by the decoder"),
-        (8.5, 8.0, 2.0, "does not fall: samples come nearer to what encodings decode to"),
+        (8.5, 8.0, 2.0, "does not fall: samples are nearer to what encodings decode to"),
         (8.5, 5.0, 2.0, "does not fall: the prior cost the baseline 3 of its FID of 8"),
         (6.0, 5.1, 0.05, "not compared"),
     ],
@@ -143,6 +143,10 @@ def test_the_part_of_the_fid_that_moved_is_named(fid: float, aggregate: float, r
     baseline = [with_fid(seed, 8.0, 5.0, rate=rate) for seed in range(2)]
     assert reading(baseline, [with_fid(seed, fid, aggregate) for seed in range(2)]).startswith(words)
     assert reading([result(0, 3.0)], [result(0, 1.0)]) == ""  # no images
+
+
+def test_one_seed_is_read_with_caution() -> None:
+    assert reading([with_fid(0, 8.0, 5.0)], [with_fid(0, 6.0, 5.1)]) == "one seed: falls, mostly by the prior"
 
 
 def written(folder: Path, row: str, found: dict) -> None:

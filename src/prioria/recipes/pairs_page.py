@@ -133,12 +133,16 @@ def reading(baseline: Sequence[Result], decoupled: Sequence[Result]) -> str:
     if "collapsed" in found[0][2]:
         return "not compared: without information in the latents there is no representation to decouple"
     total, decoder, prior = (each[0] for each in found if each is not None)
+    caution = "" if found[0][2] in ("drop", "rise") else f"{found[0][2]}: "
     if total < 0:
-        return f"falls, mostly by {'the prior' if prior <= decoder else 'the decoder'}"
+        return f"{caution}falls, mostly by {'the prior' if prior <= decoder else 'the decoder'}"
     if prior < 0:
-        return "does not fall: samples come nearer to what encodings decode to, but that is farther from the data"
+        return (
+            f"{caution}does not fall: samples are nearer to what encodings decode to, but that is farther from the data"
+        )
     cost, whole = (fmean(metric(each, name) or 0.0 for each in baseline) for name in (PARTS[2], PARTS[0]))
-    return f"does not fall: the prior cost the baseline {cost:.3g} of its FID of {whole:.3g}, and the flow no less"
+    part = f"the prior cost the baseline {cost:.3g} of its FID of {whole:.3g}"
+    return f"{caution}does not fall: {part}, and the flow costs no less"
 
 
 def _lines(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[str]]:

@@ -169,9 +169,8 @@ def _start(training: Training, specification: dict[str, Any], going_on: bool) ->
     folder, accelerator = training.folder, training.accelerator
     accelerator.wait_for_everyone()  # every process has seen whether there is a run before one of them writes
     if folder is not None and going_on:
-        training.step.objective.check(
-            training.step.model, training.data.train
-        )  # it learns N, which no checkpoint holds
+        # an objective learns N from the data, which no checkpoint holds
+        training.step.objective.check(training.step.model, training.data.train)
         saving.load(training, folder)
         if training.options.epochs > run.read_specification(folder)["options"]["epochs"]:
             training.state.stale = 0  # who asks for more epochs has patience again
