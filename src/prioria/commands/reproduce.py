@@ -27,8 +27,8 @@ def reproduce(
     """Train what is missing, resume what was cut off, measure, and write one page with the published numbers beside.
 
     Args:
-        table: which; vampprior, vhp, vhp-pendulum, vhp-motion, dpvae, disentanglement, dependency-graph,
-            exponential-family.
+        table: which; vampprior, vhp, vhp-pendulum, vhp-motion, vhp-faces, dpvae, disentanglement, dependency-graph,
+            structures, exponential-family.
         seeds: runs of each cell, with seeds 0, 1, ...
         budget: smoke, cpu or gpu (some tables have more): how long to train and how much to evaluate; the page says.
         jobs: cells computed at the same time on this machine, by a local Dask cluster with one thread for each.
