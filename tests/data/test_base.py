@@ -73,6 +73,14 @@ def test_prefix():
     assert len(test.tensor(limit=10**6)) == len(test)
 
 
+def test_rows_at_even_distances_come_from_all_of_a_sorted_file():
+    rows = torch.arange(10).repeat_interleave(5)[:, None].expand(50, 3).clone()
+    sorted_by_class = Split(rows=rows, labels=None, protocol=protocol())
+    assert torch.equal(sorted_by_class.spread(10), rows[::5].float())
+    assert len(sorted_by_class.spread(7).unique(dim=0)) == 7
+    assert torch.equal(sorted_by_class.spread(50), sorted_by_class.tensor())
+
+
 def test_labels_must_match_rows():
     with pytest.raises(DataError, match="2 labels for 4 rows"):
         Split(torch.zeros(4, 3), torch.zeros(2), protocol())

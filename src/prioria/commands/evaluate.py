@@ -34,7 +34,7 @@ def evaluate(
     Args:
         run: folder of a run, as prioria train wrote it.
         num_samples: importance samples for each example.
-        limit: so many first examples only.
+        limit: so many first examples only; mnist-static, for one, is sorted by class.
         split: of the data set.
         seed: of the random numbers.
         curve: also the bound for 1, 5, 10, 50, ... samples, from the same draws, and whether it has come to rest.

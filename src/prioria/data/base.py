@@ -129,6 +129,12 @@ class Split:
             out[positions[0] : positions[-1] + 1] = self.batch(positions)
         return out
 
+    def spread(self, limit: int | None = None) -> Tensor:
+        """As `tensor`, but rows at even distances: the first rows of a file may all be of one class."""
+        if limit is None or limit >= len(self):
+            return self.tensor()
+        return self.batch(torch.arange(limit) * len(self) // limit)
+
     def _gather(self, indices: Tensor) -> Tensor:
         if isinstance(self.rows, Tensor):
             return self.rows.index_select(0, indices)

@@ -17,7 +17,7 @@ from prioria.storage import write_atomically, write_tensors
 from prioria.train import Run, checkpoint
 
 POINTWISE, SAMPLES = "log-likelihood.safetensors", "samples.png"
-TRAINING, SIDE = 1000, 8  # training examples for the train-test gap, at most; samples in a row of the sheet
+TRAINING, SIDE = 250, 8  # training examples for the train-test gap, at most; samples in a row of the sheet
 
 
 def measure(cell: Cell) -> Result:
@@ -26,7 +26,7 @@ def measure(cell: Cell) -> Result:
     The likelihood of each example and a sheet of samples are attached to the result.
     """
     run, budget = trained(cell), cell.budget
-    start, x = time.perf_counter(), run.data.test.tensor(budget.limit)
+    start, x = time.perf_counter(), run.data.test.spread(budget.limit)
     estimate = evaluate.log_likelihood(run.model, x, num_samples=budget.num_samples, seed=0)
     write_tensors(cell.attached / POINTWISE, {"pointwise": estimate.pointwise})
     _draw_samples(run, cell.attached / SAMPLES)
@@ -37,7 +37,7 @@ def measure(cell: Cell) -> Result:
         "also": _also(cell, run),
         "elbo": evaluate.elbo(run.model, x, seed=0).to_json(),
         "active_units": evaluate.active_units(run.model, x).to_json(),
-        "split": f"test, {len(x):,} examples",
+        "split": f"test, {len(x):,} examples" + (" at even distances" if len(x) < len(run.data.test) else ""),
         "selection": "best validation bound at beta = 1",
         "device": str(next(run.model.parameters()).device),
     }
@@ -63,7 +63,7 @@ def cost(run: Run, start: float) -> dict[str, Any]:
 
 
 def _also(cell: Cell, run: Run) -> dict[str, Any]:
-    x, samples = run.data.test.tensor(cell.budget.limit), cell.budget.num_samples
+    x, samples = run.data.test.spread(cell.budget.limit), cell.budget.num_samples
     return {
         name: evaluate.log_likelihood(other(run), x, num_samples=samples, seed=0).to_json()
         for name, other in cell.row.also.items()
@@ -71,10 +71,10 @@ def _also(cell: Cell, run: Run) -> dict[str, Any]:
 
 
 def _of_training(run: Run, count: int, num_samples: int) -> Estimate:
-    """Estimates the likelihood of the first training examples as that of the test set; fresh bits are drawn once."""
+    """Estimates the likelihood of training examples as that of the test set; fresh bits are drawn once."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        x = run.data.train.tensor(count)
+        x = run.data.train.spread(count)
     return evaluate.log_likelihood(run.model, x, num_samples=num_samples, seed=0)
 
 

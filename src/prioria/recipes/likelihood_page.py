@@ -112,13 +112,13 @@ def _pointwise(table: Table, out: Path, run: Result) -> Tensor | None:
 
 
 def _gap(runs: Sequence[Result]) -> str:
-    """Returns by how much the first training examples are likelier than those of the test set."""
+    """Returns by how much training examples are likelier than those of the test set."""
     found = [(run["training"], run["log_likelihood"]) for run in runs if "training" in run]
     if not found:
         return ""
     values = over_seeds([training["value"] - test["value"] for training, test in found], ".2f")
     errors = f" ± {math.hypot(*(each['standard_error'] for each in found[0])):.2f}" if len(found) == 1 else ""
-    return f"{values}{errors} (first {found[0][0]['examples']:,})"
+    return f"{values}{errors} ({found[0][0]['examples']:,})"
 
 
 def _with_error(runs: Sequence[Result]) -> str:

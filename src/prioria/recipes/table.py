@@ -34,7 +34,7 @@ class Budget:
         patience: epochs without a better validation bound before training stops.
         batch_size: examples in a step.
         num_samples: importance samples of the likelihood.
-        limit: test examples; None for all.
+        limit: test examples, at even distances; None for all.
         train_limit: training examples; None for all.
         sets: data sets that are run where none are named, the first ones; None for all.
     """
