@@ -150,11 +150,11 @@ def test_evolution_has_the_prior_beneath_the_posterior() -> None:
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == [
         "REWO, step 0",
-        "REWO, step 100",
+        "step 100",
         "prior",
         "prior",
         "GECO, step 0",
-        "GECO, step 100",
+        "step 100",
         "prior",
         "prior",
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 
@@ -50,6 +49,7 @@ def test_the_loop_adds_little_to_the_bare_steps() -> None:
         fit(ours, objectives.ELBO(), rows, epochs=epochs, batch_size=SIZE, progress=False)
 
     by_hand(1), by_fit(1)
-    ratios = [(cost(by_fit, 5) - cost(by_fit, 1)) / cost(by_hand, 4) for _ in range(5)]
-    # 1.05 measured; here annotations are checked at every call, and the processor may be shared
-    assert statistics.median(ratios) < 1.2, ratios
+    rounds = [(cost(by_fit, 5), cost(by_fit, 1), cost(by_hand, 4)) for _ in range(7)]
+    five, one, four = (min(times) for times in zip(*rounds, strict=True))  # what shares the processor only adds time
+    # 1.05 measured; here annotations are checked at every call
+    assert (five - one) / four < 1.2, rounds

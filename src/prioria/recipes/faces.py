@@ -124,7 +124,7 @@ TABLE = Table(
     name="vhp-faces",
     rows=rows(*(name for name in METHODS if name not in ("vhp-geco", "vhp-double-loop"))),
     data=("olivetti", "lfwcrop"),
-    budgets={"smoke": SMALL, "cpu": Effort(epochs=300), "gpu": Effort(epochs=2000)},
+    budgets={"smoke": SMALL, "cpu": Effort(steps=6000), "gpu": Effort(steps=40_000)},
     published=PUBLISHED,
     measure=measure,
     page=page,

@@ -164,7 +164,7 @@ def evolution(methods: Mapping[str, Sequence[Moment]]) -> Figure:
             grey = {"c": moment.variances.numpy(), "cmap": "gray", "vmin": 0, "vmax": 1.2 * top}
             upper.scatter(*moment.means.T.numpy(), s=3, lw=0, rasterized=True, **grey)
             lower.scatter(*moment.prior.T.numpy(), s=3, lw=0, rasterized=True, color=style.DATA)
-            style.dress(upper, f"{name}, step {moment.step:,}")
+            style.dress(upper, f"{name}, step {moment.step:,}" if column == 0 else f"step {moment.step:,}")
             style.dress(lower, "prior")
     return figure
 
