@@ -68,7 +68,7 @@ def test_pendulum_study_compares_six_ways_and_draws_them(tmp_path: Path) -> None
     results = [json.loads(path.read_text()) for path in (tmp_path / "vhp-pendulum").rglob("*.json")]
     assert len(results) == 5 and all(0 <= result["monotone"] <= 1 for result in results)
     assert page.count("strip.png)") == 5 and len(list(tmp_path.glob("vhp-pendulum/**/path.gif"))) == 5
-    assert "vhp-pendulum-updates.png" in page and "vhp-pendulum-evolution.png" in page
+    assert all(f"vhp-pendulum-{name}.png" in page for name in ("updates", "evolution", "strips"))
 
 
 @pytest.mark.slow

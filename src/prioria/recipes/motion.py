@@ -35,13 +35,13 @@ from prioria.recipes.paths import (
     frames_of,
     graph_of,
     pairs_of,
+    path_of,
     reconstruction_error,
     rows,
     trained,
 )
 from prioria.recipes.table import Published, Result, Row, Table
 from prioria.report import graphs, strips, style
-from prioria.train import Run
 
 SCALE, TARGET = 0.05, "rmse=0.075"  # of channels between 0 and 1; the target is what a pilot of 100 epochs proposed
 SHOWN = ("walking", "jogging", "punching", "kicking")
@@ -164,12 +164,9 @@ def _movements(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Pictu
 
 
 def _path(cell: Cell, movement: str) -> strips.Strip:
-    run = Run.load(cell.folder, data=cell.dataset)
-    model, labels = run.last(), run.data.test.labels
+    labels = cell.dataset.test.labels
     assert labels is not None
-    rows = (labels == MOVEMENTS.index(movement)).nonzero().flatten()
-    paths = explore.interpolate(model, graph_of(cell, model), *pairs_of(run.data, 1, rows=rows))
-    return strips.strips_of(paths, run.data.protocol)[0]
+    return path_of(cell, rows=(labels == MOVEMENTS.index(movement)).nonzero().flatten())
 
 
 TABLE = Table(

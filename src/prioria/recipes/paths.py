@@ -18,7 +18,7 @@ from prioria.model import VAE
 from prioria.objectives import ELBO, GECO, IWAE, REWO, Objective
 from prioria.recipes.cell import Cell, loaded
 from prioria.recipes.table import SMOKE, Budget, Row
-from prioria.report import constraint
+from prioria.report import constraint, strips
 from prioria.train import Run, fit
 
 HIDDEN, SAMPLES, COMPONENTS = 128, 16, 100
@@ -173,6 +173,14 @@ def pairs_of(data: Dataset, count: int, *, rows: Tensor | None = None, seed: int
 def frames_of(model: VAE, paths: Sequence[explore.Path]) -> Tensor:
     """Returns the paths with their edges at 50 points of equal distance, decoded (P, 50, D)."""
     return torch.stack([explore.decoded(model, explore.resample(path.z, FRAMES)) for path in paths])
+
+
+def path_of(cell: Cell, *, rows: Tensor | None = None) -> strips.Strip:
+    """Returns the drawing of a path between two test rows, among some row numbers or all; the same two for each run."""
+    run = Run.load(cell.folder, data=cell.dataset)
+    model = run.last()
+    paths = explore.interpolate(model, graph_of(cell, model), *pairs_of(run.data, 1, rows=rows))
+    return strips.strips_of(paths, run.data.protocol)[0]
 
 
 def _auxiliary(latents: int) -> nn.Module:

@@ -38,6 +38,7 @@ from prioria.recipes.paths import (
     frames_of,
     graph_of,
     pairs_of,
+    path_of,
     reconstruction_error,
     rows,
     trained,
@@ -165,9 +166,20 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
         text=introduction(table),
         notes=table.published.notes,
         sections=[Section("", COLUMNS, lines)],
-        pictures=[Picture(file, title) for file, title in shown.items() if (out / file).exists()],
+        pictures=[
+            *(Picture(file, title) for file, title in shown.items() if (out / file).exists()),
+            *_side_by_side(table, cells, out),
+        ],
         gallery=attached(table, out, "strip.png"),
     )
+
+
+def _side_by_side(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
+    """Draws the path between the same two test images, one below the other for the methods whose runs are at hand."""
+    drawn = {cell.row.title: path_of(cell) for cell in cells if cell.seed == 0}
+    if drawn:
+        file = style.write(strips.strips(drawn), out / f"{table.name}-strips.png").name
+        yield Picture(file, "One path by each method")
 
 
 def _evolution(cells: Sequence[Cell]) -> dict[str, list[Moment]]:
