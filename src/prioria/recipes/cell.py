@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
 import prioria
 from prioria.data import Dataset, Split
@@ -159,6 +160,13 @@ def trained(cell: Cell) -> Run:
         out=cell.folder,
         **row.training,
     )
+
+
+def scored(cell: Cell) -> tuple[Tensor, str]:
+    """Returns the test rows that the budget scores, and which they are in words."""
+    test = loaded(cell.data).test
+    x = test.spread(cell.budget.limit)
+    return x, f"test, {len(x):,} examples" + " at even distances" * (len(x) < len(test))
 
 
 @lru_cache(maxsize=2)

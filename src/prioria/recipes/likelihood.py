@@ -10,7 +10,7 @@ import torch
 
 from prioria import evaluate
 from prioria.evaluate import Estimate
-from prioria.recipes.cell import Cell, trained
+from prioria.recipes.cell import Cell, scored, trained
 from prioria.recipes.table import Result
 from prioria.report import pictures
 from prioria.storage import write_atomically, write_tensors
@@ -26,7 +26,7 @@ def measure(cell: Cell) -> Result:
     The likelihood of each example and a sheet of samples are attached to the result.
     """
     run, budget = trained(cell), cell.budget
-    start, x = time.perf_counter(), run.data.test.spread(budget.limit)
+    start, (x, split) = time.perf_counter(), scored(cell)
     estimate = evaluate.log_likelihood(run.model, x, num_samples=budget.num_samples, seed=0)
     write_tensors(cell.attached / POINTWISE, {"pointwise": estimate.pointwise})
     _draw_samples(run, cell.attached / SAMPLES)
@@ -37,7 +37,7 @@ def measure(cell: Cell) -> Result:
         "also": _also(cell, run),
         "elbo": evaluate.elbo(run.model, x, seed=0).to_json(),
         "active_units": evaluate.active_units(run.model, x).to_json(),
-        "split": f"test, {len(x):,} examples" + (" at even distances" if len(x) < len(run.data.test) else ""),
+        "split": split,
         "selection": "best validation bound at beta = 1",
         "device": str(next(run.model.parameters()).device),
     }
@@ -63,7 +63,7 @@ def cost(run: Run, start: float) -> dict[str, Any]:
 
 
 def _also(cell: Cell, run: Run) -> dict[str, Any]:
-    x, samples = run.data.test.spread(cell.budget.limit), cell.budget.num_samples
+    (x, _), samples = scored(cell), cell.budget.num_samples
     return {
         name: evaluate.log_likelihood(other(run), x, num_samples=samples, seed=0).to_json()
         for name, other in cell.row.also.items()

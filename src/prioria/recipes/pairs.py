@@ -16,7 +16,7 @@ from prioria.evaluate import Classifier, Extractor, InceptionFeatures
 from prioria.explore import decoded, line_densities, low_posterior
 from prioria.flows import NormalizingFlow
 from prioria.model import VAE
-from prioria.recipes.cell import Cell, loaded, locked, shortened, trained
+from prioria.recipes.cell import Cell, loaded, locked, scored, shortened, trained
 from prioria.recipes.likelihood import cost
 from prioria.recipes.points import Coordinates, drawn_anew, off_the_moons
 from prioria.recipes.table import Result
@@ -32,7 +32,7 @@ def measure(cell: Cell) -> Result:
     """Returns the quality of a cell's samples, its likelihood, and what the run cost."""
     data, run = loaded(cell.data), trained(cell)
     model, budget, start = run.last(), cell.budget, time.perf_counter()
-    x = data.test.tensor(budget.limit)
+    x, split = scored(cell)
     decoupled = isinstance(next(iter(model.stages_.values())).prior(None), NormalizingFlow)
     draws = min(5000, IMAGES[cell.budget_name])
     estimate = evaluate.log_likelihood(model, x, num_samples=budget.num_samples)
@@ -45,7 +45,7 @@ def measure(cell: Cell) -> Result:
         "leakage": evaluate.leakage(model, run.data.train, num_samples=draws).to_json(),
         "overlap": asdict(evaluate.overlap(model, run.data.train, data.test, draws)),
         "images": _images(cell, model, data),
-        "split": f"test, {len(x):,} examples",
+        "split": split,
         "selection": "weights at the end",
     }
     if GRID[cell.budget_name] and latents_of(model) <= 2:

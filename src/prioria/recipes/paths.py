@@ -16,7 +16,7 @@ from prioria import explore, likelihoods, nets, posteriors, priors
 from prioria.data import Dataset
 from prioria.model import VAE
 from prioria.objectives import ELBO, GECO, IWAE, REWO, Objective
-from prioria.recipes.cell import Cell, loaded
+from prioria.recipes.cell import Cell, loaded, scored
 from prioria.recipes.table import SMOKE, Budget, Row
 from prioria.report import constraint, strips
 from prioria.train import Run, fit
@@ -151,7 +151,7 @@ def constraint_of(run: Run) -> dict[str, Any]:
 
 def reconstruction_error(cell: Cell, model: VAE) -> float:
     """Returns the root mean squared error of the reconstructed test rows."""
-    x = cell.dataset.test.tensor(cell.budget.limit)
+    x, _ = scored(cell)
     return (x - explore.decoded(model, model.encode(x))).square().mean().sqrt().item()
 
 
