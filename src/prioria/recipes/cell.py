@@ -175,6 +175,14 @@ def loaded(name: str) -> Dataset:
     return load_data(name)
 
 
+def epochs(folder: Path) -> list[dict[str, Any]]:
+    """Returns validation loss, distortion and rate of a run after each epoch; none where only a prior was replaced."""
+    if not (folder / METRICS).exists():
+        return []
+    lines = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line["split"] == "validation" and "epoch" in line]
+
+
 def shortened(data: Dataset, budget: Budget) -> Dataset:
     """Returns the data with the first training and validation examples only, where the budget says so."""
     if budget.train_limit is None:
@@ -229,9 +237,4 @@ def _copy(source: Path, file: Path) -> None:
 
 
 def _curve(folder: Path) -> dict[str, list[float]]:
-    """Returns the validation loss, distortion and rate of a run after each epoch."""
-    if not (folder / METRICS).exists():
-        return {}
-    lines = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
-    kept = [line for line in lines if line["split"] == "validation"]
-    return {term: [round(line[term], 4) for line in kept] for term in ("loss", "distortion", "rate")}
+    return {term: [round(line[term], 4) for line in epochs(folder)] for term in ("loss", "distortion", "rate")}

@@ -10,7 +10,7 @@ import torch
 
 from prioria import evaluate
 from prioria.evaluate import Estimate
-from prioria.recipes.cell import Cell, scored, trained
+from prioria.recipes.cell import Cell, epochs, scored, trained
 from prioria.recipes.table import Result
 from prioria.report import pictures
 from prioria.storage import write_atomically, write_tensors
@@ -52,11 +52,12 @@ def cost(run: Run, start: float) -> dict[str, Any]:
         start: when its evaluation began, by ``time.perf_counter``.
     """
     assert run.path is not None
+    trained_here = (run.path / checkpoint.NAME).exists()  # not where only a prior was replaced
     return {
-        "epochs_run": len([line for line in run.history if line["split"] == "validation"]),
+        "epochs_run": len(epochs(run.path)),
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "seconds": {
-            "training": round(checkpoint.read_state(run.path)["seconds"]),
+            "training": round(checkpoint.read_state(run.path)["seconds"]) if trained_here else 0,
             "evaluation": round(time.perf_counter() - start),
         },
     }
