@@ -67,18 +67,13 @@ def test_mean_of_a_dynamic_split_is_its_mean_probability():
     assert np.allclose(digits.train.mean().numpy(), values.mean(0) / 16, atol=1e-6)
 
 
-def test_prefix():
-    test = load("digits").test
-    assert torch.equal(test.tensor(limit=7), test.tensor()[:7])
-    assert len(test.tensor(limit=10**6)) == len(test)
-
-
-def test_rows_at_even_distances_come_from_all_of_a_sorted_file():
+def test_fewer_rows_come_at_even_distances_from_all_of_a_sorted_file():
     rows = torch.arange(10).repeat_interleave(5)[:, None].expand(50, 3).clone()
     sorted_by_class = Split(rows=rows, labels=None, protocol=protocol())
-    assert torch.equal(sorted_by_class.spread(10), rows[::5].float())
-    assert len(sorted_by_class.spread(7).unique(dim=0)) == 7
-    assert torch.equal(sorted_by_class.spread(50), sorted_by_class.tensor())
+    assert torch.equal(sorted_by_class.tensor(10), rows[::5].float())
+    assert len(sorted_by_class.tensor(7).unique(dim=0)) == 7
+    for limit in (50, 10**6, None):
+        assert torch.equal(sorted_by_class.tensor(limit), rows.float())
 
 
 def test_labels_must_match_rows():

@@ -84,14 +84,14 @@ def test_static_mnist(data_root):
         assert abs(part.mean().double().mean() - mean) < 1e-6
     with gzip.open(data_root / "static-binarized-mnist/binarized_mnist_test.amat.gz", "rt") as text:
         first = [[int(value) for value in next(text).split()] for _ in range(20)]
-    assert data.test.tensor(limit=20).tolist() == first
+    assert data.test.batch(torch.arange(20)).tolist() == first
 
 
 @pytest.mark.data
 def test_grey_mnist(data_root):
     data = load("mnist-grey", root=data_root)
     grey = read_idx(data_root / "mnist" / "t10k-images-idx3-ubyte.gz", IDX_IMAGES).reshape(-1, 784)
-    assert np.array_equal(data.test.tensor(500).numpy(), (grey[:500] / np.float32(255)).astype(np.float32))
+    assert np.array_equal(data.test.batch(torch.arange(500)).numpy(), (grey[:500] / np.float32(255)).astype(np.float32))
     assert [len(part) for part in (data.train, data.validation, data.test)] == [50000, 10000, 10000]
     assert torch.equal(data.train.batch(torch.arange(9)), data.train.batch(torch.arange(9)))
 
@@ -101,7 +101,7 @@ def test_thresholded_mnist(data_root):
     data = load("mnist-thresholded", root=data_root)
     grey = read_idx(data_root / "mnist" / "t10k-images-idx3-ubyte.gz", IDX_IMAGES).reshape(-1, 784)
     scaled = [(each - each.min()) / (each.max() - each.min()) for each in grey[:500].astype("float64")]
-    assert np.array_equal(data.test.tensor(500).numpy(), np.array(scaled) > 0.5)
+    assert np.array_equal(data.test.batch(torch.arange(500)).numpy(), np.array(scaled) > 0.5)
     assert 0.12 < data.train.mean().mean() < 0.14
     assert torch.equal(data.train.batch(torch.arange(9)), data.train.batch(torch.arange(9)))
 

@@ -45,11 +45,14 @@ def test_limit_and_ranges_of_examples_are_parts_of_the_whole(name: str) -> None:
     model, x = MODELS[name](), rows(8)
     for samples in (3, 400):
         whole = evaluate.log_likelihood(model, x, num_samples=samples)
-        prefix = evaluate.log_likelihood(model, x, num_samples=samples, limit=5)
+        prefix = evaluate.log_likelihood(model, x[:5], num_samples=samples)
+        spread = evaluate.log_likelihood(model, x, num_samples=samples, limit=5)
         halves = [
             evaluate.log_likelihood(model, x, num_samples=samples, examples=part) for part in (range(3), range(3, 8))
         ]
         torch.testing.assert_close(prefix.pointwise, whole.pointwise[:5], atol=1e-4, rtol=0)
+        chosen = evaluate.log_likelihood(model, x[[0, 1, 3, 4, 6]], num_samples=samples)
+        torch.testing.assert_close(spread.pointwise, chosen.pointwise)
         joined = evaluate.join(halves)
         torch.testing.assert_close(joined.pointwise, whole.pointwise, atol=1e-4, rtol=0)
         assert joined.to_json() == pytest.approx(whole.to_json(), abs=1e-4, nan_ok=True)

@@ -104,6 +104,21 @@ def test_reported_parts_with_the_whole_set_as_batch(prior: str) -> None:
         assert abs(values.mean().item() - offset - expected[name]) < 5 * values.std().item() / math.sqrt(draws)
 
 
+def test_under_a_prior_that_fits_and_does_not_factorise_the_last_part_is_minus_the_total_correlation() -> None:
+    fitting = MixtureSameFamily(Categorical(torch.ones(N, dtype=torch.float64)), Independent(Normal(MEAN, SCALE), 1))
+    expected = quadrature(fitting)
+    assert expected["dimension_wise"] == pytest.approx(-expected["total_correlation"], abs=1e-9)
+    assert expected["total_correlation"] > 0.05
+
+
+def test_a_weight_that_rewards_total_correlation_is_called_out() -> None:
+    tc = objectives.Stratified(dataset_size=50)
+    with pytest.warns(UserWarning, match=r"gamma=15.0 > beta=4.0 .* use gamma <= beta"):
+        objectives.BetaTC(4.0, gamma=15.0, tc=tc).check(model())
+    objectives.BetaTC(4.0, tc=tc).check(model())  # a warning would be an error here
+    objectives.BetaTC(4.0, gamma=15.0, tc=tc).check(model(prior=priors.StandardNormal(3)))
+
+
 def test_objective_weighs_each_part() -> None:
     draw = draw_of(PRIORS["standard"])
     tc = objectives.Stratified(dataset_size=50)
@@ -177,11 +192,11 @@ def test_tiles_are_faster_than_one_piece() -> None:
     assert tiled < whole / 1.3  # measured 3.4 at a batch of 1000, two samples of CPU time in one process
 
 
-def model(posterior=None, latents: int = 3) -> VAE:
+def model(posterior=None, latents: int = 3, prior=None) -> VAE:
     return VAE(
         encoder=nets.GatedMLP(6, 7, gated_output=True),
         posterior=posteriors.Gaussian(7, latents) if posterior is None else posterior,
-        prior=priors.RealNVP(latents, hidden=8),
+        prior=priors.RealNVP(latents, hidden=8) if prior is None else prior,
         likelihood=likelihoods.Bernoulli(nets.GatedMLP(latents, 8, 6)),
     )
 

@@ -17,7 +17,7 @@ from tests.report.test_page import Page
 
 @pytest.fixture
 def measured(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, str]:
-    command(folder / "vamp", num_samples=20, limit=10, curve=True, certify=4, certify_steps=10)
+    command(folder / "vamp", num_samples=20, limit=10, curve=True, certify=4, num_steps=10)
     return folder / "vamp", capsys.readouterr().out
 
 
@@ -40,6 +40,22 @@ def test_both_are_those_of_the_library_and_are_shown(measured: tuple[Path, str],
     assert read_pointwise(folder) is not None
 
 
+def test_the_method_is_the_one_asked_for(folder: Path) -> None:
+    run = Run.load(folder / "vamp")
+    command(folder / "vamp", method="ais", num_steps=20, limit=6)
+    expected = evaluate.log_likelihood(run.model, run.data.test, method="ais", num_steps=20, limit=6)
+    found = read(folder / "vamp")
+    assert (found.estimator, found.log_likelihood.value) == (expected.estimator, expected.value)
+    with pytest.raises(ValueError, match="3 latents"):
+        command(folder / "vamp", method="quadrature", limit=6)
+    assert read(folder / "vamp") == found
+
+
+def test_a_curve_is_of_importance_samples_alone(folder: Path) -> None:
+    with pytest.raises(ValueError, match="--method is ais; leave one of them out"):
+        command(folder / "vamp", method="ais", curve=True)
+
+
 def test_without_them_the_page_claims_nothing(folder: Path, tmp_path: Path) -> None:
     page = Page(report(folder / "vamp", tmp_path / "page.html"))
     assert read(folder / "vamp").certificate is None
@@ -57,5 +73,5 @@ def test_certified_is_the_gap_with_three_errors() -> None:
 
 def test_several_processes_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
-    with pytest.raises(ValueError, match="--curve and --certify run in one process"):
+    with pytest.raises(ValueError, match="run in one process"):
         command(folder / "vamp", curve=True)

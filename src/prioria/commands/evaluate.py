@@ -19,13 +19,14 @@ Part = Literal["test", "validation", "train"]
 def evaluate(
     run: Path,
     *,
+    method: estimators.Method = "importance",
     num_samples: int = 5000,
+    num_steps: int = 500,
     limit: int | None = None,
     split: Part = "test",
     seed: int = 0,
     curve: bool = False,
     certify: int = 0,
-    certify_steps: int = 500,
 ) -> None:
     """Measure log-likelihood, ELBO and active units of a run, and write RUN/evaluation.json.
 
@@ -33,33 +34,32 @@ def evaluate(
 
     Args:
         run: folder of a run, as prioria train wrote it.
+        method: of the log-likelihood. ais anneals and owes nothing to the encoder, at several times the cost;
+            quadrature is for one or two latents, and free of noise.
         num_samples: importance samples for each example.
-        limit: so many first examples only; mnist-static, for one, is sorted by class.
+        num_steps: temperatures of ais and of --certify: the more, the tighter.
+        limit: so many examples only, at even distances.
         split: of the data set.
         seed: of the random numbers.
         curve: also the bound for 1, 5, 10, 50, ... samples, from the same draws, and whether it has come to rest.
         certify: so many examples to simulate from the model, to bracket their log-likelihood by annealing to and fro;
             0 for none.
-        certify_steps: temperatures of the annealing: the more, the narrower the bracket.
     """
-    if "RANK" in os.environ and (curve or certify):
-        raise ValueError("--curve and --certify run in one process; leave torchrun out")
+    _check(method, curve=curve, certify=certify)
     first = _join_processes()
     opened = Run.load(run)
-    rows = getattr(opened.data, split)
-    seconds = estimators.expected_seconds(opened.model, rows, num_samples, limit=limit)
-    if first and seconds > ANNOUNCE:
-        examples = len(rows) if limit is None else min(limit, len(rows))
-        print(f"{examples:,} examples with {num_samples:,} samples each: about {_duration(seconds)}", flush=True)
+    if first and method == "importance":
+        _announce(opened, split, num_samples, limit)
     found, pointwise = measure(
         opened,
         split=split,
+        method=method,
         num_samples=num_samples,
+        num_steps=num_steps,
         limit=limit,
         seed=seed,
         curve=curve,
         certify=certify,
-        certify_steps=certify_steps,
     )
     if first:
         found.write(run, pointwise)
@@ -71,23 +71,27 @@ def measure(
     run: Run,
     *,
     split: Part,
+    method: estimators.Method = "importance",
     num_samples: int,
+    num_steps: int = 500,
     limit: int | None,
     seed: int,
     curve: bool = False,
     certify: int = 0,
-    certify_steps: int = 500,
 ) -> tuple[Evaluation, dict[str, Tensor]]:
     """Measures a run, and returns the values of single examples beside."""
     model, rows = run.model, getattr(run.data, split)
     bounds = estimators.bound_curve(model, rows, _counts(num_samples), seed, limit=limit) if curve else None
-    if bounds is None:
+    if bounds is not None:
+        likelihood = bounds.estimates[-1]
+    elif method == "importance":
         likelihood = estimators.divided_log_likelihood(model, rows.tensor(limit), num_samples, seed)
     else:
-        likelihood = bounds.estimates[-1]
+        steps = num_steps if method == "ais" else None
+        likelihood = estimators.log_likelihood(model, rows, seed=seed, method=method, num_steps=steps, limit=limit)
     certificate = None
     if certify:
-        certificate = estimators.certify(model, certify, seed, num_steps=certify_steps, num_samples=num_samples)
+        certificate = estimators.certify(model, certify, seed, num_steps=num_steps, num_samples=num_samples)
     found = Evaluation.of(
         likelihood,
         estimators.parts(model, rows, seed=seed, limit=limit),
@@ -99,6 +103,21 @@ def measure(
         certificate=certificate,
     )
     return found, {"log_likelihood": likelihood.pointwise}
+
+
+def _check(method: estimators.Method, *, curve: bool, certify: int) -> None:
+    if "RANK" in os.environ and (curve or certify or method != "importance"):
+        raise ValueError(f"--curve, --certify and --method {method} run in one process; leave torchrun out")
+    if curve and method != "importance":
+        raise ValueError(f"--curve is of importance samples and --method is {method}; leave one of them out")
+
+
+def _announce(run: Run, split: Part, num_samples: int, limit: int | None) -> None:
+    rows = getattr(run.data, split)
+    seconds = estimators.expected_seconds(run.model, rows, num_samples, limit=limit)
+    if seconds > ANNOUNCE:
+        examples = len(rows) if limit is None else min(limit, len(rows))
+        print(f"{examples:,} examples with {num_samples:,} samples each: about {_duration(seconds)}", flush=True)
 
 
 def _counts(num_samples: int) -> list[int]:
@@ -117,13 +136,13 @@ def say(name: str, found: Evaluation) -> None:
     """Prints the numbers of an evaluation with how they were obtained."""
     number = found.log_likelihood
     print(f"{name}: {found.data}, {found.split} split, {number.examples:,} examples")
-    print(
-        f"  log-likelihood  {number} nats  ({found.estimator}, {number.num_samples:,} samples, ESS {number.ess:,.0f})"
-    )
+    ess = "" if number.ess is None else f", ESS {number.ess:,.0f}"
+    print(f"  log-likelihood  {number} nats  ({found.estimator}, {number.num_samples:,} samples{ess})")
     print(f"  ELBO            {found.elbo} nats")
     print(f"  active units    {found.active_units}")
     if not number.converged:
-        print("  not converged: importance weights are heavy-tailed; use more samples, or read it as a lower bound")
+        print("  not converged: importance weights are heavy-tailed; read it as a lower bound, or use more")
+        print("                 samples (of ais: more steps)")
     if found.curve is not None:
         values = [f"{each.num_samples:,}: {each.value:.2f}" for each in found.curve.estimates]
         print(f"  bound by K      {', '.join(values)}\n                  {found.curve}")

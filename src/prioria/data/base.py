@@ -122,18 +122,15 @@ class Split:
         return (total / len(self)).float()
 
     def tensor(self, limit: int | None = None) -> Tensor:
-        """The first `limit` rows (None = all) as float32 (N, D); a dynamic training split draws afresh."""
-        count = len(self) if limit is None else min(limit, len(self))
-        out = torch.empty(count, self.protocol.dimensions)
-        for positions in self._tiles(count):
-            out[positions[0] : positions[-1] + 1] = self.batch(positions)
-        return out
+        """`limit` rows at even distances (None = all) as float32 (N, D); a dynamic training split draws afresh.
 
-    def spread(self, limit: int | None = None) -> Tensor:
-        """As `tensor`, but rows at even distances: the first rows of a file may all be of one class."""
-        if limit is None or limit >= len(self):
-            return self.tensor()
-        return self.batch(torch.arange(limit) * len(self) // limit)
+        Not the first rows: those of a file may all be of one class.
+        """
+        rows = evenly(len(self), limit)
+        out = torch.empty(len(rows), self.protocol.dimensions)
+        for positions in self._tiles(len(rows)):
+            out[positions[0] : positions[-1] + 1] = self.batch(rows[positions])
+        return out
 
     def _gather(self, indices: Tensor) -> Tensor:
         if isinstance(self.rows, Tensor):
@@ -143,6 +140,12 @@ class Split:
 
     def _tiles(self, count: int) -> Iterator[Tensor]:
         yield from torch.arange(count).split(rows_per_tile(self.protocol.dimensions))
+
+
+def evenly(count: int, limit: int | None) -> Tensor:
+    """The numbers of at most `limit` of `count` rows, at even distances from the first on."""
+    kept = count if limit is None else min(limit, count)
+    return torch.arange(kept) * count // max(kept, 1)
 
 
 def rows_per_tile(dimensions: int) -> int:

@@ -76,6 +76,17 @@ def concatenate(parts: Sequence[Distribution]) -> Independent:
     return bernoulli(torch.cat([natural_parameters(part, part.mean.dtype)[0] for part in parts]))
 
 
+def marginals(d: Distribution) -> list[Independent]:
+    """Returns the distributions of the single latents, each with event shape (1,)."""
+    match base(d):
+        case Normal(loc=loc, scale=scale):
+            return [normal(m, s) for m, s in zip(loc.split(1, -1), scale.split(1, -1), strict=True)]
+        case Bernoulli(logits=logits):
+            return [bernoulli(each) for each in logits.split(1, -1)]
+        case other:
+            raise AssertionError(other)
+
+
 def log_normalizer(d: Distribution, dtype: torch.dtype = torch.float64) -> Tensor:
     """Returns A(eta) (...), summed over the event, of a diagonal Gaussian or Bernoulli.
 

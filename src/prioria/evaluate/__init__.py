@@ -44,6 +44,7 @@ from prioria.evaluate.importance import importance_log_likelihood as importance_
 from prioria.evaluate.leakage import Leakage as Leakage
 from prioria.evaluate.leakage import LeakageCurve as LeakageCurve
 from prioria.evaluate.leakage import leakage as leakage
+from prioria.evaluate.likelihood import Method as Method
 from prioria.evaluate.likelihood import log_likelihood as log_likelihood
 from prioria.evaluate.overlap import Overlap as Overlap
 from prioria.evaluate.overlap import TwoSampleTest as TwoSampleTest
@@ -57,5 +58,6 @@ from prioria.evaluate.retrieval import Retrieval as Retrieval
 from prioria.evaluate.retrieval import retrieval_precision as retrieval_precision
 from prioria.evaluate.smoothness import Smoothness as Smoothness
 from prioria.evaluate.smoothness import smoothness as smoothness
+from prioria.evaluate.total_correlation import total_correlation as total_correlation
 from prioria.evaluate.units import ActiveUnits as ActiveUnits
 from prioria.evaluate.units import active_units as active_units

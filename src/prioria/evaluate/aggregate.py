@@ -23,7 +23,7 @@ def aggregate_posterior(
         model: the model; its mode and the global random numbers are left as they were.
         x: rows (N, D), or a split of a data set.
         group: name of the group, the top one by default.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
         seed: of dynamic binarisation, and of the draws above a lower group.
 
     Raises:

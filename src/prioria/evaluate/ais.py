@@ -36,7 +36,7 @@ def annealed_log_likelihood(
         num_steps: T, temperatures; each costs ten gradients of log p(x, z) for each chain, and one value for each bit.
         num_chains: chains for each example, at most 1,000; from 25 on, ``converged`` can be told from their weights.
         seed: of the noise.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: a group has classes, fewer than two steps, too many chains, or no example.

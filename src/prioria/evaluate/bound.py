@@ -23,7 +23,7 @@ def elbo(model: VAE, x: Examples, num_samples: int = 1, seed: int = 0, *, limit:
         x: rows (N, D), or a split of a data set.
         num_samples: K, draws for each example.
         seed: of the noise.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no sample or no example.
@@ -55,7 +55,7 @@ def parts(
         x: rows (N, D), or a split of a data set.
         num_samples: K, draws for each example.
         seed: of the noise.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no sample or no example.

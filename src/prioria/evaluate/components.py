@@ -51,7 +51,7 @@ def prior_components(
         x: rows (N, D) whose encodings may use them, or a split of a data set.
         num_samples: draws of the aggregate posterior.
         seed: of the draws.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
     """
     with measuring(model):
         prior = next(iter(model.stages_.values())).prior(None)

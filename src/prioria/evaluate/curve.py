@@ -99,7 +99,7 @@ def bound_curve(
         counts: the K, at least two, ascending.
         seed: of the noise.
         tolerance: see :attr:`BoundCurve.converged`.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: counts that do not ascend from at least 1, or what importance sampling refuses.

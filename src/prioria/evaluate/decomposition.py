@@ -66,7 +66,7 @@ def decompose(
         x: rows (N, D), or a split of a data set; time grows with N^2.
         num_samples: K, draws for each example.
         seed: of the noise.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no sample or no example, or a top posterior that is not a diagonal Gaussian or Bernoulli.

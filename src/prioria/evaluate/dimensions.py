@@ -40,7 +40,7 @@ def kl_per_dimension(
         x: rows (N, D), or a split of a data set.
         num_samples: draws of the groups above, which the KL of a lower group is averaged over.
         seed: of the draws.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no row, or no sample.

@@ -77,7 +77,7 @@ def symmetric_kl(
         x: rows (N, D), or a split of a data set.
         num_samples: draws of q and of p.
         seed: of the draws.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: a posterior without a density elsewhere (a flow); use :func:`nearest_neighbour_kl`.
@@ -127,7 +127,7 @@ def nearest_neighbour_kl(
         seed: of the draws.
         generation_space: measure distances there, else in the representation space.
         group: name of the group, the top one by default.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: draws that coincide, as bits do; a prior without a generation space; no such group.

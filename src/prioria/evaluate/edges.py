@@ -26,7 +26,7 @@ def edge_costs(
         x: rows (N, D), or a split of a data set.
         num_samples: K, draws for each example.
         seed: of the noise.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Returns:
         (parent, child) -> cost, for the edges that are there.

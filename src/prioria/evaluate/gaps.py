@@ -78,7 +78,7 @@ def gaps(
         steps: of the fit.
         draws: for each example in a step of the fit.
         learning_rate: of the fit, in units of the features' own root mean square.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no sample, no example or no draw, or a posterior without a density.

@@ -39,7 +39,7 @@ def importance_log_likelihood(
         x: rows (N, D), or a split of a data set.
         num_samples: S.
         seed: of the noise. The noise of an example depends on (seed, its index, S) alone.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
         examples: range of rows to evaluate, for one of several processes; ``evaluate.join`` puts parts together.
         progress: called with the number of examples done and their total.
 
@@ -76,7 +76,7 @@ def expected_seconds(model: VAE, x: Examples, num_samples: int = 5000, *, limit:
         model: the model.
         x: rows (N, D), or a split of a data set.
         num_samples: S.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no sample or no example.

@@ -79,7 +79,7 @@ def leakage(
         thresholds: tau; those of the paper's code by default.
         num_samples: draws of q(z), 3,000 in the paper's code.
         seed: of the draws.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: a posterior without a density elsewhere (a flow).

@@ -52,7 +52,7 @@ def log_likelihood(
         num_chains: of annealing, for each example; 16 by default.
         points: of the grid along each latent; 81 by default.
         reach: of the grid, in posterior standard deviations; 8 by default.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
         examples: range of rows, of importance sampling; ``evaluate.join`` puts parts together.
         progress: of importance sampling, called with the number of examples done and their total.
 

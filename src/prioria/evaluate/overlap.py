@@ -75,7 +75,7 @@ def overlap(
         num_samples: draws of held-out posteriors and of the prior.
         seed: of the draws.
         level: of the quantiles that say where a distribution ends.
-        limit: take the first rows of x only.
+        limit: take so many rows of x only, at even distances.
 
     Raises:
         ValueError: no sample, or a level that is no share.

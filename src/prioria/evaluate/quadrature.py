@@ -86,7 +86,7 @@ def quadrature_log_likelihood(
         x: rows (N, D), or a split of a data set.
         points: along each latent, an odd number.
         reach: of the grid, in posterior standard deviations to either side.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: more than two latents, bits, an even number of points, or no reach.

@@ -46,7 +46,7 @@ def reconstruction(model: VAE, x: Examples, seed: int = 0, *, limit: int | None 
         model: the model; its mode and the global random numbers are left as they were.
         x: rows (N, D), or a split of a data set.
         seed: of the draws.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no row.

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from prioria.data.base import evenly
 from prioria.draw import Draw
 from prioria.model import VAE, Condition
 
@@ -29,7 +30,7 @@ class Rows(Protocol):
     """A split of a data set: rows on demand."""
 
     def tensor(self, limit: int | None = None) -> Tensor:
-        """Returns the first ``limit`` rows (N, D)."""
+        """Returns ``limit`` rows (N, D) at even distances."""
         ...
 
 
@@ -153,7 +154,7 @@ def sampling_of(
     if num_samples < 1 or seed < 0:
         raise ValueError(f"num_samples={num_samples} must be at least 1 and seed={seed} must not be negative")
     seed_generators(device_of(model), (seed,))  # a split with dynamic binarisation draws its rows
-    rows = x[:limit] if isinstance(x, Tensor) else x.tensor(limit)
+    rows = _rows(x, limit)
     examples = range(len(rows)) if examples is None else examples
     if not (0 <= examples.start < examples.stop <= len(rows) and examples.step == 1):
         raise ValueError(f"examples={examples} of x with {len(rows)} rows: give at least one row, and ranges inside x")
@@ -164,6 +165,12 @@ def device_of(model: VAE) -> torch.device:
     """Returns the device that the model's parameters are on."""
     parameter = next(model.parameters(), None)
     return torch.device("cpu") if parameter is None else parameter.device
+
+
+def _rows(x: Examples, limit: int | None) -> Tensor:
+    if isinstance(x, Tensor):
+        return x if limit is None else x[evenly(len(x), limit)]
+    return x.tensor(limit)
 
 
 def _starts(examples: range, size: int) -> range:

@@ -74,7 +74,7 @@ def active_units(
         threshold: above it a unit is active.
         num_samples: K, draws for each example; at least 2.
         seed: of the noise.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: fewer than two samples or two examples.

@@ -48,7 +48,7 @@ def low_posterior(
         num_samples: how many to return.
         seed: of the draws.
         fraction: kept of all draws, 20 % in the paper's code.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no sample, a fraction that is none, or a posterior without a density elsewhere (a flow).
@@ -110,7 +110,7 @@ def high_posterior(
         num_samples: how many to return.
         seed: of the draws.
         fraction: kept of all draws, 10 % in the paper's code.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no sample, or a fraction that is none.

@@ -52,7 +52,7 @@ def lowest_density(model: VAE, x: Examples, paths: Sequence[Path], *, limit: int
         model: the model of the paths.
         x: rows (N, D) whose posteriors make q(z), or a split of a data set.
         paths: through the latent space of the top group.
-        limit: take the first rows only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: a posterior without a density elsewhere (a flow).

@@ -6,14 +6,17 @@ On average over x,
     I = E log q(z|x)/q(z),   TC = E log q(z)/prod_j q(z_j),   D = E log prod_j q(z_j)/p(z),
 
 with q(z) the aggregate posterior (Hoffman and Johnson, 2016; Chen et al., 2018, eq. 2). D is the dimension-wise KL
-where the prior factorises; under a prior that does not, such as a flow, the identity holds as it stands.
+where the prior factorises. Under a prior that does not, such as a flow, the identity holds as it stands, but
+D = KL(q(z) || p(z)) - TC: the objective weighs TC by beta - gamma, and gamma > beta rewards what it is to suppress.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sized
 
 from torch import Tensor
+from torch.distributions import Independent
 
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
@@ -32,7 +35,7 @@ class BetaTC(Objective):
     Args:
         beta: weight of the total correlation.
         alpha: weight of the mutual information I.
-        gamma: weight of the dimension-wise divergence D.
+        gamma: weight of the divergence D; under a prior that does not factorise at most beta, or a warning says why.
         tc: how q(z) is estimated; ``Minibatch()`` by default, as in the paper's code.
         group: name of the group of latents.
 
@@ -67,7 +70,14 @@ class BetaTC(Objective):
             )
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
-        self.tc.check(group_of(probe(model), self.group), data)
+        latent = group_of(probe(model), self.group)
+        self.tc.check(latent, data)
+        if self.gamma > self.beta and not isinstance(latent.p, Independent):
+            warnings.warn(
+                f"gamma={self.gamma} > beta={self.beta} under a prior that does not factorise: its part D holds minus "
+                f"the total correlation, which training will raise; use gamma <= beta, such as gamma=1",
+                stacklevel=2,
+            )
 
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         latent, per_example = group_of(draw, self.group), (-draw.log_w).mean(0)

@@ -165,7 +165,7 @@ def trained(cell: Cell) -> Run:
 def scored(cell: Cell) -> tuple[Tensor, str]:
     """Returns the test rows that the budget scores, and which they are in words."""
     test = loaded(cell.data).test
-    x = test.spread(cell.budget.limit)
+    x = test.tensor(cell.budget.limit)
     return x, f"test, {len(x):,} examples" + " at even distances" * (len(x) < len(test))
 
 

@@ -28,7 +28,7 @@ WIDTHS = {28: (256, 256), 32: (512,), 64: (1024,)}
 BUDGETS = {
     "smoke": SMOKE,
     "points": Budget(steps=2_000, batch_size=50, num_samples=500, limit=100),
-    "short": Budget(steps=2_000, batch_size=BATCH, num_samples=200, limit=50),
+    "short": Budget(steps=3_000, batch_size=BATCH, num_samples=1000, limit=50),
     "cpu": Budget(steps=30_000, batch_size=BATCH, num_samples=21_000, limit=200),
     "gpu": Budget(steps=100_000, batch_size=100, num_samples=21_000),
 }
@@ -65,6 +65,7 @@ REGULARISERS: dict[str, Regulariser] = {
     "beta-h": Regulariser("beta-VAE-H", 10.0, lambda data, steps: ELBO(beta=5.0)),
     "beta-b": Regulariser("beta-VAE-B", 100.0, partial(capacity, as_released=False)),
     "beta-tc": Regulariser("beta-TCVAE", 10.0, lambda data, steps: BetaTC(4.0, gamma=15.0, tc=Stratified())),
+    "beta-tc-1": Regulariser("beta-TCVAE, gamma = 1", 10.0, lambda data, steps: BetaTC(4.0, tc=Stratified())),
     "factor": Regulariser(
         "FactorVAE",
         1.0,

@@ -75,7 +75,7 @@ def _of_training(run: Run, count: int, num_samples: int) -> Estimate:
     """Estimates the likelihood of training examples as that of the test set; fresh bits are drawn once."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        x = run.data.train.spread(count)
+        x = run.data.train.tensor(count)
     return evaluate.log_likelihood(run.model, x, num_samples=num_samples, seed=0)
 
 

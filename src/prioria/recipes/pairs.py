@@ -23,7 +23,7 @@ from prioria.recipes.table import Result
 from prioria.storage import ARCHITECTURE, load, save
 
 PAIRS, SHARE = 100, 0.2  # lines between encodings; of the prior draws that are low-posterior samples
-IMAGES = {"smoke": 20, "points": 10_000, "short": 2000, "cpu": 10_000, "gpu": 10_000}
+IMAGES = {"smoke": 20, "points": 10_000, "short": 10_000, "cpu": 10_000, "gpu": 10_000}
 GRID = {"smoke": 2, "points": 100, "short": 0, "cpu": 20, "gpu": 200}  # test rows whose log p(x) is a sum over a grid
 INCEPTION = Path("inception", "pt_inception-2015-12-05-6726825d.safetensors")  # below the root of the data
 
@@ -42,6 +42,7 @@ def measure(cell: Cell) -> Result:
         "log_likelihood": estimate.to_json(),
         "skl": evaluate.symmetric_kl(model, run.data.train, draws).to_json(),
         "skl_nearest": evaluate.nearest_neighbour_kl(model, run.data.train, draws).to_json(),
+        "total_correlation": evaluate.total_correlation(model, run.data.train, draws).to_json(),
         "leakage": evaluate.leakage(model, run.data.train, num_samples=draws).to_json(),
         "overlap": asdict(evaluate.overlap(model, run.data.train, data.test, draws)),
         "images": _images(cell, model, data),

@@ -30,6 +30,8 @@ METRICS: dict[str, tuple[str, ...]] = {  # column -> where it is in a result
     "off the moons (LP)": ("images", "off_the_moons", "low_posterior"),
     "off the moons (q)": ("images", "off_the_moons", "aggregate"),
     "sKL": ("skl", "value"),
+    "KL(q(z) | p(z))": ("skl", "q_to_p"),
+    "TC of q(z)": ("total_correlation", "value"),
     "sKL, 1-NN in z": ("skl_nearest", "value"),
     "sKL, 1-NN in z0": ("skl_nearest_generation", "value"),
     "log p(x)": ("log_likelihood", "value"),
@@ -44,6 +46,7 @@ DERIVED: dict[str, tuple[str, str, Callable[[float, float], float]]] = {
 }
 COMPARED = ("FID", "FID(LP)", "FID(LP)/FID", "sKL", "sKL, 1-NN in z", "off the moons", "off the moons (LP)")
 PARTS = ("FID", "FID(q)", "FID - FID(q)")
+CAUSES = ("KL(q(z) | p(z))", "TC of q(z)")
 COLLAPSED = 0.1  # nats of rate
 COLUMNS = ("data", "row", "budget", "seeds", *METRICS, *DERIVED, "published FID, FID(LP), sKL, NLL", *PROTOCOL)
 LEGEND = (
@@ -78,9 +81,9 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
             ),
             Section(
                 "Why the FID falls, or does not",
-                ("data", "regulariser", "budget", *PARTS, "in words"),
+                ("data", "regulariser", "budget", *PARTS, *CAUSES, "in words"),
                 [
-                    [*names, *(_difference(*pair, name) for name in PARTS), reading(*pair)]
+                    [*names, *(_difference(*pair, name) for name in (*PARTS, *CAUSES)), reading(*pair)]
                     for names, pair in _pairs(table, results)
                 ],
             ),

@@ -102,7 +102,7 @@ class Evaluation:
         split: "test", "validation" or "train".
         estimator: of the log-likelihood, in words.
         data: name of the data set.
-        limit: so many first rows of the split were used; None for all.
+        limit: so many rows of the split were used, at even distances; None for all.
         parts: distortion, rate, and the rate of each group of a hierarchy.
         version: of prioria and torch.
         weights: SHA-256 of the run's best weights when it was evaluated.
