@@ -41,6 +41,11 @@ def test_smoke_budget_leaves_a_page(name: str, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_has_the_three_budgets_of_the_command(name: str) -> None:
+    assert {"smoke", "cpu", "gpu"} <= set(TABLES[name].budgets)
+
+
 def check_sections(sections: list[dict], pages: list[str]) -> None:
     """Every line is on both pages, and what was not run is empty but for its names and what was published."""
     for section in sections:

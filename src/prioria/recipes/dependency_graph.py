@@ -153,8 +153,8 @@ TABLE = Table(
         "smoke": SMOKE,
         "cpu": Budget(epochs=40, batch_size=64, num_samples=100, limit=2000),  # 10 + 30 epochs of a graph
         "cpu-5000": Budget(epochs=30, batch_size=64, num_samples=5000, limit=500),
-        "long": Budget(epochs=100, batch_size=100, num_samples=5000),
-        "report": Budget(epochs=800, batch_size=64, num_samples=100),  # 200 + 600 epochs of a graph
+        "gpu": Budget(epochs=800, batch_size=64, num_samples=100),  # the report's: 200 + 600 epochs of a graph
+        "gpu-5000": Budget(epochs=100, batch_size=64, num_samples=5000),
     },
     published=Published.read("dependency-graph"),
     measure=measure,
