@@ -68,6 +68,7 @@ def train(
     ema: float | None = None,
     patience: int | None = 50,
     precision: Literal["float32", "bf16"] = "float32",
+    compile: bool = False,
     binarise: Literal["dynamic"] | None = None,
     relaxed: bool = False,
     seed: int = 0,
@@ -92,6 +93,7 @@ def train(
         ema: decay of the moving average of the weights, for instance 0.999.
         patience: epochs without a better validation bound before training stops.
         precision: bf16 runs networks in half precision; densities stay in float32.
+        compile: fuse each step into few kernels, after a minute of compilation.
         binarise: read grey values as probabilities and draw them afresh for every batch.
         relaxed: allow a Bernoulli likelihood on grey values as they are; the result is no likelihood of the data.
         seed: of everything random.
@@ -130,6 +132,7 @@ def train(
         "ema": ema,
         "patience": patience,
         "precision": precision,
+        "compile": compile,
     }
     if isinstance(chosen, Graph) and chosen.fixed is None:
         phases = chosen.phases(total)

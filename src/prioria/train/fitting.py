@@ -39,6 +39,7 @@ def fit(
     gradient_clip: float | None = None,
     ema: float | None = None,
     precision: Precision = "float32",
+    compile: bool = False,
     patience: int | None = None,
     log_every: int = 100,
     checkpoint_every: str = "60 seconds",
@@ -70,6 +71,8 @@ def fit(
         ema: decay of an average of the model's weights, min(ema, (1 + t) / (10 + t)) at step t, which is then what is
             validated and kept as the best.
         precision: "bf16" runs the networks in bfloat16; densities stay in float32.
+        compile: fuse each step with its backward pass into few kernels (``torch.compile``), after a minute of
+            compilation; the draws are the same, the numbers up to rounding.
         patience: epochs without a better validation loss after which training stops, counted once warm-up has ended.
         log_every: steps between two lines of training means; each epoch ends with one.
         checkpoint_every: "60 seconds" or "500 steps"; there is one at the start and one at the end.
@@ -80,8 +83,8 @@ def fit(
         resume: go on with the run in ``out`` if there is one, with this model's own modules.
 
     Raises:
-        ValueError: an option is out of range, the objective cannot train this model, a shape is wrong, or ``out``
-            holds a run and neither ``overwrite`` nor ``resume`` says what to do with it.
+        ValueError: an option is out of range, there is nothing to compile with, the objective cannot train this model,
+            a shape is wrong, or ``out`` holds a run and neither ``overwrite`` nor ``resume`` says what to do with it.
         NonFiniteLoss: the loss or a gradient is not finite.
 
     Example:
@@ -106,6 +109,7 @@ def fit(
         gradient_clip=gradient_clip,
         ema=ema,
         precision=precision,
+        compile=compile,
         patience=patience,
         log_every=log_every,
         checkpoint_every=checkpoint_every,

@@ -18,7 +18,7 @@ from torch import Tensor
 from prioria import storage
 from prioria.data import Dataset
 from prioria.objectives import Progress
-from prioria.train import randomness, saving
+from prioria.train import processes, randomness, saving
 from prioria.train.display import Display
 from prioria.train.log import Line, Meter, Metrics
 from prioria.train.optimiser import Average, Optimiser
@@ -73,7 +73,8 @@ class Training:
     ) -> None:
         self.step, self.data, self.options, self.folder = step, data, options, folder
         self.accelerator = accelerator
-        self.wrapped = accelerator.prepare_model(step)
+        wrapped = accelerator.prepare_model(step)
+        self.wrapped = processes.compiled(wrapped, accelerator.device) if options.compile else wrapped
         self.optimiser = Optimiser(step, options)
         self.average = None if options.ema is None else Average(step.model, options.ema)
         self.state, self.meter = State(), Meter()

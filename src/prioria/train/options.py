@@ -25,6 +25,7 @@ class Options:
     gradient_clip: float | None = None
     ema: float | None = None
     precision: Precision = "float32"
+    compile: bool = False
     patience: int | None = None
     log_every: int = 100
     checkpoint_every: str = "60 seconds"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import distributed
 from torch.distributed import PrefixStore, TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
@@ -36,6 +38,18 @@ def accelerator(folder: Path | None, *, bf16: bool, trackers: Sequence[str], cpu
         # an objective may leave parameters out at some steps, such as those of a phase
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+
+
+def compiled(step: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    """Returns a step whose operators are fused, with the draws that it has without.
+
+    Raises:
+        ValueError: there is no C++ compiler for a step on the CPU.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if device.type == "cpu" and shutil.which(compiler) is None:
+        raise ValueError(f"compile=True needs a C++ compiler, and there is no {compiler}; install it, or leave it out")
+    return torch.compile(step, options={"fallback_random": True})
 
 
 def _join_restarted() -> None:
