@@ -165,3 +165,10 @@ def test_bits() -> None:
     torch.testing.assert_close(prior().log_prob(z), by_hand)
     with pytest.raises(ValueError, match=r"location has shape \(5,\)"):
         priors.AggregatePosterior(torch.zeros(5))
+
+
+def test_draws_of_the_prior_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = model()
+    expected = evaluate.prior_draws(vae, 7, seed=3)
+    monkeypatch.setattr(vae.likelihood, "forward", None)
+    assert torch.equal(evaluate.prior_draws(vae, 7, seed=3), expected)

@@ -9,7 +9,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from prioria.distributions.families import natural_parameters, sufficient_statistics, take
-from prioria.distributions.reduce import logsumexp
+from prioria.distributions.reduce import logsumexp, logsumexp_
 
 TILE = 2**21  # terms (rows, C) of one float64 temporary, 16 MB: the aggregate posterior has as many components as data
 
@@ -44,9 +44,15 @@ class Mixture(Distribution):
         super().__init__(event_shape=components.event_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
+        eta, constant = self._natural
         tiles = value.reshape(-1, *self.event_shape).split(max(1, TILE // len(self.log_weights)))
-        rows = [logsumexp(self._log_terms(tile, self.log_weights)) for tile in tiles]
-        return torch.cat(rows).reshape(value.shape[:-1]).to(value.dtype)
+        if torch.is_grad_enabled() and (value.requires_grad or eta.requires_grad or constant.requires_grad):
+            log_density = torch.cat([logsumexp(self._log_terms(tile, self.log_weights)) for tile in tiles])
+        else:  # results that are kept between temporaries would cut the heap in pieces: gigabytes for 50,000 components
+            log_density = constant.new_empty(sum(len(tile) for tile in tiles))
+            for tile, out in zip(tiles, log_density.split(len(tiles[0])), strict=True):
+                out.copy_(logsumexp_(self._log_terms(tile, self.log_weights)))
+        return log_density.reshape(value.shape[:-1]).to(value.dtype)
 
     def component_log_prob(self, value: Tensor) -> Tensor:
         """Returns log p_k(value) for every component: (..., D) -> (..., C) in float64."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from prioria.distributions import Mixture, concatenate, take
+from prioria.draw import descend
 from prioria.evaluate.sampling import Examples, Group, Sampling, device_of, measuring, sampling_of, seed_generators
 from prioria.model import VAE
 
@@ -100,8 +101,8 @@ def prior_draws(
         raise ValueError(f"num_samples={num_samples} must be at least 1")
     with measuring(model):
         seed_generators(device_of(model), (seed,))
-        z = model.generate(num_samples).z[name][0]
-    return z.clone()
+        latents, _ = descend(model.stages_, (1, num_samples))  # not decoded: that would cost more than all else
+    return latents[name].z[0].clone()
 
 
 def known_group(model: VAE, group: str | None) -> str:
