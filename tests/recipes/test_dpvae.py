@@ -150,6 +150,17 @@ def test_one_seed_is_read_with_caution() -> None:
     assert reading([with_fid(0, 8.0, 5.0)], [with_fid(0, 6.0, 5.1)]) == "one seed: falls, mostly by the prior"
 
 
+def test_seeds_whose_baseline_collapsed_are_left_out_and_counted() -> None:
+    baseline = [with_fid(0, 8.0, 5.0, rate=0.05), with_fid(1, 8.0, 5.0), with_fid(2, 8.5, 5.0)]
+    decoupled = [with_fid(seed, fid, 5.0) for seed, fid in enumerate((1.0, 7.0, 7.0))]
+    assert verdict(baseline, decoupled, "FID") == (
+        -1.25,
+        pytest.approx(0.5**0.5 / 2),
+        "drop, 1 of 3 baselines collapsed",
+    )
+    assert reading(baseline, decoupled) == "1 of 3 baselines collapsed: falls, mostly by the prior"
+
+
 def written(folder: Path, row: str, found: dict) -> None:
     origin = {"row": row, "data": "mnist-grey", "budget": {"name": "short"}}
     write_json(folder / "dpvae/mnist-grey" / row / f"short-seed-{found['seed']}.json", found | origin)

@@ -111,11 +111,12 @@ def verdict(
 ) -> tuple[float, float | None, str] | None:
     """Returns mean and spread over seeds of the difference decoupled - baseline of a metric, and what they say.
 
-    "drop" and "rise" are beyond the spread (one standard deviation over seeds), "within the spread" is neither, and a
-    baseline with a rate below 0.1 nats has "collapsed" and is not compared. None where the two share no seed.
+    "drop" and "rise" are beyond the spread (one standard deviation over seeds), "within the spread" is neither. Seeds
+    whose baseline has a rate below 0.1 nats, "collapsed", are not compared; None where the two share no seed.
     """
     seeds = {result["seed"]: result for result in baseline}
-    pairs = [(seeds[each["seed"]], each) for each in decoupled if each["seed"] in seeds]
+    shared = [(seeds[each["seed"]], each) for each in decoupled if each["seed"] in seeds]
+    pairs = [(a, b) for a, b in shared if a["rate"] >= COLLAPSED] or shared
     values = [(metric(a, name), metric(b, name)) for a, b in pairs]
     differences = [b - a for a, b in values if a is not None and b is not None]
     if not differences:
@@ -123,9 +124,12 @@ def verdict(
     middle, spread = fmean(differences), stdev(differences) if len(differences) > 1 else None
     if any(a["rate"] < COLLAPSED for a, _ in pairs):
         return middle, spread, "collapsed baseline"
+    lost = len(shared) - len(pairs)
+    caution = f", {lost} of {len(shared)} baselines collapsed" if lost else ""
     if spread is None:
-        return middle, spread, "one seed"
-    return middle, spread, "drop" if middle < -spread else "rise" if middle > spread else "within the spread"
+        return middle, spread, f"one seed{caution}"
+    says = "drop" if middle < -spread else "rise" if middle > spread else "within the spread"
+    return middle, spread, f"{says}{caution}"
 
 
 def reading(baseline: Sequence[Result], decoupled: Sequence[Result]) -> str:
@@ -133,10 +137,12 @@ def reading(baseline: Sequence[Result], decoupled: Sequence[Result]) -> str:
     found = [verdict(baseline, decoupled, name) for name in PARTS]
     if found[0] is None or found[1] is None or found[2] is None:
         return ""
-    if "collapsed" in found[0][2]:
+    if found[0][2] == "collapsed baseline":
         return "not compared: without information in the latents there is no representation to decouple"
     total, decoder, prior = (each[0] for each in found if each is not None)
-    caution = "" if found[0][2] in ("drop", "rise") else f"{found[0][2]}: "
+    caution = (
+        "" if found[0][2] in ("drop", "rise") else f"{found[0][2].removeprefix('drop, ').removeprefix('rise, ')}: "
+    )
     if total < 0:
         return f"{caution}falls, mostly by {'the prior' if prior <= decoder else 'the decoder'}"
     if prior < 0:
@@ -189,7 +195,7 @@ def _difference(baseline: Sequence[Result], decoupled: Sequence[Result], name: s
     if found is None:
         return ""
     middle, spread, says = found
-    if "collapsed" in says:
+    if says == "collapsed baseline":
         return says
     return f"{middle:+.3g}{'' if spread is None else f' ± {spread:.2g}'}: {says}"
 
