@@ -79,7 +79,7 @@ def _lines(table: Table, out: Path, name: str, row: Row, results: Sequence[Resul
     published = table.published.cells.get(name, {}).get(row.name)
     beside = "" if published is None else f"{published:.2f}"
     found = [result for result in results if (result["data"], result["row"]) == (name, row.name)]
-    if not found:
+    if not found and (beside or any(result["data"] == name for result in results)):
         yield [name, row.title, row.absent or "not run", "", beside, *[""] * (len(COLUMNS) - 5)]
     for budget, runs in by_budget(found):
         yield [name, row.title, budget, _with_error(runs), beside, _difference(table, out, runs), *_numbers(runs)]

@@ -159,6 +159,8 @@ def _lines(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[
         published = table.published.cells.get(data, {}).get(row.name)
         beside = "" if published is None else ", ".join(f"{value:g}" for value in published)
         found = [result for result in results if (result["data"], result["row"]) == (data, row.name)]
+        if not beside and not any(result["data"] == data for result in results):
+            continue  # neither run nor published
         for budget in sorted({result["budget"]["name"] for result in found}) or [""]:
             runs = [result for result in found if result["budget"]["name"] == budget]
             yield [
