@@ -153,7 +153,7 @@ TABLE = Table(
             title=f"{title}, decoupled prior" if decoupled else title,
             build=partial(build, decoupled),
             objective=lambda data, budget, make=make: make(),
-            training={"learning_rate": 5e-4, "progress": False},
+            training={"learning_rate": 5e-4, "precision": "bf16", "progress": False},
         )
         for name, (title, make) in REGULARISERS.items()
         for decoupled in (False, True)
@@ -161,7 +161,7 @@ TABLE = Table(
     data=("dsprites-grid", "dsprites"),
     budgets={
         "smoke": SMOKE,
-        "short": Budget(steps=2_000, batch_size=64, sets=1),
+        "short": Budget(steps=6_000, batch_size=64, sets=1),
         "cpu": Budget(steps=20_000, batch_size=64, sets=1),
         "gpu": Budget(steps=30_000, batch_size=64, sets=1),
     },
