@@ -107,7 +107,8 @@ def _cost(budget: Budget) -> str:
     parts = [length, f"batch {budget.batch_size}"]
     parts += [f"warm-up {budget.warmup}"] if budget.warmup else []
     parts += [f"patience {budget.patience}"] if budget.patience else []
-    parts += [f"{budget.num_samples:,} importance samples", f"{budget.limit or 'all'} test examples"]
+    examples = "all" if budget.limit is None else f"{budget.limit:,}"
+    parts += [f"{budget.num_samples:,} importance samples", f"{examples} test examples"]
     return ", ".join(parts)
 
 
