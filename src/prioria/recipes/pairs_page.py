@@ -30,7 +30,7 @@ METRICS: dict[str, tuple[str, ...]] = {  # column -> where it is in a result
     "off the moons (LP)": ("images", "off_the_moons", "low_posterior"),
     "off the moons (q)": ("images", "off_the_moons", "aggregate"),
     "sKL": ("skl", "value"),
-    "KL(q(z) | p(z))": ("skl", "q_to_p"),
+    "KL of q(z) from p(z)": ("skl", "q_to_p"),
     "TC of q(z)": ("total_correlation", "value"),
     "sKL, 1-NN in z": ("skl_nearest", "value"),
     "sKL, 1-NN in z0": ("skl_nearest_generation", "value"),
@@ -46,7 +46,7 @@ DERIVED: dict[str, tuple[str, str, Callable[[float, float], float]]] = {
 }
 COMPARED = ("FID", "FID(LP)", "FID(LP)/FID", "sKL", "sKL, 1-NN in z", "off the moons", "off the moons (LP)")
 PARTS = ("FID", "FID(q)", "FID - FID(q)")
-CAUSES = ("KL(q(z) | p(z))", "TC of q(z)")
+CAUSES = ("KL of q(z) from p(z)", "TC of q(z)")
 COLLAPSED = 0.1  # nats of rate
 COLUMNS = ("data", "row", "budget", "seeds", *METRICS, *DERIVED, "published FID, FID(LP), sKL, NLL", *PROTOCOL)
 LEGEND = (
