@@ -84,7 +84,7 @@ def dependency_graph(probabilities: Mapping[Edge, float], costs: Mapping[Edge, E
         raise ValueError("probabilities is empty: a graph has at least two groups and one possible edge")
     figure, (axes,) = style.panels(5.2, 5.2)
     places = layout(list(dict.fromkeys(name for edge in probabilities for name in edge)))
-    middle = 0.5 if len(places) % 2 else 0.4  # of an edge: where its label stands and edges do not cross
+    middle = 0.46 if len(places) % 2 else 0.4  # of an edge: where its label stands, beside where edges cross
     for edge, probability in probabilities.items():
         start, end = places[edge[0]], places[edge[1]]
         if probability <= 0.5:
@@ -97,6 +97,8 @@ def dependency_graph(probabilities: Mapping[Edge, float], costs: Mapping[Edge, E
         axes.text(*place, name, ha="center", va="center", fontsize=11, color=style.INK, zorder=4)
     axes.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
     axes.set_axis_off()
+    if costs:
+        axes.set_title("probability of each edge; nats that the bound loses without it", fontsize=8, color=style.MUTED)
     return figure
 
 
@@ -130,4 +132,4 @@ def _write(axes: Axes, place: Point, text: str) -> None:
 
 def _label(probability: float, cost: Estimate | None) -> str:
     parts = [] if probability == 1 else [f"{probability:.2f}"]
-    return " ".join(parts if cost is None else [*parts, f"{cost.value:.2f} ± {cost.standard_error:.2f}"])
+    return "\n".join(parts if cost is None else [*parts, f"{cost.value:.2f} ± {cost.standard_error:.2f}"])
