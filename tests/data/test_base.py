@@ -74,6 +74,9 @@ def test_fewer_rows_come_at_even_distances_from_all_of_a_sorted_file():
     assert len(sorted_by_class.tensor(7).unique(dim=0)) == 7
     for limit in (50, 10**6, None):
         assert torch.equal(sorted_by_class.tensor(limit), rows.float())
+    for limit in (0, -1):
+        with pytest.raises(ValueError, match=f"limit={limit} must be at least 1"):
+            sorted_by_class.tensor(limit)
 
 
 def test_labels_must_match_rows():

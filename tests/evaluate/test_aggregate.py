@@ -9,6 +9,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from prioria import VAE, evaluate, likelihoods, load, nets, posteriors, priors
 from prioria.distributions import Mixture, bernoulli, mixture, normal
+from prioria.distributions.reduce import logsumexp_
 from tests.contract.standins import OpaqueFlow
 from tests.contract.variants import INPUTS, two_level
 
@@ -172,3 +173,12 @@ def test_draws_of_the_prior_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> 
     expected = evaluate.prior_draws(vae, 7, seed=3)
     monkeypatch.setattr(vae.likelihood, "forward", None)
     assert torch.equal(evaluate.prior_draws(vae, 7, seed=3), expected)
+
+
+def test_sum_of_exponentials_in_single_precision_is_that_in_double() -> None:
+    torch.manual_seed(0)
+    terms = 300 * torch.randn(20, 50_000, dtype=torch.float64) - 1e4
+    expected = torch.logsumexp(terms, -1)
+    torch.testing.assert_close(logsumexp_(terms), expected, rtol=0, atol=1e-6)
+    even = torch.full((3, 50_000), -1e4, dtype=torch.float64)  # all terms count: rounding adds up where it can
+    torch.testing.assert_close(logsumexp_(even.clone()), torch.logsumexp(even, -1), rtol=0, atol=1e-6)

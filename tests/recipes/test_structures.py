@@ -40,7 +40,7 @@ def test_rows_have_their_groups_and_a_finite_gradient(row, pictures) -> None:
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_likelihoods_are_labelled_as_of_the_first_200_images() -> None:
+def test_likelihoods_are_of_200_images() -> None:
     budgets = [budget for name, budget in TABLE.budgets.items() if name != "smoke"]
     budgets += [budget for row in TABLE.rows for budget in row.budgets.values()]
     assert {(budget.limit, budget.num_samples) for budget in budgets} == {(200, 1000)}

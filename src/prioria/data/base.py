@@ -143,7 +143,17 @@ class Split:
 
 
 def evenly(count: int, limit: int | None) -> Tensor:
-    """The numbers of at most `limit` of `count` rows, at even distances from the first on."""
+    """The numbers of at most `limit` of `count` rows, at even distances from the first on.
+
+    Raises:
+        ValueError: a limit below one.
+
+    Example:
+        >>> evenly(10, 4)
+        tensor([0, 2, 5, 7])
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit={limit} must be at least 1; leave it out for all rows")
     kept = count if limit is None else min(limit, count)
     return torch.arange(kept) * count // max(kept, 1)
 

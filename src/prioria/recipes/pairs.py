@@ -94,7 +94,7 @@ def _decoded(model: VAE, z: Tensor, data: Dataset) -> Tensor:
 
 
 def _real(data: Dataset, count: int) -> tuple[Tensor, Tensor]:
-    """Returns two sets of real rows that share none: of points drawn anew, of images the first of training and test."""
+    """Returns two sets of real rows that share none: of points drawn anew, of images those of training and test."""
     if data.dimensions == 2:
         return drawn_anew(count)
     count = min(count, len(data.test))

@@ -149,7 +149,8 @@ def reading(baseline: Sequence[Result], decoupled: Sequence[Result]) -> str:
         return (
             f"{caution}does not fall: samples are nearer to what encodings decode to, but that is farther from the data"
         )
-    cost, whole = (fmean(metric(each, name) or 0.0 for each in baseline) for name in (PARTS[2], PARTS[0]))
+    compared = [each for each in baseline if each["rate"] >= COLLAPSED]
+    cost, whole = (fmean(metric(each, name) or 0.0 for each in compared) for name in (PARTS[2], PARTS[0]))
     part = f"the prior cost the baseline {cost:.3g} of its FID of {whole:.3g}"
     return f"{caution}does not fall: {part}, and the flow costs no less"
 
