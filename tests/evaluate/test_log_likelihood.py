@@ -150,7 +150,7 @@ def test_progress_reaches_the_total() -> None:
     [
         ({"num_samples": 0}, "num_samples=0"),
         ({"seed": -1}, "seed=-1"),
-        ({"limit": 0}, "at least one row"),
+        ({"limit": 0}, "limit=0 must be at least 1"),
         ({"examples": range(2, 9)}, r"examples=range\(2, 9\) of x with 3 rows"),
     ],
 )
