@@ -48,6 +48,17 @@ def test_dynamic_training_rows_are_drawn_from_the_global_generator():
     assert not torch.equal(first, second)
 
 
+def test_rows_on_a_device_are_read_scaled_and_drawn_there(tmp_path):
+    """The meta device holds no numbers, so that whatever reached for the CPU's would raise."""
+    dynamic = protocol(binarisation="dynamic", scale=(16.0, 8.0, 4.0))
+    rows = Split(torch.zeros(7, 3, dtype=torch.uint8), None, dynamic, fresh=True)
+    batch = rows.to("meta").batch(torch.tensor([6, 0]))
+    assert batch.device.type == "meta" and batch.shape == (2, 3) and batch.dtype == torch.float32
+    np.save(tmp_path / "rows.npy", np.ones((7, 3), np.float32))
+    mapped = Split(np.load(tmp_path / "rows.npy", mmap_mode="r"), None, protocol())
+    assert mapped.to("meta").batch(torch.tensor([6, 0])).tolist() == [[1.0] * 3] * 2
+
+
 def test_held_out_rows_are_drawn_once_by_numpy_seed_777():
     dynamic = protocol(binarisation="dynamic", scale=255.0)
     values = np.arange(60, dtype=np.uint8).reshape(20, 3) * 4

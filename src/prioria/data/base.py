@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -109,6 +109,12 @@ class Split:
     def __len__(self) -> int:
         return len(self.rows if self.members is None else self.members)
 
+    def to(self, device: torch.device | str) -> Split:
+        """The same split with its rows on a device, where batches are then read; a memory map stays where it is."""
+        if not isinstance(self.rows, Tensor) or torch.device(device).type == self.rows.device.type == "cpu":
+            return self  # torch would copy rows from "cpu" to "cpu:0"
+        return replace(self, rows=self.rows.to(device))
+
     def batch(self, indices: Tensor) -> Tensor:
         """Rows (B, D) in float32 at positions `indices` (B,) of this split."""
         x = self.protocol.scaled(self._gather(indices))
@@ -118,7 +124,7 @@ class Split:
         """The mean row (D,): expected values, so dynamic training rows enter with their probabilities."""
         total = torch.zeros(self.protocol.dimensions, dtype=torch.float64)
         for positions in self._tiles(len(self)):
-            total += self.protocol.scaled(self._gather(positions)).sum(0, dtype=torch.float64)
+            total += self.protocol.scaled(self._gather(positions)).sum(0, dtype=torch.float64).cpu()
         return (total / len(self)).float()
 
     def tensor(self, limit: int | None = None) -> Tensor:
@@ -134,7 +140,7 @@ class Split:
 
     def _gather(self, indices: Tensor) -> Tensor:
         if isinstance(self.rows, Tensor):
-            return self.rows.index_select(0, indices)
+            return self.rows.index_select(0, indices.to(self.rows.device))
         positions = indices.numpy() if self.members is None else self.members[indices.numpy()]
         return torch.from_numpy(self.rows[positions].astype(np.float32))
 

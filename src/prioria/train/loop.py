@@ -73,6 +73,7 @@ class Training:
     ) -> None:
         self.step, self.data, self.options, self.folder = step, data, options, folder
         self.accelerator = accelerator
+        self.rows = data.train.to(accelerator.device)
         wrapped = accelerator.prepare_model(step)
         self.wrapped = processes.compiled(wrapped, accelerator.device) if options.compile else wrapped
         self.optimiser = Optimiser(step, options)
@@ -141,7 +142,7 @@ class Training:
         before = randomness.capture_torch(self.accelerator.device)
         accelerator, progress = self.accelerator, self._progress()
         mine = rows[accelerator.process_index :: accelerator.num_processes]
-        x = self.data.train.batch(mine).to(accelerator.device)
+        x = self.rows.batch(mine).to(accelerator.device)
         loss = self.wrapped(x, progress)
         # a process with fewer rows weighs less, so that gradients are those of the mean over all rows
         weight = len(mine) * accelerator.num_processes / len(rows)
@@ -212,7 +213,7 @@ class Training:
         """Saves the state before the failed step and its batch, and raises; drawing the same noise again tells why."""
         device = self.accelerator.device
         randomness.restore_torch(before, device)
-        x = self.data.train.batch(rows).to(device)
+        x = self.rows.batch(rows).to(device)
         with self.accelerator.autocast():
             found = culprit(self.step, x)
         randomness.restore_torch(before, device)
