@@ -14,8 +14,9 @@ from prioria.cli import main
 from prioria.data import Dataset, Protocol, Split, load
 from prioria.objectives import Capacity
 from prioria.recipes import TABLES, Cell, compute
+from prioria.recipes.comparison import difference, metric, reading
 from prioria.recipes.dpvae import BUDGETS, REGULARISERS
-from prioria.recipes.pairs_page import metric, page, reading, verdict
+from prioria.recipes.pairs_page import page
 from prioria.recipes.points import drawn_anew, off_the_moons
 from prioria.storage import write_json
 
@@ -105,18 +106,23 @@ def result(seed: int, value: float, rate: float = 2.0) -> dict:
     return {"seed": seed, "rate": rate, "skl": {"value": value}}
 
 
-def test_verdicts() -> None:
-    baseline = [result(s, v) for s, v in enumerate((3.0, 4.0, 5.0))]
-    assert verdict(baseline, [result(s, v) for s, v in enumerate((2.0, 3.1, 3.9))], "sKL") == (
-        pytest.approx(-1.0),
-        pytest.approx(0.1),
-        "drop",
-    )
-    assert verdict(baseline, [result(s, v) for s, v in enumerate((1.0, 6.0, 5.0))], "sKL")[2] == "within the spread"  # pyright: ignore
-    assert verdict(baseline, [result(s, v + 1) for s, v in enumerate((3.0, 4.1, 5.1))], "sKL")[2] == "rise"  # pyright: ignore
-    collapsed = [result(0, 3.0, rate=0.01)]
-    assert verdict(collapsed, [result(0, 1.0)], "sKL") == (-2.0, None, "collapsed baseline")
-    assert verdict(baseline, [result(7, 1.0)], "sKL") is None
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((2.0, 3.1, 3.9), "-1 ± 0.1: drop"),
+        ((1.0, 6.0, 5.0), "+0 ± 2: within the spread"),
+        ((4.0, 5.1, 6.1), "+1.07 ± 0.058: rise"),
+        ((2.0,), "-1: one seed"),
+    ],
+)
+def test_a_difference_says_what_is_beyond_its_spread(values: tuple[float, ...], words: str) -> None:
+    baseline = [result(seed, value) for seed, value in enumerate((3.0, 4.0, 5.0))]
+    assert str(difference(baseline, [result(seed, value) for seed, value in enumerate(values)], "sKL")) == words
+
+
+def test_nothing_is_said_of_collapsed_baselines_and_of_seeds_that_only_one_member_has() -> None:
+    assert str(difference([result(0, 3.0, rate=0.01)], [result(0, 1.0)], "sKL")) == "collapsed baseline"
+    assert difference([result(0, 3.0)], [result(7, 1.0)], "sKL") is None
 
 
 def with_fid(seed: int, fid: float, aggregate: float, low: float = 9.0, rate: float = 2.0) -> dict:
@@ -153,11 +159,7 @@ def test_one_seed_is_read_with_caution() -> None:
 def test_seeds_whose_baseline_collapsed_are_left_out_and_counted() -> None:
     baseline = [with_fid(0, 8.0, 5.0, rate=0.05), with_fid(1, 8.0, 5.0), with_fid(2, 8.5, 5.0)]
     decoupled = [with_fid(seed, fid, 5.0) for seed, fid in enumerate((1.0, 7.0, 7.0))]
-    assert verdict(baseline, decoupled, "FID") == (
-        -1.25,
-        pytest.approx(0.5**0.5 / 2),
-        "drop, 1 of 3 baselines collapsed",
-    )
+    assert str(difference(baseline, decoupled, "FID")) == "-1.25 ± 0.35: drop, 1 of 3 baselines collapsed"
     assert reading(baseline, decoupled) == "1 of 3 baselines collapsed: falls, mostly by the prior"
 
 
