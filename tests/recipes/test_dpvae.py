@@ -14,7 +14,7 @@ from prioria.cli import main
 from prioria.data import Dataset, Protocol, Split, load
 from prioria.objectives import Capacity
 from prioria.recipes import TABLES, Cell, compute
-from prioria.recipes.comparison import difference, metric, reading
+from prioria.recipes.changes import change, metric, reading
 from prioria.recipes.dpvae import BUDGETS, REGULARISERS
 from prioria.recipes.pairs_page import page
 from prioria.recipes.points import drawn_anew, off_the_moons
@@ -117,12 +117,12 @@ def result(seed: int, value: float, rate: float = 2.0) -> dict:
 )
 def test_a_difference_says_what_is_beyond_its_spread(values: tuple[float, ...], words: str) -> None:
     baseline = [result(seed, value) for seed, value in enumerate((3.0, 4.0, 5.0))]
-    assert str(difference(baseline, [result(seed, value) for seed, value in enumerate(values)], "sKL")) == words
+    assert str(change(baseline, [result(seed, value) for seed, value in enumerate(values)], "sKL")) == words
 
 
 def test_nothing_is_said_of_collapsed_baselines_and_of_seeds_that_only_one_member_has() -> None:
-    assert str(difference([result(0, 3.0, rate=0.01)], [result(0, 1.0)], "sKL")) == "collapsed baseline"
-    assert difference([result(0, 3.0)], [result(7, 1.0)], "sKL") is None
+    assert str(change([result(0, 3.0, rate=0.01)], [result(0, 1.0)], "sKL")) == "collapsed baseline"
+    assert change([result(0, 3.0)], [result(7, 1.0)], "sKL") is None
 
 
 def with_fid(seed: int, fid: float, aggregate: float, low: float = 9.0, rate: float = 2.0) -> dict:
@@ -159,7 +159,7 @@ def test_one_seed_is_read_with_caution() -> None:
 def test_seeds_whose_baseline_collapsed_are_left_out_and_counted() -> None:
     baseline = [with_fid(0, 8.0, 5.0, rate=0.05), with_fid(1, 8.0, 5.0), with_fid(2, 8.5, 5.0)]
     decoupled = [with_fid(seed, fid, 5.0) for seed, fid in enumerate((1.0, 7.0, 7.0))]
-    assert str(difference(baseline, decoupled, "FID")) == "-1.25 ± 0.35: drop, 1 of 3 baselines collapsed"
+    assert str(change(baseline, decoupled, "FID")) == "-1.25 ± 0.35: drop, 1 of 3 baselines collapsed"
     assert reading(baseline, decoupled) == "1 of 3 baselines collapsed: falls, mostly by the prior"
 
 

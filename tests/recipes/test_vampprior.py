@@ -11,8 +11,10 @@ import torch
 
 from prioria.cli import main
 from prioria.data import load
+from prioria.data.base import evenly
 from prioria.recipes import TABLES
 from prioria.recipes.cell import Cell, trained
+from prioria.recipes.likelihood_page import paired
 from prioria.train import Run
 
 TABLE = TABLES["vampprior"]
@@ -135,3 +137,16 @@ def test_a_page_averages_seeds_and_leaves_what_was_not_run_empty(tmp_path: Path)
     assert other.startswith("| mnist-static | two levels, VampPrior | not run |  | -83.19 |  |")
     assert (tmp_path / "vampprior-curves.png").read_bytes()[:4] == b"\x89PNG"
     assert "<td>-86.00 ± 0.58 over 3 seeds</td>" in (tmp_path / "vampprior.html").read_text()
+
+
+@pytest.mark.parametrize("rows", [1000, 1003])
+def test_evaluations_of_fewer_examples_are_paired_with_those_of_more(rows: int) -> None:
+    hard = torch.linspace(0.0, 100.0, rows, dtype=torch.float64)  # what both models find hard
+    gain = torch.cos(torch.arange(rows, dtype=torch.float64))
+    few, many = evenly(rows, 50), evenly(rows, 250)
+    for one, other, sign in ((hard + gain, hard, 1), (hard, hard + gain, -1)):
+        for first, second in ((few, many), (many, few), (few, few)):
+            found = paired(one[first], other[second])
+            assert found is not None and found.examples == 50
+            assert found.value == pytest.approx(sign * gain[few].mean().item(), abs=1e-12)
+    assert paired(hard[evenly(rows, 7)], hard[many]) is None

@@ -100,10 +100,24 @@ def _difference(table: Table, out: Path, runs: Sequence[Result]) -> str:
     """Returns log p(x) less that of the first row, over the same examples and seeds; empty where they were not kept."""
     first = table.rows[0].name
     pairs = [(_pointwise(table, out, run), _pointwise(table, out, {**run, "row": first})) for run in runs]
-    found = [Difference.of(a, b) for a, b in pairs if a is not None and b is not None and len(a) == len(b)]
+    found = [each for a, b in pairs if a is not None and b is not None and (each := paired(a, b)) is not None]
     if not found or runs[0]["row"] == first:
         return ""
-    return str(found[0]) if len(found) == 1 else over_seeds([each.value for each in found], "+.2f")
+    if len(found) > 1:
+        return over_seeds([each.value for each in found], "+.2f")
+    fewer = found[0].examples < runs[0]["log_likelihood"]["examples"]
+    return f"{found[0]}{f' over {found[0].examples:,} examples' if fewer else ''}"
+
+
+def paired(one: Tensor, other: Tensor) -> Difference | None:
+    """Returns the difference over the examples that two evaluations share; None where these cannot be told.
+
+    Examples are taken at even distances from a split: fewer of them are every m-th of m times as many.
+    """
+    fewer = min(len(one), len(other))
+    if len(one) % fewer or len(other) % fewer:
+        return None
+    return Difference.of(one[:: len(one) // fewer], other[:: len(other) // fewer])
 
 
 def _pointwise(table: Table, out: Path, run: Result) -> Tensor | None:

@@ -12,7 +12,7 @@ from prioria.data import Dataset
 from prioria.flows import NormalizingFlow
 from prioria.model import VAE
 from prioria.recipes.cell import Cell, loaded, shortened
-from prioria.recipes.comparison import DERIVED, METRICS, PARTS, difference, metric, reading
+from prioria.recipes.changes import DERIVED, METRICS, PARTS, change, metric, reading
 from prioria.recipes.page import PROTOCOL, Page, Picture, Section, budgets, introduction, protocol
 from prioria.recipes.table import Result, Table
 from prioria.report import style
@@ -50,13 +50,13 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
             Section(
                 "Pairs: decoupled prior minus baseline",
                 ("data", "regulariser", "budget", *COMPARED),
-                [[*names, *_differences(*pair, COMPARED)] for names, pair in _pairs(table, results)],
+                [[*names, *_changes(*pair, COMPARED)] for names, pair in _pairs(table, results)],
             ),
             Section(
                 "Why the FID falls, or does not",
                 ("data", "regulariser", "budget", *PARTS, *CAUSES, "in words"),
                 [
-                    [*names, *_differences(*pair, (*PARTS, *CAUSES)), reading(*pair)]
+                    [*names, *_changes(*pair, (*PARTS, *CAUSES)), reading(*pair)]
                     for names, pair in _pairs(table, results)
                 ],
             ),
@@ -105,8 +105,8 @@ def _pairs(table: Table, results: Sequence[Result]) -> Iterator[tuple[list[str],
             yield [data, titles[name], budget], (baseline, decoupled)
 
 
-def _differences(baseline: Sequence[Result], decoupled: Sequence[Result], names: Sequence[str]) -> list[str]:
-    found = (difference(baseline, decoupled, name) for name in names)
+def _changes(baseline: Sequence[Result], decoupled: Sequence[Result], names: Sequence[str]) -> list[str]:
+    found = (change(baseline, decoupled, name) for name in names)
     return ["" if each is None else str(each) for each in found]
 
 

@@ -39,7 +39,7 @@ COLLAPSED = 0.1  # nats of rate
 
 
 @dataclass(frozen=True)
-class Difference:
+class Change:
     """A paired difference, decoupled - baseline, over the seeds that both members of a pair have.
 
     A seed whose baseline has a rate below 0.1 nats, "collapsed", is left out; where all have, all are kept and nothing
@@ -64,7 +64,7 @@ class Difference:
 
     @property
     def says(self) -> str:
-        """ "drop" or "rise" beyond the spread, else "within the spread", which one seed has not."""
+        """In words: "drop" or "rise" where it is beyond the spread, which one seed has not."""
         if self.spread is None:
             return "one seed"
         return "drop" if self.mean < -self.spread else "rise" if self.mean > self.spread else "within the spread"
@@ -94,7 +94,7 @@ def metric(result: Result, name: str) -> float | None:
     return None if value is None else float(value)
 
 
-def difference(baseline: Sequence[Result], decoupled: Sequence[Result], name: str) -> Difference | None:
+def change(baseline: Sequence[Result], decoupled: Sequence[Result], name: str) -> Change | None:
     """Returns how a metric differs between the members of a pair; None where they share no seed that has it."""
     seeds = {result["seed"]: result for result in baseline}
     shared = [(seeds[each["seed"]], each) for each in decoupled if each["seed"] in seeds]
@@ -104,12 +104,12 @@ def difference(baseline: Sequence[Result], decoupled: Sequence[Result], name: st
     if not found:
         return None
     spread = stdev(found) if len(found) > 1 else None
-    return Difference(fmean(found), spread, seeds=len(shared), collapsed=len(shared) - len(informative))
+    return Change(fmean(found), spread, seeds=len(shared), collapsed=len(shared) - len(informative))
 
 
 def reading(baseline: Sequence[Result], decoupled: Sequence[Result]) -> str:
     """Returns in words which part of the FID moved: that of the decoder, FID(q), or that of the prior, the rest."""
-    total, decoder, prior = (difference(baseline, decoupled, name) for name in PARTS)
+    total, decoder, prior = (change(baseline, decoupled, name) for name in PARTS)
     if total is None or decoder is None or prior is None:
         return ""
     if not total.compared:
