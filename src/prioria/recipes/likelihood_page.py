@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ from prioria.storage import read_tensors
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+DASHES = ("-", "--", ":")  # of curves that share a colour
 COLUMNS = (
     "data",
     "row",
@@ -64,14 +65,17 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
 
 
 def _curves(results: Sequence[Result]) -> Figure:
-    figure, (axes,) = style.panels(7.0, 4.0)
-    for color, result in zip(cycle(style.SERIES), results, strict=False):
-        bound = [-loss for loss in result["curve"]["loss"]]
+    trained = [result for result in results if len(result["curve"]["loss"]) > 1]  # not where only a prior was replaced
+    bounds = [[-loss for loss in result["curve"]["loss"]] for result in trained]
+    figure, (axes,) = style.panels(7.5, 4.0 + len(trained) / 15)
+    for (dashes, color), result, bound in zip(cycle(product(DASHES, style.SERIES)), trained, bounds, strict=False):
         name = f"{result['data']}, {result['row']}, {result['budget']['name']}, seed {result['seed']}"
-        axes.plot(range(1, len(bound) + 1), bound, color=color, label=name)
+        axes.plot(range(1, len(bound) + 1), bound, color=color, linestyle=dashes, linewidth=1.2, label=name)
     style.dress(axes, "Validation bound at the end of every schedule", x="epoch", y="nats")
-    if results:
-        style.legend(axes)
+    if trained:
+        lowest = min(bound[len(bound) // 5] for bound in bounds)  # not where all begin
+        axes.set_ylim(lowest, max(max(bound) for bound in bounds) + 1)
+        style.legend_below(axes, columns=2)
     return figure
 
 
