@@ -152,6 +152,11 @@ def test_the_part_of_the_fid_that_moved_is_named(fid: float, aggregate: float, r
     assert reading([result(0, 3.0)], [result(0, 1.0)]) == ""  # no images
 
 
+def test_samples_may_be_nearer_to_the_data_than_what_encodings_decode_to() -> None:
+    said = reading([with_fid(0, 8.0, 9.0)], [with_fid(0, 9.0, 9.5)])
+    assert said.startswith("one seed: does not fall: the prior cost the baseline nothing of its FID of 8")
+
+
 def test_one_seed_is_read_with_caution() -> None:
     assert reading([with_fid(0, 8.0, 5.0)], [with_fid(0, 6.0, 5.1)]) == "one seed: falls, mostly by the prior"
 

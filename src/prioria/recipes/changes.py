@@ -126,4 +126,4 @@ def reading(baseline: Sequence[Result], decoupled: Sequence[Result]) -> str:
 def _cost(baseline: Sequence[Result]) -> str:
     compared = [each for each in baseline if each["rate"] >= COLLAPSED]
     cost, whole = (fmean(metric(each, name) or 0.0 for each in compared) for name in ("FID - FID(q)", "FID"))
-    return f"the prior cost the baseline {cost:.3g} of its FID of {whole:.3g}"
+    return f"the prior cost the baseline {f'{cost:.3g}' if cost > 0 else 'nothing'} of its FID of {whole:.3g}"
