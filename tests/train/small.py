@@ -40,6 +40,17 @@ def vamp() -> VAE:
     )
 
 
+def images() -> VAE:
+    """Two latents of 8x8 images through convolutions of four and eight channels."""
+    torch.manual_seed(3)
+    return VAE(
+        encoder=nets.ConvEncoder((1, 8, 8), 12, channels=(4, 8)),
+        posterior=posteriors.Gaussian(12, 2),
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Bernoulli(nets.ConvDecoder(2, (1, 8, 8), channels=(4, 8))),
+    )
+
+
 def elbo() -> objectives.ELBO:
     return objectives.ELBO(warmup="2 epochs")
 

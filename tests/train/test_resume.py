@@ -17,7 +17,7 @@ import torch
 from prioria import objectives
 from prioria.train import checkpoint, fit, log, resume, saving, validation
 from prioria.train.step import Step
-from tests.train.small import OPTIONS, assert_same_run, digits, elbo, vamp
+from tests.train.small import OPTIONS, assert_same_run, digits, elbo, images, vamp
 
 
 def train(out: Path, **options: object) -> None:
@@ -85,6 +85,21 @@ def test_killed_and_resumed_ends_bit_for_bit(
     go_on(tmp_path / "run")
     assert_same_run(tmp_path / "run", unbroken)
     assert not list((tmp_path / "run").glob(".*")), "half-written files are swept away"
+
+
+def test_a_model_in_channels_last_ends_bit_for_bit_and_its_moments_keep_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_images(out: Path) -> None:
+        model = images().to(memory_format=torch.channels_last)
+        fit(model, elbo(), digits(), out=out, trackers=(), checkpoint_every="2 steps", **OPTIONS)
+
+    train_images(tmp_path / "unbroken")
+    with monkeypatch.context() as patch:
+        patch.setattr(Step, "forward", at_call(9, Step.forward))
+        assert killed(lambda: train_images(tmp_path / "run")) == -signal.SIGKILL
+    go_on(tmp_path / "run")
+    assert_same_run(tmp_path / "run", tmp_path / "unbroken")
 
 
 def test_killed_at_random_moments_again_and_again(unbroken: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """A checkpoint: one safetensors file, replaced as a whole, so that a kill at any moment leaves the old or the new.
 
-Its tensors are named ``part.name``; what is not a tensor is JSON in the header of the same file.
+Its tensors are named ``part.name``; what is not a tensor is JSON in the header of the same file. The file keeps numbers
+in one order only, so the strides of tensors in another, such as ``torch.channels_last``, are written down beside them:
+Adam's fused kernel walks a parameter and its moments in the order of memory, whatever their strides say.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ NAME = "checkpoint.safetensors"
 def write(folder: Path, parts: Parts, state: dict[str, Any]) -> None:
     """Writes parts, each a dictionary of tensors, and a JSON state."""
     tensors = {f"{part}.{name}": tensor.detach() for part, named in parts.items() for name, tensor in named.items()}
-    header = {"state": json.dumps(state), "order": json.dumps(list(tensors))}  # safetensors keeps an order of its own
-    write_atomically(folder / NAME, lambda file: save_file(_contiguous(tensors), file, metadata=header))
+    strides = {name: tensor.stride() for name, tensor in tensors.items() if not tensor.is_contiguous()}
+    header = {"state": state, "order": list(tensors), "strides": strides}  # safetensors keeps an order of its own
+    metadata = {field: json.dumps(value) for field, value in header.items()}
+    write_atomically(folder / NAME, lambda file: save_file(_contiguous(tensors), file, metadata=metadata))
 
 
 def read(folder: Path) -> tuple[Parts, dict[str, Any]]:
@@ -35,6 +39,8 @@ def read(folder: Path) -> tuple[Parts, dict[str, Any]]:
     """
     path = folder / NAME
     tensors, parts = read_tensors(path), {}
+    for key, strides in _header(path, "strides").items():
+        tensors[key] = tensors[key].new_empty_strided(tensors[key].shape, strides).copy_(tensors[key])
     for key in _header(path, "order"):
         part, _, name = key.partition(".")
         parts.setdefault(part, {})[name] = tensors[key]
@@ -49,7 +55,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 def _header(path: Path, field: str) -> Any:
     try:
         with safe_open(path, framework="pt") as file:
-            return json.loads(file.metadata()[field])
+            return json.loads(({"strides": "{}"} | file.metadata())[field])  # an older file has no such field
     except (OSError, SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"path={str(path)!r} is not a checkpoint of prioria ({error})") from error
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from prioria.train.loop import Training
+    from prioria.train.step import Step
 
 
 def save(training: Training, folder: Path) -> None:
@@ -43,6 +44,7 @@ def load(training: Training, folder: Path) -> None:
     parts, state = checkpoint.read(folder)
     device = training.accelerator.device
     training.state = type(training.state)(**state)
+    _lay_out(training.step, parts["step"])
     training.step.load_state_dict(parts["step"])
     training.optimiser.load(parts.get("optimiser", {}))
     if training.average is not None:
@@ -53,6 +55,13 @@ def load(training: Training, folder: Path) -> None:
     training.metrics.load(folder, training.state.lines)
     training.saved_step = training.state.step
     _restore_generators(training, parts["random"])
+
+
+def _lay_out(step: Step, tensors: dict[str, Tensor]) -> None:
+    """Gives parameters and buffers the strides that they were saved with, which are those of Adam's moments."""
+    for name, own in step.state_dict(keep_vars=True).items():
+        if name in tensors and own.stride() != tensors[name].stride():
+            own.data = torch.empty_like(tensors[name], device=own.device)
 
 
 def _generators(accelerator: Accelerator) -> dict[str, Tensor]:
