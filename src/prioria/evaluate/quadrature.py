@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.distributions import Distribution
 
 from prioria.distributions import logsumexp
 from prioria.evaluate.estimate import CONVERGED_SHARE, Estimate
@@ -16,9 +18,10 @@ from prioria.evaluate.joint import Joint
 from prioria.evaluate.sampling import Examples, measuring, sampling_of
 from prioria.model import VAE
 
-ROWS = 4000  # decoded at once
+ROWS = 1000  # decoded at once
 EXAMPLES_TOGETHER = 10  # samples for which the sampler groups a hundred examples
-STARTS = 1000  # draws from the prior, the best of which the search starts at
+STARTS = 5000  # draws from the prior, from whose moments under p(x|z) the search starts
+NARROWEST = 0.25  # width of the first grid in those of the prior, lest all draws are far from a narrow posterior
 SEARCH_POINTS = 33  # of the grids of the search
 ROUNDS = 12  # of the search at most; each shrinks a grid that is too wide fourfold
 SETTLED = 0.1  # change of mean (in standard deviations) and of standard deviations (relative) that ends the search
@@ -59,6 +62,12 @@ class Frame:
     mean: Float[Tensor, "B L"]
     factor: Float[Tensor, "B L L"]
 
+    def __getitem__(self, examples: Tensor) -> Frame:
+        return Frame(self.mean[examples], self.factor[examples])
+
+    def __setitem__(self, examples: Tensor, frame: Frame) -> None:
+        self.mean[examples], self.factor[examples] = frame.mean, frame.factor
+
     def place(self, u: Float[Tensor, "P L"]) -> Float[Tensor, "P B L"]:
         """Returns the points of every example's grid."""
         return self.mean + (self.factor @ u.mT).permute(2, 0, 1)
@@ -76,8 +85,8 @@ def quadrature_log_likelihood(
 ) -> GridEstimate:
     r"""Computes log p(x) = log of the integral of p(x|z) p(z) dz on a grid around the posterior of each example.
 
-    The grid starts at the best of a thousand draws from the prior, as wide as the prior, and takes the mean and the
-    covariance of the posterior mass that it finds until they settle (Naylor and Smith, 1982, section 3, there with
+    The grid starts with the moments of five thousand draws from the prior, weighed by p(x|z), and takes the mean and
+    the covariance of the posterior mass that it finds until they settle (Naylor and Smith, 1982, section 3, there with
     Gauss-Hermite points, here with equidistant ones, whose error falls as fast and which also measure themselves).
     The encoder has no part in it. zeta of a hierarchical prior counts as a latent, and its density is exact then.
 
@@ -109,8 +118,8 @@ def quadrature_log_likelihood(
         _check(joint)
         found = []
         for group in sampling_of(model, x, EXAMPLES_TOGETHER, 0, limit=limit).groups:
-            rows = group.condition.x
-            found.append(torch.stack(_integrate(joint, rows, _search(joint, rows), points, reach))[:, group.wanted])
+            rows = group.condition.x[group.wanted]
+            found.append(torch.stack(_integrate(joint, rows, _search(joint, rows), points, reach)))
     value, error = torch.cat(found, 1).cpu().clone()
     estimator = f"quadrature, {points} points along each latent"
     return GridEstimate(value, torch.zeros_like(value), points ** len(joint.bits), 0, estimator, error=error)
@@ -126,24 +135,34 @@ def _check(joint: Joint) -> None:
 
 def _search(joint: Joint, x: Tensor) -> Frame:
     """Returns the mean and covariance of each posterior, from grids that follow their own mass."""
-    starts = joint.draw(STARTS, 1)
-    latents = starts.shape[-1]
-    best = _log_joint(joint, x, starts.expand(-1, len(x), -1)).argmax(0)
-    scale = starts[:, 0].double().std(0)
-    frame = Frame(starts[best, 0].double(), torch.diag_embed(scale.expand(len(x), -1)))
-    u, spacing = _grid(SEARCH_POINTS, reach=8.0, latents=latents, like=scale)
+    frame = _start(joint, x)
+    u, spacing = _grid(SEARCH_POINTS, reach=8.0, latents=frame.mean.shape[-1], like=frame.mean)
+    moving = torch.arange(len(x), device=x.device)
     for _ in range(ROUNDS):
-        before, mass = frame, _log_joint(joint, x, frame.place(u)).softmax(0)
-        frame = frame.moved(u, mass, (spacing / 2) ** 2)
-        if _settled(before, frame):
+        before = frame[moving]
+        mass = _log_joint(joint, x[moving], before.place(u)).softmax(0)
+        frame[moving] = after = before.moved(u, mass, (spacing / 2) ** 2)
+        moving = moving[~_settled(before, after)]
+        if not len(moving):
             break
     return frame
 
 
-def _settled(before: Frame, after: Frame) -> bool:
+def _start(joint: Joint, x: Tensor) -> Frame:
+    """Returns the moments of draws from the prior, all examples' own, each weighed by p(x|z)."""
+    draws = joint.draw(STARTS, 1)
+    mass = torch.cat([px.log_prob(x).double() for _, px in _decoded(joint, draws, len(x))]).softmax(0)
+    u = draws[:, 0].double()
+    spread = torch.linalg.cholesky(u.mT.cov().reshape(2 * u.shape[1:]))
+    whitened = torch.linalg.solve_triangular(spread, (u - u.mean(0)).mT, upper=False).mT
+    prior = Frame(u.mean(0).expand(len(x), -1), spread.expand(len(x), -1, -1))
+    return prior.moved(whitened, mass, NARROWEST**2)
+
+
+def _settled(before: Frame, after: Frame) -> Bool[Tensor, " B"]:
     old, new = (frame.factor.square().sum(-1).sqrt() for frame in (before, after))
-    moved = ((after.mean - before.mean) / new).abs().max()
-    return bool(moved < SETTLED and (old / new - 1).abs().max() < SETTLED)
+    moved = ((after.mean - before.mean) / new).abs()
+    return torch.maximum(moved, (old / new - 1).abs()).amax(-1) < SETTLED
 
 
 def _integrate(joint: Joint, x: Tensor, frame: Frame, points: int, reach: float) -> tuple[Tensor, Tensor]:
@@ -165,8 +184,9 @@ def _grid(points: int, reach: float, latents: int, like: Tensor) -> tuple[Float[
 
 
 def _log_joint(joint: Joint, x: Tensor, z: Float[Tensor, "P B L"]) -> Float[Tensor, "P B"]:
-    parts = []
-    for part in z.to(x).split(max(1, ROWS // len(x))):
-        log_p, px = joint.densities(part)
-        parts.append((log_p + px.log_prob(x)).double())
-    return torch.cat(parts)
+    return torch.cat([(log_p + px.log_prob(x)).double() for log_p, px in _decoded(joint, z.to(x), len(x))])
+
+
+def _decoded(joint: Joint, z: Tensor, examples: int) -> Iterator[tuple[Tensor, Distribution]]:
+    """Yields log p(z) and p(x|z) of blocks of points, as many as keep x of all examples in memory."""
+    yield from (joint.densities(part) for part in z.split(max(1, ROWS // examples)))

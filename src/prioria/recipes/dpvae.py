@@ -29,7 +29,7 @@ BUDGETS = {
     "smoke": SMOKE,
     "points": Budget(steps=2_000, batch_size=50, num_samples=500, limit=100),
     "short": Budget(steps=3_000, batch_size=BATCH, num_samples=1000, limit=50),
-    "cpu": Budget(steps=30_000, batch_size=BATCH, num_samples=21_000, limit=100),
+    "cpu": Budget(steps=30_000, batch_size=BATCH, num_samples=21_000, limit=50),
     "gpu": Budget(steps=100_000, batch_size=100, num_samples=21_000),
 }
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from prioria import evaluate
@@ -24,7 +25,8 @@ from prioria.storage import ARCHITECTURE, load, save
 
 PAIRS, SHARE = 100, 0.2  # lines between encodings; of the prior draws that are low-posterior samples
 IMAGES = {"smoke": 20, "points": 10_000, "short": 10_000, "cpu": 10_000, "gpu": 10_000}
-GRID = {"smoke": 2, "points": 100, "short": 0, "cpu": 20, "gpu": 200}  # test rows whose log p(x) is a sum over a grid
+GRID = {"smoke": 2, "points": 100, "short": 0, "cpu": 50, "gpu": 200}  # test rows whose log p(x) is a sum over a grid
+POINTS = 49  # of that grid, along each latent
 INCEPTION = Path("inception", "pt_inception-2015-12-05-6726825d.safetensors")  # below the root of the data
 
 
@@ -32,6 +34,7 @@ def measure(cell: Cell) -> Result:
     """Returns the quality of a cell's samples, its likelihood, and what the run cost."""
     data, run = loaded(cell.data), trained(cell)
     model, budget, start = run.last(), cell.budget, time.perf_counter()
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # decodes in half the time
     x, split = scored(cell)
     decoupled = isinstance(next(iter(model.stages_.values())).prior(None), NormalizingFlow)
     draws = min(5000, IMAGES[cell.budget_name])
@@ -50,7 +53,7 @@ def measure(cell: Cell) -> Result:
         "selection": "weights at the end",
     }
     if GRID[cell.budget_name] and latents_of(model) <= 2:
-        grid = evaluate.quadrature_log_likelihood(model, x, limit=GRID[cell.budget_name])
+        grid = evaluate.quadrature_log_likelihood(model, x, points=POINTS, limit=GRID[cell.budget_name])
         found["quadrature"] = grid.to_json()
     if decoupled:
         near = evaluate.nearest_neighbour_kl(model, run.data.train, draws, generation_space=True)
