@@ -207,6 +207,10 @@ def test_a_pair_runs_to_its_page_and_is_not_run_again(tmp_path, capsys) -> None:
     assert "not run" in (tmp_path / "results/dpvae.html").read_text()
     again = Cell(replace(TABLE, measure=_refuse), TABLE.rows[1], "two-moons", 0, "smoke", tmp_path / "runs", tmp_path)
     assert compute(again).items() <= stored.items()
+    pictures = {path.name: path.read_bytes() for path in (tmp_path / "results").glob("*.png")}
+    with pytest.raises(SystemExit, match="0"):
+        main(["vae" if word == "vae,vae-dp" else word for word in command])
+    assert pictures == {path.name: path.read_bytes() for path in (tmp_path / "results").glob("*.png")}  # of both rows
 
 
 def _refuse(cell: Cell) -> dict:

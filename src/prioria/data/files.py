@@ -111,7 +111,7 @@ def _download(root: Path, file: File) -> Path:
         reason = str(error) if len(str(error)) < 100 else type(error).__name__
         raise DataError(
             f"{file.path} is not at hand and fetching {file.address} failed ({reason}); {_put_it(root, file)}"
-        ) from error
+        ) from None  # what the network's layers raised on the way is four screens long and says no more
     return target
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
@@ -38,7 +39,7 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     Args:
         table: of pairs, a baseline ``name`` and ``name-dp``.
         out: folder of the results.
-        cells: those whose runs are at hand; the figures are drawn of the runs with seed 0.
+        cells: those just computed; figures are drawn of all runs with seed 0 beside theirs, under the same budget.
     """
     results = table.results(out)
     pictures = [*_pictures(table, cells, out)]
@@ -112,8 +113,9 @@ def _changes(baseline: Sequence[Result], decoupled: Sequence[Result], names: Seq
 
 def _pictures(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
     """Draws the runs that are at hand, and yields the pictures of all data sets, earlier ones too."""
-    for name in dict.fromkeys(cell.data for cell in cells):
-        here = [cell for cell in cells if cell.data == name and cell.seed == 0 and cell.result is not None]
+    for name, cell in {cell.data: cell for cell in cells}.items():
+        rows = [replace(cell, row=row, seed=0) for row in table.rows]  # also those that an earlier command ran
+        here = [cell for cell in rows if cell.result is not None]
         if here:
             data = shortened(loaded(name), here[0].budget)
             models = {cell.row.title: Run.load(cell.folder, data=data).last() for cell in here}
