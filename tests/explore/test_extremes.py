@@ -7,8 +7,10 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.distributions import Independent, Normal, Transform, constraints
 
 from prioria import VAE, evaluate, explore, likelihoods, posteriors, priors
+from prioria.flows import NormalizingFlow, flow
 from tests.contract.standins import OpaqueFlow
 from tests.contract.variants import INPUTS, single
 
@@ -116,6 +118,39 @@ def test_lowest_density_is_that_of_the_pocket_on_the_way() -> None:
     assert found.item() == pytest.approx(centre, abs=1e-2)
     both = explore.line_densities(model, X, X[:5], X[-5:])
     assert both.difference == (0.0, 0.0) and both.to_json()["pairs"] == 5
+
+
+class Squeezed(Transform):
+    """z0 = z / 1000 where |z| < 2.5, and slope 1 beyond: what lies between two clusters is a thousandth as long."""
+
+    domain = codomain = constraints.real_vector
+    bijective = True
+
+    def _call(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x.abs() < 2.5, x / 1000, x - 0.999 * 2.5 * x.sign())
+
+    def _inverse(self, y: torch.Tensor) -> torch.Tensor:
+        return torch.where(y.abs() < 2.5e-3, y * 1000, y + 0.999 * 2.5 * y.sign())
+
+    def log_abs_det_jacobian(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.where(x.abs() < 2.5, -math.log(1000), 0.0).sum(-1)
+
+
+class SqueezedPrior(nn.Module):
+    def forward(self, context: torch.Tensor | None = None) -> NormalizingFlow:
+        return flow([Squeezed()], Independent(Normal(torch.zeros(1), torch.ones(1)), 1))
+
+
+@pytest.mark.parametrize("nodes", [50, 51, 200])
+def test_a_pocket_that_a_flow_squeezes_is_not_stepped_over(nodes: int) -> None:
+    """With one latent the two lines are one set of points, whatever the flow, and cross the same lowest density."""
+    model = two_clusters()
+    model.stages["z"].p = SqueezedPrior()
+    (path,) = explore.generation_lines(model, X[:1], X[-1:], nodes=50)
+    assert path.z.abs().min() > 2  # at equal distances in z0 the pocket is stepped over
+    both = explore.line_densities(model, X, X[:5], X[-5:], nodes=nodes)
+    gain, depth = both.generation - both.representation, -both.representation.mean().item()
+    assert depth > 300 and gain.abs().max() < 0.06 * depth
 
 
 def test_factor_traversal_moves_one_latent_over_the_range_of_the_encodings() -> None:

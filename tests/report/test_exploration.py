@@ -7,11 +7,13 @@ import json
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
-from prioria import explore, priors
+from prioria import VAE, explore, likelihoods, posteriors, priors
 from prioria.cli import main
 from prioria.data import load
 from prioria.report.exploration import write_exploration
+from prioria.report.pockets import ROWS
 from tests.report.conftest import dataset_of, model_of
 
 
@@ -38,8 +40,23 @@ def test_two_latents_of_points_get_lines_over_the_density(tmp_path) -> None:
     assert (tmp_path / "lines-latent.png").exists() and not list(tmp_path.glob("*.gif"))
     order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(0))[:200]
     starts, ends = data.test.batch(order[:100]), data.test.batch(order[100:200])
-    expected = explore.line_densities(model, data.train, starts, ends, nodes=13).to_json()
+    expected = explore.line_densities(model, data.train, starts, ends, limit=ROWS).to_json()
     assert found["lowest_density"]["difference"] == pytest.approx(expected["difference"], abs=1e-4)
+
+
+def test_a_model_in_training_stays_as_it_was_and_is_looked_at_as_it_would_be_used(tmp_path) -> None:
+    data = dataset_of(torch.rand(60, 16), (1, 4, 4))
+    model = VAE(
+        encoder=nn.Sequential(nn.Linear(16, 8), nn.BatchNorm1d(8), nn.Dropout(0.5)),
+        posterior=posteriors.Gaussian(8, 3),
+        prior=priors.StandardNormal(3),
+        likelihood=likelihoods.Gaussian(nn.Linear(3, 16)),
+    ).train()
+    before, state = {name: each.clone() for name, each in model.state_dict().items()}, torch.get_rng_state()
+    first = write_exploration(model, data, tmp_path, pairs=1)
+    assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state) and model.training
+    assert write_exploration(model.eval(), data, tmp_path, pairs=1) == first
 
 
 def test_a_mixture_has_no_generation_space(tmp_path) -> None:

@@ -12,6 +12,13 @@ from prioria.report.latent import cloud_of
 from tests.report.conftest import dataset_of, model_of
 
 
+def test_labels_are_those_of_the_rows_that_are_drawn():
+    values = torch.arange(30.0)
+    data = dataset_of(values[:, None].expand(30, 4).clone(), (4,), labels=values.long())
+    found = cloud_of(model_of(data, latents=2), data, seed=0, points=7)
+    assert found.labels is not None and found.labels.tolist() == data.test.tensor(7)[:, 0].long().tolist()
+
+
 def test_projection_is_that_of_the_principal_components(digits: Dataset):
     wide = model_of(digits, latents=5)
     found = cloud_of(wide, digits, seed=0, points=200)

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from prioria.evaluate import aggregate_posterior
 from prioria.evaluate.sampling import Examples, device_of, measuring
-from prioria.explore.paths import Path, decoded, encoded_pairs, resample, straight
+from prioria.explore.paths import Path, decoded, encoded_pairs, resample
 from prioria.flows import from_generation, to_generation
 from prioria.model import VAE
+
+HALVINGS = 24  # of a stretch of z0, after which single precision has no point between two others
 
 
 def generation_lines(
@@ -45,6 +47,25 @@ def generation_lines(
     return lines
 
 
+def _curve(model: VAE, pair: Float[Tensor, "2 L"], nodes: int) -> Float[Tensor, "T L"]:
+    """Returns the line that is straight in z0, no step in z longer than those of the straight line with these nodes.
+
+    A flow squeezes a pocket of q(z) into a short stretch of z0, which nodes at equal distances there would step over.
+    """
+    longest = 1.001 * float((pair[1] - pair[0]).norm()) / (nodes - 1)
+    with measuring(model):
+        prior = next(iter(model.stages_.values())).prior(None)
+        start, end = to_generation(prior, pair.to(device_of(model))).unsqueeze(1)
+        t = torch.linspace(0, 1, nodes).to(start)
+        for _ in range(HALVINGS):
+            z = from_generation(prior, start + t[:, None] * (end - start))
+            wide = z.diff(dim=0).norm(dim=-1) > longest
+            if not wide.any():
+                break
+            t = torch.cat([t, (t[1:] + t[:-1])[wide] / 2]).sort().values
+    return z.cpu().clone()
+
+
 def lowest_density(model: VAE, x: Examples, paths: Sequence[Path], *, limit: int | None = None) -> Float[Tensor, " P"]:
     """Returns the lowest log-density of the aggregate posterior along each path, nats.
 
@@ -57,8 +78,12 @@ def lowest_density(model: VAE, x: Examples, paths: Sequence[Path], *, limit: int
     Raises:
         ValueError: a posterior without a density elsewhere (a flow).
     """
+    return _lowest(model, x, [path.z for path in paths], limit)
+
+
+def _lowest(model: VAE, x: Examples, lines: Sequence[Tensor], limit: int | None) -> Float[Tensor, " P"]:
     q = aggregate_posterior(model, x, limit=limit)
-    return torch.stack([q.log_prob(path.z.to(device_of(model))).min().cpu() for path in paths])
+    return torch.stack([q.log_prob(z.to(device_of(model))).min().cpu() for z in lines])
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,23 +118,32 @@ class LineDensities:
 
 
 def line_densities(
-    model: VAE, x: Examples, starts: Float[Tensor, "P D"], ends: Float[Tensor, "P D"], *, nodes: int = 50
+    model: VAE,
+    x: Examples,
+    starts: Float[Tensor, "P D"],
+    ends: Float[Tensor, "P D"],
+    *,
+    nodes: int = 100,
+    limit: int | None = None,
 ) -> LineDensities:
     """Compares lines that are straight in z with lines that are straight in z0, by the lowest density they cross.
+
+    Nodes are as near to each other in z on both, however a flow stretches the second.
 
     Args:
         model: a model whose top prior has a generation space.
         x: rows (N, D) whose posteriors make q(z), or a split of a data set.
         starts: rows of data; the paper's figure shows single pairs, 100 make a number.
         ends: as many rows of data.
-        nodes: points on each line.
+        nodes: points on the line that is straight in z; on the other as many or more.
+        limit: take so many rows of ``x`` only, at even distances.
 
     Raises:
         ValueError: the prior has no generation space, or the posterior no density elsewhere.
     """
-    lines = [*straight(model, starts, ends, nodes=nodes), *generation_lines(model, starts, ends, nodes=nodes)]
-    found = lowest_density(model, x, lines)
-    return LineDensities(*found.chunk(2))
+    pairs = encoded_pairs(model, starts, ends)
+    lines = [*(resample(pair, nodes) for pair in pairs), *(_curve(model, pair, nodes) for pair in pairs)]
+    return LineDensities(*_lowest(model, x, lines, limit).chunk(2))
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,8 @@ def _images(cell: Cell, model: VAE, data: Dataset) -> dict[str, Any] | None:
     extractor, count = _extractor(cell, data), IMAGES[cell.budget_name]
     if extractor is None:
         return None
+    real, reference = _real(data, count)
+    count = len(reference)  # the floor and what is compared with it have the bias of one number of rows
     low = low_posterior(model, data.train, count, fraction=SHARE)
     latents = {
         "samples": evaluate.prior_draws(model, count),
@@ -80,8 +82,8 @@ def _images(cell: Cell, model: VAE, data: Dataset) -> dict[str, Any] | None:
         "aggregate": evaluate.aggregate_draws(model, data.train, count),  # a prior that fits would sample these
     }
     rows = {name: _decoded(model, z, data) for name, z in latents.items()}
-    real, reference = _real(data, count)
     distances = {name: evaluate.fid(each, reference, extractor) for name, each in (rows | {"floor": real}).items()}
+    distances["prior"] = evaluate.fid(rows["samples"], rows["aggregate"], extractor)
     found = {
         "fid": {name: each.to_json() for name, each in distances.items()},
         "low_posterior": {"fraction": low.fraction, "drawn": low.drawn, "ranking": low.ranking},

@@ -13,7 +13,7 @@ from prioria.data import Dataset
 from prioria.flows import NormalizingFlow
 from prioria.model import VAE
 from prioria.recipes.cell import Cell, loaded, shortened
-from prioria.recipes.changes import DERIVED, METRICS, PARTS, change, metric, reading
+from prioria.recipes.changes import DERIVED, METRICS, PARTS, change, false_alarm, metric, reading
 from prioria.recipes.page import PROTOCOL, Page, Picture, Section, budgets, introduction, protocol
 from prioria.recipes.table import Result, Table
 from prioria.report import style
@@ -28,8 +28,12 @@ LEGEND = (
     "estimate with the exact aggregate density; log p(x) is in nats, by importance sampling and on a grid; pockets and "
     "leaks are shares of draws, 0.01 if prior and aggregate posterior were one.",
     "FID(q) is the FID of what encodings of training rows, drawn from their posteriors, decode to: the FID that the "
-    "same decoder would have under a prior that fits. FID - FID(q) is what the prior costs, and all that a better "
-    "prior can mend; FID(q) is the decoder's.",
+    "same decoder would have under a prior that fits. FID to q is that of samples against what these encodings decode "
+    "to, no data in between: all that a better prior can mend. FID(q) is the decoder's.",
+    "'drop' and 'rise' are a mean difference larger than its standard deviation over seeds. Were there no difference "
+    "at all, "
+    + ", ".join(f"{seeds} seeds would say one of the two in {false_alarm(seeds):.0%} of all cells" for seeds in (2, 3))
+    + ", were the differences normal.",
 )
 
 
@@ -55,9 +59,9 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
             ),
             Section(
                 "Why the FID falls, or does not",
-                ("data", "regulariser", "budget", *PARTS, *CAUSES, "in words"),
+                ("data", "regulariser", "budget", "FID", *PARTS, *CAUSES, "in words"),
                 [
-                    [*names, *_changes(*pair, (*PARTS, *CAUSES)), reading(*pair)]
+                    [*names, *_changes(*pair, ("FID", *PARTS, *CAUSES)), reading(*pair)]
                     for names, pair in _pairs(table, results)
                 ],
             ),

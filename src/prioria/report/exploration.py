@@ -10,6 +10,7 @@ from torch import Tensor
 
 from prioria import explore
 from prioria.data import Dataset
+from prioria.evaluate.sampling import device_of, measuring
 from prioria.explore import Extremes, decoded
 from prioria.model import VAE
 from prioria.report import pictures, style
@@ -20,6 +21,7 @@ from prioria.report.strips import animation, is_drawable, strips, strips_of
 from prioria.storage import write_json
 
 COLUMNS, SHOWN, FACTORS, NODES, PAIRS = 12, 24, 10, 13, 100
+STRAIGHT, GENERATION = "straight in z", "straight in the generation space"
 
 
 def write_exploration(
@@ -43,17 +45,18 @@ def write_exploration(
     """
     folder = Path(folder)
     extremes = _extremes(model, data, seed)
-    lines = _lines(model, data, PAIRS, seed)
+    starts, ends = _ends(data, PAIRS, seed)
+    lines = _lines(model, starts[:pairs], ends[:pairs])
     numbers = {
         "extremes": {name: _recorded(each) for name, each in extremes.items()},
-        "lowest_density": _densities(model, data, lines),
+        "lowest_density": _densities(model, data, starts, ends, GENERATION in lines),
         "seed": seed,
     }
     style.write(pockets(model, data, seed=seed), folder / "latent.png")
-    if margins(model, data, seed=seed).density is not None and "straight in the generation space" in lines:
+    if margins(model, data, seed=seed).density is not None and GENERATION in lines:
         style.write(traversals(model, data, seed=seed), folder / "lines-latent.png")
     if is_drawable(data.protocol):
-        _draw_lines({name: each[:pairs] for name, each in lines.items()}, data, folder)
+        _draw_lines(lines, data, folder)
     if len(data.shape) == 3:
         rows = {f"{name} samples": _section(model, each) for name, each in extremes.items()}
         style.write(pictures.page(rows, data.protocol, columns=COLUMNS), folder / "extremes.png")
@@ -81,29 +84,31 @@ def _section(model: VAE, found: Extremes) -> Section:
     return Section(decoded(model, found.z.flatten(1)), note)
 
 
-def _lines(model: VAE, data: Dataset, count: int, seed: int) -> dict[str, list[explore.Path]]:
+def _ends(data: Dataset, count: int, seed: int) -> tuple[Tensor, Tensor]:
     order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed))[: 2 * count]
-    starts, ends = (
-        data.test.batch(rows) for rows in (order[: len(order) // 2], order[len(order) // 2 :][: len(order) // 2])
-    )
-    found = {"straight in z": explore.straight(model, starts, ends, nodes=NODES)}
+    half = len(order) // 2
+    return data.test.batch(order[:half]), data.test.batch(order[half : 2 * half])
+
+
+def _lines(model: VAE, starts: Tensor, ends: Tensor) -> dict[str, list[explore.Path]]:
+    found = {STRAIGHT: explore.straight(model, starts, ends, nodes=NODES)}
     try:
-        found["straight in the generation space"] = explore.generation_lines(model, starts, ends, nodes=NODES)
+        found[GENERATION] = explore.generation_lines(model, starts, ends, nodes=NODES)
     except ValueError:  # a prior without a generation space
         return found
     return found
 
 
-def _densities(model: VAE, data: Dataset, lines: dict[str, list[explore.Path]]) -> dict[str, Any] | None:
+def _densities(model: VAE, data: Dataset, starts: Tensor, ends: Tensor, both: bool) -> dict[str, Any] | None:
     try:
-        lowest = {name: explore.lowest_density(model, data.train, each, limit=ROWS) for name, each in lines.items()}
+        if not both:
+            lowest = explore.lowest_density(model, data.train, explore.straight(model, starts, ends), limit=ROWS)
+            return {"means": {STRAIGHT: lowest.mean().item()}, "lines": len(lowest)}
+        found = explore.line_densities(model, data.train, starts, ends, limit=ROWS)
     except ValueError:  # a flow: no density at a z that it did not draw
         return None
-    means = {name: values.mean().item() for name, values in lowest.items()}
-    if len(lowest) == 1:
-        return {"means": means, "lines": len(lines["straight in z"])}
-    both = explore.LineDensities(*lowest.values())
-    return {"means": means, "lines": len(both.generation), **both.to_json()}
+    means = {STRAIGHT: found.representation.mean().item(), GENERATION: found.generation.mean().item()}
+    return {"means": means, "lines": len(found.generation), **found.to_json()}
 
 
 def _draw_lines(lines: dict[str, list[explore.Path]], data: Dataset, folder: Path) -> None:
@@ -130,4 +135,5 @@ def _factors(model: VAE, data: Dataset) -> dict[str, Section]:
 
 
 def _spread(model: VAE, x: Tensor) -> Tensor:
-    return model.encode(x[:1000]).flatten(1).std(0)
+    with measuring(model):
+        return model.encode(x[:1000].to(device_of(model))).flatten(1).std(0)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from prioria.data import Dataset, Protocol
+from prioria.data.base import evenly
 from prioria.distributions import is_bound
 from prioria.evaluate.sampling import device_of, measuring
 from prioria.model import VAE
@@ -83,7 +84,7 @@ def cloud_of(model: VAE, dataset: Dataset, *, seed: int, points: int) -> Cloud:
         q = model.draw(x).z[group][0].flatten(1)
         plain = q.shape[1] == 2 and len(q.unique()) > 2  # two bits have no density on a grid
         density = _density(prior, torch.cat([q, p])) if plain else None
-    labels = None if dataset.test.labels is None else dataset.test.labels[:points]
+    labels = None if dataset.test.labels is None else dataset.test.labels[evenly(len(dataset.test), points)]
     (q, p), names = _project(q.cpu(), p.cpu(), group)
     return Cloud(q, p, names, density, labels)
 
