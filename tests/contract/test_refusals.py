@@ -96,6 +96,8 @@ def test_closed_form_kl_is_refused_where_there_is_none() -> None:
     objectives.ELBO(closed_form_kl=True).check(single("standard"))
     with pytest.raises(ValueError, match="closed_form_kl"):
         objectives.ELBO(closed_form_kl=True).check(single("vamp"))
+    with pytest.raises(ValueError, match="posterior and prior of 'z'"):
+        objectives.ELBO(closed_form_kl=True).check(single(posterior="opaque-flow"))
 
 
 def test_only_priorias_own_classes_are_loaded(tmp_path) -> None:

@@ -88,6 +88,13 @@ def test_what_has_no_factors_is_refused() -> None:
         scores(PERFECT[:, :1], FACTORS)
 
 
+def test_a_factor_with_one_value_is_refused_and_few_rows_make_no_tree() -> None:
+    factors = np.concatenate([FACTORS, np.zeros((len(FACTORS), 1), dtype=FACTORS.dtype)], 1)
+    with pytest.raises(ValueError, match="column 3 has one value only"):
+        scores(PERFECT, factors)
+    assert dci(PERFECT[:8], FACTORS[:8])[:2] == (0.0, 0.0)
+
+
 def test_posterior_means_of_a_model_are_scored() -> None:
     protocol = dataclasses.replace(load_data("two-moons").protocol, shape=(INPUTS,), factors=("a", "b", "c"))
     labels = torch.from_numpy(BINARY)

@@ -69,6 +69,10 @@ def test_two_sample_test_keeps_its_level_and_finds_a_shift() -> None:
     assert shifted.p_value == 0.001
 
 
+def test_draws_that_are_all_one_do_not_differ() -> None:
+    assert evaluate.two_sample_test(torch.ones(20, 2), torch.ones(20, 2)).p_value == 1.0
+
+
 def test_flow_posteriors_have_leaks_but_no_measurable_pockets() -> None:
     found = evaluate.overlap(
         single(posterior="opaque-flow"), torch.rand(30, INPUTS).round(), torch.rand(30, INPUTS).round(), 200
@@ -83,6 +87,17 @@ def test_dead_and_duplicate_components() -> None:
     assert (found.count, found.dead, found.distinct) == (4, 1, 3)
     assert found.usage.sum().item() == pytest.approx(1.0) and found.usage[3] < 1e-6
     assert evaluate.prior_components(linear(priors.StandardNormal(2)), X) is None
+
+
+def test_a_component_that_is_hardly_sampled_is_not_dead() -> None:
+    prior = fixed_mixture([[0.0, 0.0], [2.0, 0.0], [50.0, 0.0]])
+    weighted = priors.Mixture(2, 3, learned_weights=True)
+    with torch.no_grad():
+        weighted.mean.copy_(prior.mean)
+        weighted.log_variance.copy_(prior.log_variance)
+        weighted.log_weights.copy_(torch.tensor([0.0, 0.0, -20.0]))
+    found, even = (evaluate.prior_components(linear(each), X) for each in (weighted, prior))
+    assert found is not None and found.dead == 0 and even is not None and even.dead == 1
 
 
 def test_usage_is_the_mean_responsibility() -> None:

@@ -107,6 +107,23 @@ def test_alpha_one_and_weight_zero_is_the_distortion() -> None:
     torch.testing.assert_close(objectives.InfoVAE(alpha=1.0, weight=0.0)(draw).value, draw.distortion.mean())
 
 
+@pytest.mark.parametrize("spread", [1.0, 10.0])
+def test_half_precision_of_the_networks_does_not_reach_it(spread: float) -> None:
+    a, b = spread * torch.randn(100, 2), torch.randn(100, 2)
+    exact = mmd(a.double(), b.double(), objectives.RBF(), unbiased=False).item()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = mmd(a, b, objectives.RBF(), unbiased=False).item()
+    assert found == pytest.approx(exact, abs=1e-6)
+
+
+def test_a_prior_that_nothing_would_train_is_refused() -> None:
+    with pytest.raises(ValueError, match="alpha=1 leaves out the rate, and draws of Mixture have no gradient"):
+        objectives.InfoVAE(alpha=1.0).check(model(priors.Mixture(3, 4)))
+    objectives.InfoVAE(alpha=0.5).check(model(priors.Mixture(3, 4)))
+    objectives.InfoVAE(alpha=1.0).check(model(priors.RealNVP(3, hidden=8)))
+    objectives.InfoVAE(alpha=1.0).check(model(priors.StandardNormal(3)))
+
+
 def test_refusals() -> None:
     with pytest.raises(ValueError, match="add up to 1"):
         objectives.InfoVAE(alpha=0.0, weight=0.5)

@@ -37,6 +37,14 @@ def test_rows_hold_the_groups_above_and_draw_those_below_anew() -> None:
     assert (everything == everything[:, :1]).all()
 
 
+def test_categories_are_shown_by_their_mean_number() -> None:
+    model = echo()
+    model.likelihood = likelihoods.Categorical(nn.Linear(5, 5 * 3, bias=False), 3)
+    grid = explore.resample_below(model, "below", rows=2, columns=2)
+    assert grid.shape == (2, 2, 5) and ((grid >= 0) & (grid <= 2)).all()
+    assert all(torch.isfinite(rows).all() for rows in explore.reconstruct_levels(model, torch.rand(3, 5)).values())
+
+
 def test_what_is_held_may_come_from_examples() -> None:
     model, x = echo(), torch.randn(3, 5)
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from scipy.stats import multivariate_normal
 from torch import Tensor, nn
 
 from prioria import VAE, likelihoods, objectives, posteriors, priors
+from prioria.data import load
 from prioria.train import Run, fit, resume
 from tests.train.small import OPTIONS, digits, elbo, exact, replace_rows, vamp
 
@@ -55,6 +57,17 @@ def test_among_those_that_meet_it_the_least_loss_wins() -> None:
     run = train(model, Scripted(model, [0.0, -5.0, 0.0, 0.0]))
     losses = {line["epoch"]: line["selection"] for line in run.history if line["split"] == "validation"}
     assert run.best is not None and run.best["epoch"] == min(losses, key=losses.__getitem__) == 4
+
+
+@pytest.mark.parametrize(
+    ("objective", "rows"),
+    [(objectives.InfoVAE(unbiased=True), 240), (objectives.BetaTC(tc=objectives.Stratified()), 40)],
+)
+def test_what_compares_the_rows_of_a_batch_validates_on_any_number(objective, rows: int) -> None:
+    """Ninety-one validation rows at batches of 90 would leave one alone; 40 training rows are fewer than a batch."""
+    data = replace(digits(rows), validation=replace_rows(load("digits").train, 91))
+    run = fit(vamp(), objective, data, epochs=1, batch_size=90, progress=False, trackers=())
+    assert run.best is not None and math.isfinite(run.best["loss"])
 
 
 def test_validation_is_the_bound_over_all_rows() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from prioria import evaluate
 from prioria.data import Split
 from prioria.data.loading import read_rows
+from prioria.distributions import mean
 from prioria.storage import write_atomically
 from prioria.train import Run
 
@@ -34,7 +35,7 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
-        arrays = {"mean": draw.px.mean[0], "x": draw.px.sample()[0], **{k: z[0] for k, z in draw.z.items()}}
+        arrays = {"mean": mean(draw.px)[0], "x": draw.px.sample()[0], **{k: z[0] for k, z in draw.z.items()}}
     write_arrays(out, arrays)
     print(f"{num_samples} samples in {out}")
 

@@ -69,7 +69,7 @@ def aggregate_draws(
         num_samples: S.
         seed: of the rows and the noise.
         group: name of the group, the top one by default.
-        limit: take rows from the first ones only.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no sample, or no such group.
@@ -97,12 +97,17 @@ def prior_draws(
         ValueError: no sample, or no such group.
     """
     name = known_group(model, group)
-    if num_samples < 1:
-        raise ValueError(f"num_samples={num_samples} must be at least 1")
+    require_samples(num_samples)
     with measuring(model):
         seed_generators(device_of(model), (seed,))
         latents, _ = descend(model.stages_, (1, num_samples))  # not decoded: that would cost more than all else
     return latents[name].z[0].clone()
+
+
+def require_samples(num_samples: int) -> None:
+    """Raises ValueError where no sample is asked for."""
+    if num_samples < 1:
+        raise ValueError(f"num_samples={num_samples} must be at least 1")
 
 
 def known_group(model: VAE, group: str | None) -> str:

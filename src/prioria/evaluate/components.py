@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, vstack
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.distributions import Distribution
@@ -16,7 +16,7 @@ from prioria.evaluate.aggregate import aggregate_draws
 from prioria.evaluate.sampling import Examples, measuring
 from prioria.model import VAE
 
-UNUSED = 0.1  # of its even share: a component with less is dead
+UNUSED = 0.1  # of its weight: a component with less is dead, unless its weight is as far below an even share
 SAME = 0.05  # nats of symmetric KL below which two components are one
 ROWS = 50
 
@@ -27,7 +27,8 @@ class Components:
 
     Attributes:
         usage: average responsibility of each for draws of the aggregate posterior (C,), which adds up to one.
-        dead: how many have less than a tenth of an even share.
+        dead: how many have less than a tenth of their weight, by which they are sampled, of those that are: the
+            weight is at least a tenth of an even share.
         distinct: how many are left when those within 0.05 nats of symmetric KL of each other count once.
     """
 
@@ -60,7 +61,8 @@ def prior_components(
         z = aggregate_draws(model, x, num_samples, seed, limit=limit)
         parts = [(prior.component_log_prob(part) + prior.log_weights).softmax(-1).sum(0) for part in z.split(ROWS)]
         usage, distinct = torch.stack(parts).sum(0) / len(z), _distinct(prior.components)
-    dead = int((usage < UNUSED / len(usage)).sum())
+        weight = prior.log_weights.exp()
+        dead = int(((usage < UNUSED * weight) & (weight >= UNUSED / len(usage))).sum())
     return Components(usage.cpu().clone(), dead, distinct)
 
 
@@ -69,6 +71,6 @@ def _distinct(components: Distribution) -> int:
     rows = []
     for part in torch.arange(count).split(ROWS):
         some = take(components, part[:, None])  # (rows, 1) against (count,)
-        rows.append(kl(some, components) + kl(components, some) < SAME)
-    same = coo_array(torch.cat(rows).cpu().numpy())
-    return int(connected_components(same, directed=False)[0])
+        same = kl(some, components) + kl(components, some) < SAME
+        rows.append(coo_array(same.cpu().numpy()))
+    return int(connected_components(vstack(rows), directed=False)[0])

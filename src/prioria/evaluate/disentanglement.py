@@ -93,10 +93,12 @@ def scores(codes: Codes, factors: Factors, *, seed: int = 0, names: tuple[str, .
     """Returns all scores of codes (N, L) against factors (N, K).
 
     Raises:
-        ValueError: fewer than two factors or two codes.
+        ValueError: fewer than two factors or two codes, or a factor with one value only.
     """
     if min(codes.shape[1], factors.shape[1]) < 2:
         raise ValueError(f"{codes.shape[1]} latents and {factors.shape[1]} factors: at least two of each must vary")
+    if (constant := np.flatnonzero(np.ptp(factors, axis=0) == 0)).size:
+        raise ValueError(f"factors: column {constant[0]} has one value only, which nothing can tell; leave it out")
     codes, factors = _ordered(codes, factors)
     return Disentanglement(
         mig=mig(codes, factors),
@@ -212,8 +214,10 @@ def sap(codes: Codes, factors: Factors, *, seed: int = 0) -> float:
 
 
 def _concentration(importance: NDArray[np.float64]) -> float:
-    """Returns 1 - entropy of each row (base: its length), weighted by the row's share."""
+    """Returns 1 - entropy of each row (base: its length), weighted by the row's share; 0 where no tree has split."""
     totals = importance.sum(1, keepdims=True)
+    if not totals.any():
+        return 0.0
     shares = np.divide(importance, totals, out=np.full_like(importance, 1 / importance.shape[1]), where=totals > 0)
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     concentrated = 1 + (shares * logs).sum(1) / np.log(importance.shape[1])

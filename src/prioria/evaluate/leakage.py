@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prioria.evaluate.aggregate import aggregate_posterior
+from prioria.evaluate.aggregate import aggregate_posterior, require_samples
 from prioria.evaluate.sampling import Examples, device_of, measuring, seed_generators
 from prioria.flows import base_log_prob
 from prioria.model import VAE
@@ -71,7 +71,8 @@ def leakage(
     z ~ q(z) is leaked at threshold tau where log p(z) < tau. The score is E_q[(log q(z) - log p(z)) 1(leaked)]; at
     tau = infinity, with the log-determinant, it is KL(q||p). Lower is better. (Bhalodia, Lee and Elhabian, 2020,
     section 5.1; the formula of eq. 6 is lost in the text at hand. Their code divides by the number of leaked draws,
-    here ``conditional``, and builds q(z) from 5,000 encodings, here ``limit=5000``.)
+    here ``conditional``, and builds q(z) from 5,000 encodings, here ``limit=5000``.) Where the prior's density is a lower
+    bound, more is taken for leaked than is, and the score is too high.
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.
@@ -82,8 +83,9 @@ def leakage(
         limit: take so many rows only, at even distances.
 
     Raises:
-        ValueError: a posterior without a density elsewhere (a flow).
+        ValueError: no sample, or a posterior without a density elsewhere (a flow).
     """
+    require_samples(num_samples)
     q = aggregate_posterior(model, x, limit=limit, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))

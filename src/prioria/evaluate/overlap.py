@@ -35,6 +35,8 @@ class TwoSampleTest:
 class Overlap:
     """Shares of mass where the other distribution hardly is; both would be ``level`` if the two were one.
 
+    Where many draws have one density, as bits have under a uniform prior, both are lower then.
+
     Attributes:
         pockets: P under the prior that log q(z) is below its ``level``-quantile over held-out encodings; None without
             that density.
@@ -110,6 +112,8 @@ def two_sample_test(
     """
     pooled = torch.cat([a, b]).double()
     distance = torch.cdist(pooled, pooled)
+    if not distance.any():  # the median of no distance is no number, and these draws are all one
+        return TwoSampleTest(0.0, 1.0, len(a))
     gram = (-distance.square() / (2 * distance[distance > 0].median().square())).exp()
     signs = torch.cat([torch.full((len(a),), 1 / len(a)), torch.full((len(b),), -1 / len(b))]).double()
     orders = torch.stack([torch.arange(len(pooled)), *(torch.randperm(len(pooled)) for _ in range(permutations))])

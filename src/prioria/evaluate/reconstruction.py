@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from prioria.distributions import mean
-from prioria.evaluate.sampling import Examples, measuring, sampling_of
+from prioria.evaluate.sampling import Examples, device_of, measuring, sampling_of
 from prioria.model import VAE
 
 ROWS = 500  # that tell the scale of p(x|z), and how it follows the prior
@@ -54,8 +54,9 @@ def reconstruction(model: VAE, x: Examples, seed: int = 0, *, limit: int | None 
     with measuring(model):
         sampling = sampling_of(model, x, 1, seed, limit=limit)
         parts = [_reconstructed(model, group.condition.x[group.wanted]) for group in sampling.groups]
+        first = sampling.x[:ROWS].to(device_of(model))
         generated = mean(model.generate(ROWS).px)[0].cpu()
-        scale = _scale(model.decode({name: model.encode(sampling.x[:ROWS], name) for name in model.groups}))
+        scale = _scale(model.decode({name: model.encode(first, name) for name in model.groups}))
     rows, at_mean, at_draw = (torch.cat([part[i] for part in parts]).double() for i in range(3))
     spread = max(_rms(rows - rows.mean(0)), 1e-12)
     return Reconstruction(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from prioria.distributions import Mixture
 from prioria.distributions.families import marginals
-from prioria.evaluate.aggregate import aggregate_posterior
+from prioria.evaluate.aggregate import aggregate_posterior, require_samples
 from prioria.evaluate.estimate import Estimate
 from prioria.evaluate.sampling import Examples, device_of, measuring, seed_generators
 from prioria.model import VAE
@@ -36,7 +36,7 @@ def total_correlation(
         limit: take so many rows only, at even distances.
 
     Raises:
-        ValueError: a posterior that is not a diagonal Gaussian or Bernoulli; there is no such group.
+        ValueError: no sample; a posterior that is not a diagonal Gaussian or Bernoulli; there is no such group.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors
@@ -49,6 +49,7 @@ def total_correlation(
         >>> abs(total_correlation(model, torch.eye(6), 10).value) < 1e-5  # a single latent has none
         True
     """
+    require_samples(num_samples)
     q = aggregate_posterior(model, x, group=group, limit=limit, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))

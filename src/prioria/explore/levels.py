@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from prioria.distributions import mean
 from prioria.evaluate.sampling import device_of, measuring
 from prioria.model import VAE
 
@@ -49,7 +50,7 @@ def resample_below(
         drawn = model.generate(rows) if x is None else model.draw(x[:rows].to(device_of(model)))
         held = _down_to(model, group, drawn.z)
         repeated = {name: z.repeat_interleave(columns, 1) for name, z in held.items()}
-        means = model.generate(rows * columns, **repeated).px.mean[0]
+        means = mean(model.generate(rows * columns, **repeated).px)[0]
     return means.unflatten(0, (rows, columns)).cpu().clone()
 
 
@@ -71,7 +72,7 @@ def reconstruct_levels(model: VAE, x: Float[Tensor, "N D"], *, seed: int = 0) ->
 
 def _rest_from_prior(model: VAE, held: dict[str, Tensor], seed: int) -> Tensor:
     torch.manual_seed(seed)
-    return model.generate(next(iter(held.values())).shape[1], **held).px.mean[0].cpu().clone()
+    return mean(model.generate(next(iter(held.values())).shape[1], **held).px)[0].cpu().clone()
 
 
 def _down_to(model: VAE, group: str, z: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from prioria.distributions import has_kl, kl
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
+from prioria.objectives.probe import probe
 from prioria.objectives.schedules import Ramp
 from prioria.objectives.score_function import expected_cost
 
@@ -60,12 +61,11 @@ class ELBO(Objective):
     def check(self, model: VAE, data: Sized | None = None) -> None:
         if not self.closed_form_kl:
             return
-        with torch.no_grad():
-            generated = model.generate(2)  # batch normalisation takes no single row
-        for name, latent in generated.latents.items():
-            if not has_kl(latent.p, latent.p):
+        for name, latent in probe(model).latents.items():
+            if latent.q is not None and not has_kl(latent.q, latent.p):
                 raise ValueError(
-                    f"closed_form_kl=True needs a closed KL, but the prior of {name!r} has none; leave it False"
+                    f"closed_form_kl=True needs a closed KL, but posterior and prior of {name!r} have none; leave it "
+                    "False"
                 )
 
     def settled(self, progress: Progress) -> bool:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from prioria.distributions import at_least_float32
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
 from prioria.module import Module
@@ -101,10 +102,11 @@ def mmd(
 
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    # One product, (A, B) and never (A, B, L); centred, so that little cancels.
+    # One product, (A, B) and never (A, B, L); centred, so that little cancels; in half precision much would.
     centre = b.mean(0).detach()
-    a, b = a - centre, b - centre
-    return (a.square().sum(1, keepdim=True) + b.square().sum(1) - 2 * a @ b.mT).clamp(min=0)
+    a, b = at_least_float32(a - centre), at_least_float32(b - centre)
+    with torch.autocast(a.device.type, enabled=False):
+        return (a.square().sum(1, keepdim=True) + b.square().sum(1) - 2 * a @ b.mT).clamp(min=0)
 
 
 class InfoVAE(Objective):
@@ -112,7 +114,9 @@ class InfoVAE(Objective):
 
     Everything is per example: the codes add batch sums of distortion and rate to one MMD of the batch, so that their
     weight is B times this one. As many draws of the prior as examples are compared; under a flow they carry a gradient
-    through g^-1 into the prior. The adversarial and the Stein form of the paper are not built.
+    through g^-1 into the prior, while draws of a mixture, such as a VampPrior, have none: there the rate alone trains
+    it. Of a group below the top, prior draws are those of p(z|above) given draws of the posterior above, so that the
+    discrepancy is that of one step of the hierarchy. The adversarial and the Stein form of the paper are not built.
 
     Args:
         alpha: 1 - alpha weighs the rate of the group.
@@ -122,7 +126,8 @@ class InfoVAE(Objective):
         group: name of the group of latents, the top one by default.
 
     Raises:
-        ValueError: alpha + weight below 1; before training, a posterior whose draws have no gradient.
+        ValueError: alpha + weight below 1; before training, a posterior whose draws have no gradient, or alpha = 1
+            with a learned prior whose draws have none, which nothing would train.
     """
 
     def __init__(
@@ -143,7 +148,15 @@ class InfoVAE(Objective):
         self.kernel = RBF() if kernel is None else kernel
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
-        check_gradient(group_of(probe(model), self.group))
+        latent = group_of(probe(model), self.group)
+        check_gradient(latent)
+        prior = model.stages_[model.groups[0] if self.group is None else self.group].p
+        learned = any(parameter.requires_grad for parameter in prior.parameters())
+        if self.alpha == 1 and learned and not latent.p.has_rsample:
+            raise ValueError(
+                f"alpha=1 leaves out the rate, and draws of {type(latent.p).__name__} have no gradient: nothing would "
+                "train the prior; use alpha=0, or a prior such as priors.RealNVP"
+            )
 
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         latent = group_of(draw, self.group)

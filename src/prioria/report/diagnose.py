@@ -91,8 +91,8 @@ class Diagnosis:
 def diagnose(model: VAE, data: Dataset, *, name: str = "model", seed: int = 0, limit: int = TEST_ROWS) -> Diagnosis:
     """Measures a model and says what is wrong with it.
 
-    Posteriors, reconstructions and latents are those of test rows, the aggregate posterior that of the first 5,000
-    training rows.
+    Posteriors, reconstructions and latents are those of test rows, the aggregate posterior that of 5,000 training
+    rows at even distances.
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.

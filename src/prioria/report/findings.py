@@ -149,8 +149,8 @@ def _dead_components(seen: Measurements) -> Finding | None:
     return Finding(
         "dead components",
         "warning",
-        f"{parts.dead} of the {parts.count} components (pseudo-inputs, for a VampPrior) have less than a tenth of an "
-        "even share of the encodings, but as many samples as the others.",
+        f"{parts.dead} of the {parts.count} components (pseudo-inputs, for a VampPrior) have less than a tenth of the "
+        "encodings that their weight stands for, but all of the samples.",
         "Use fewer (--prior.components), start pseudo-inputs at training rows (priors.VampPrior(pseudo_inputs=...)), "
         "or learn the weights (--prior mixture --prior.learned-weights).",
     )

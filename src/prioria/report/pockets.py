@@ -11,6 +11,7 @@ from torch import Tensor
 
 from prioria.data import Dataset
 from prioria.evaluate import aggregate_draws, aggregate_posterior
+from prioria.evaluate.sampling import device_of
 from prioria.explore import Extremes, decoded, high_posterior, low_posterior
 from prioria.model import VAE
 from prioria.report import style
@@ -46,7 +47,7 @@ class Margins:
 
 def margins(model: VAE, data: Dataset, *, seed: int = 0, count: int = 200) -> Margins:
     """Draws the encodings, the low- and the high-posterior samples of a model."""
-    encodings = aggregate_draws(model, data.train, POINTS, seed, limit=ROWS).flatten(1)
+    encodings = aggregate_draws(model, data.train, POINTS, seed, limit=ROWS).flatten(1).cpu()
     high = high_posterior(model, data.train, count, seed, limit=ROWS)
     low, density, extent = None, None, (0.0, 1.0, 0.0, 1.0)
     try:
@@ -103,7 +104,7 @@ def _density(model: VAE, data: Dataset, z: Tensor, seed: int) -> tuple[Tensor, t
     (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
     grid = torch.cartesian_prod(torch.linspace(bottom, top, SIDE), torch.linspace(left, right, SIDE)).flip(-1)
     q = aggregate_posterior(model, data.train, limit=ROWS, seed=seed)
-    return q.log_prob(grid.to(z.device)).reshape(SIDE, SIDE).cpu(), (left, right, bottom, top)
+    return q.log_prob(grid.to(device_of(model))).reshape(SIDE, SIDE).cpu(), (left, right, bottom, top)
 
 
 def _plane(encodings: Tensor):  # noqa: ANN202 - a projection (n, L) -> x and y

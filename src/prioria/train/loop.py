@@ -172,7 +172,9 @@ class Training:
 
     def _validated(self) -> Line:
         with nullcontext() if self.average is None else self.average.in_place():
-            terms = validate(self.step, self.data.validation, self.options.batch_size, self.accelerator)
+            # as many rows as a step has, at most: what takes a batch for a part of N rows finds no more than N
+            rows = min(self.options.batch_size, len(self.data.train))
+            terms = validate(self.step, self.data.validation, rows, self.accelerator)
             rank = [max(self.step.objective.violation(terms), 0.0), terms["selection"].item()]
             better = isfinite(sum(rank)) and (self.state.best is None or rank < self.state.best)
             if better:

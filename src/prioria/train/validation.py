@@ -9,6 +9,7 @@ from torch import Tensor
 
 from prioria.data import Split
 from prioria.train import randomness
+from prioria.train.order import steps_per_epoch
 from prioria.train.step import Step
 
 if TYPE_CHECKING:
@@ -21,10 +22,11 @@ SEED = 0
 def validate(step: Step, split: Split, batch_size: int, accelerator: Accelerator) -> dict[str, Tensor]:
     """Returns means over the examples: ``loss``, ``selection`` (without terms that couple a batch), and every term.
 
-    Each block of ``batch_size`` rows has noise of its own seed and is scored by one process, so that the result does
-    not depend on how many there are.
+    Blocks have at most ``batch_size`` rows and differ by at most one: what compares the rows of a batch has others to
+    compare with. Each has noise of its own seed and is scored by one process, so that the result does not depend on how
+    many there are.
     """
-    blocks = torch.arange(len(split)).split(batch_size)
+    blocks = torch.arange(len(split)).tensor_split(steps_per_epoch(len(split), batch_size))
     mine = range(accelerator.process_index, len(blocks), accelerator.num_processes)
     step.eval()
     with randomness.fork(accelerator.device):
