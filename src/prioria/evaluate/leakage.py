@@ -71,8 +71,8 @@ def leakage(
     z ~ q(z) is leaked at threshold tau where log p(z) < tau. The score is E_q[(log q(z) - log p(z)) 1(leaked)]; at
     tau = infinity, with the log-determinant, it is KL(q||p). Lower is better. (Bhalodia, Lee and Elhabian, 2020,
     section 5.1; the formula of eq. 6 is lost in the text at hand. Their code divides by the number of leaked draws,
-    here ``conditional``, and builds q(z) from 5,000 encodings, here ``limit=5000``.) Where the prior's density is a lower
-    bound, more is taken for leaked than is, and the score is too high.
+    here ``conditional``, and builds q(z) from 5,000 encodings, here ``limit=5000``.) Where the prior's density is a
+    lower bound, more is taken for leaked than is, and the score is too high.
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.

@@ -27,16 +27,16 @@ from prioria.train.log import Line
 from prioria.train.run import BEST, Run
 
 DRAWS = 50_000  # that stand for the aggregate posterior of a flow, whose density elsewhere is unknown
-HELD_OUT = 5000  # draws of the validation rows' posteriors that choose the best weights
+HELD_OUT = 5000  # draws of posteriors: of validation rows to choose the best weights, of test rows to say how they fit
 
 
 @dataclass(frozen=True)
 class PriorFit:
-    """How well a prior fits the encodings of a model.
+    """How well a prior fits the encodings of a model, on test rows, which chose nothing.
 
     Attributes:
-        log_prior: mean log p(z) of draws from the validation rows' posteriors, nats.
-        elbo: evidence lower bound on the validation rows; None where a point stands for the posterior.
+        log_prior: mean log p(z) of draws from the test rows' posteriors, nats.
+        elbo: evidence lower bound on the test rows; None where a point stands for the posterior.
         divergence: symmetric KL to the aggregate posterior of the training rows; None as well there, as it is infinite.
     """
 
@@ -114,12 +114,12 @@ def refit_prior(
     model, data, folder = _source(source, data, out)
     refitted = with_prior(model, prior.to(device_of(model)))
     held_out = aggregate_draws(model, data.validation, HELD_OUT, seed)
-    before = _fit_of(model, data, held_out, seed)
+    before = _fit_of(model, data, seed)
     with _evaluation_mode(refitted), torch.random.fork_rng():
         torch.manual_seed(seed)
         draws = _draws(model, data, batch_size, seed)
         history = _maximise(prior, draws, held_out, steps=steps, learning_rate=learning_rate, check_every=check_every)
-    found = Refit(refitted, before, _fit_of(refitted, data, held_out, seed), history, folder)
+    found = Refit(refitted, before, _fit_of(refitted, data, seed), history, folder)
     if folder is not None and isinstance(source, Run):
         _write(found, source, folder)
     return found
@@ -208,12 +208,13 @@ def _draws(model: VAE, data: Dataset, batch: int, seed: int) -> Iterator[Tensor]
         yield take(posteriors, torch.randint(posteriors.batch_shape[0], (batch,))).sample()
 
 
-def _fit_of(model: VAE, data: Dataset, held_out: Tensor, seed: int) -> PriorFit:
+def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
+    z = aggregate_draws(model, data.test, HELD_OUT, seed)
     with measuring(model):
-        log_prior = next(iter(model.stages_.values())).prior(None).log_prob(held_out).mean().item()
+        log_prior = next(iter(model.stages_.values())).prior(None).log_prob(z).mean().item()
     if not has_density(model):
         return PriorFit(log_prior, None, None)
-    bound = elbo(model, data.validation, 10, seed)
+    bound = elbo(model, data.test, 10, seed)
     try:
         return PriorFit(log_prior, bound, symmetric_kl(model, data.train, seed=seed))
     except ValueError:
