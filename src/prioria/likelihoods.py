@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,7 @@ class Gaussian(Module):
         minimum_scale: lower bound of a learned s, so that the density of a perfect reconstruction stays finite.
 
     Raises:
-        ValueError: an unknown kind of variance, or a scale that is not positive.
+        ValueError: an unknown kind of variance, or a scale that is not positive or starts below its bound.
     """
 
     def __init__(
@@ -60,6 +60,8 @@ class Gaussian(Module):
             raise ValueError(f"variance={variance!r} is unknown; use 'fixed', 'global' or 'pixel'")
         if scale <= 0 or minimum_scale <= 0:
             raise ValueError(f"scale={scale} and minimum_scale={minimum_scale} must be positive")
+        if variance == "global" and scale < minimum_scale:
+            raise ValueError(f"scale={scale} starts below minimum_scale={minimum_scale}; lower that, or start above it")
         self.net, self.variance, self.minimum_scale = net, variance, minimum_scale
         log_scale = torch.tensor(math.log(scale))
         if variance == "global":
@@ -72,9 +74,31 @@ class Gaussian(Module):
         if self.variance == "fixed":
             return normal(output, self.log_scale.exp())
         if self.variance == "global":
-            return normal(output, self.log_scale.exp().clamp(min=self.minimum_scale))
+            return normal(output, _at_least(self.log_scale.exp(), self.minimum_scale))
         mean, log_variance = output.chunk(2, -1)
-        return normal(mean, (0.5 * log_variance).exp().clamp(min=self.minimum_scale))
+        return normal(mean, _at_least((0.5 * log_variance).exp(), self.minimum_scale))
+
+
+class _AtLeast(torch.autograd.Function):
+    """max(x, bound), with the gradient of x where x is above the bound or a step would bring it there."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bound: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.bound = bound
+        return x.clamp(min=bound)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (x,), (gradient,) = ctx.saved_tensors, gradients
+        return torch.where((x >= ctx.bound) | (gradient < 0), gradient, 0.0), None
+
+
+def _at_least(x: Tensor, bound: float) -> Tensor:
+    """Returns max(x, bound) for a learned x: a clamp would hold one that has sunk below the bound there for ever."""
+    found = _AtLeast.apply(x, bound)
+    assert isinstance(found, Tensor)
+    return found
 
 
 class DiscretizedLogistic(Module):

@@ -144,8 +144,9 @@ class VAE(Module):
     def encode(self, x: Float[Tensor, "B D"], group: str | None = None) -> Float[Tensor, "B ..."]:
         """Returns the posterior mean of a group (the top one by default), the groups above at their means.
 
-        The same x gives the same answer. A posterior without a closed mean (a flow) is averaged over 64 draws of a
-        fixed seed.
+        The same x gives the same answer, except of gates that are still random. A posterior without a closed mean is
+        averaged over 64 draws of a fixed seed: the noise of an inverse autoregressive flow is one for all rows, that of
+        a distribution of your own is as it draws it, and may depend on where in x a row is.
         """
         group = group or self.groups[0]
         self._check_groups([group])
@@ -224,6 +225,8 @@ def posterior_mean(q: Distribution) -> Tensor:
     try:
         return q.mean
     except NotImplementedError:
+        if shared := getattr(q, "mean_of_draws", None):
+            return shared(ENCODE_DRAWS)
         with torch.random.fork_rng():
             torch.manual_seed(0)
             return q.sample(torch.Size([ENCODE_DRAWS])).mean(0)

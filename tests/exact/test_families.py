@@ -123,3 +123,12 @@ def test_straight_through_bits_are_exactly_bits_and_pass_the_gradient_on() -> No
     assert set(z.unique().tolist()) == {0.0, 1.0}
     (gradient,) = torch.autograd.grad(z.sum(0) @ torch.tensor([1.0, 2.0, 3.0]), probabilities)
     torch.testing.assert_close(gradient, torch.tensor([1000.0, 2000.0, 3000.0]))
+
+
+@pytest.mark.parametrize("log_variance", [0.0, 60.0, 88.0, 89.0, 95.0, 150.0])
+def test_evidence_that_says_nothing_leaves_the_prior(log_variance: float) -> None:
+    evidence = normal(torch.full((1,), 3.0), torch.tensor([math.exp(log_variance / 2)]))
+    q = fuse(normal(torch.zeros(1), torch.ones(1)), evidence)
+    share = 1 / (1 + math.exp(log_variance))
+    assert q.stddev.item() == pytest.approx(math.sqrt(1 - share), rel=1e-5)
+    assert q.mean.item() == pytest.approx(3 * share, abs=1e-6)

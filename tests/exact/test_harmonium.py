@@ -171,3 +171,13 @@ def test_quadrature_of_a_gaussian_model_equals_its_closed_form() -> None:
         stats.multivariate_normal(b, covariance).logpdf(x[0].numpy()), abs=1e-6
     )
     assert found.approximation_error.item() > 0
+
+
+def test_its_density_is_in_single_precision_under_autocast() -> None:
+    torch.manual_seed(0)
+    rbm, z = theory.Harmonium(torch.randn(20, 10), torch.randn(20), torch.randn(10)), theory.codes(10)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found = rbm().log_prob(z)
+    weight, u, v = (parameter.detach().double().numpy() for parameter in rbm.parameters())
+    energy = z.numpy() @ v + np.logaddexp(0, z.numpy() @ weight.T + u).sum(1)
+    np.testing.assert_allclose(found, energy - special.logsumexp(energy), atol=1e-4)

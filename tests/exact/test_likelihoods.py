@@ -99,3 +99,24 @@ def test_gaussian_integrates_to_one() -> None:
         lambda b, a: px.log_prob(torch.tensor([[a, b]])).exp().item(), -2, 4, -5, 1, epsabs=1e-4
     )
     assert mass == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("variance", ["global", "pixel"])
+def test_a_scale_below_its_bound_comes_back(variance: str) -> None:
+    """Where errors are large the density wants a larger scale; a clamp would hold it at the bound for ever."""
+    net = nn.Linear(1, 2 if variance == "pixel" else 1)
+    likelihood = likelihoods.Gaussian(net, variance=variance, scale=0.1, minimum_scale=0.1)
+    parameter = net.bias if variance == "pixel" else likelihood.log_scale
+    with torch.no_grad():
+        parameter.fill_(-10.0)
+
+    def slope(error: float) -> float:
+        px = likelihood(torch.zeros(1, 1))
+        assert px.stddev.item() == pytest.approx(0.1)
+        gradient = torch.autograd.grad(-px.log_prob(px.mean.detach() + error).sum(), parameter)[0]
+        return gradient.flatten()[-1].item()
+
+    assert slope(1.0) < 0  # descending raises the scale
+    assert slope(0.0) == 0  # and does not lower it further
+    with pytest.raises(ValueError, match="starts below minimum_scale"):
+        likelihoods.Gaussian(net, variance="global", scale=5e-4)

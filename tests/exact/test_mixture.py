@@ -84,3 +84,18 @@ def test_logsumexp_is_that_of_scipy_with_the_gradient_of_torch(dim: int) -> None
     torch.testing.assert_close(gradient, expected)
     mean = special.logsumexp(a.detach().numpy(), axis=dim) - np.log(a.shape[dim])
     np.testing.assert_allclose(log_mean_exp(a, dim).detach(), mean, rtol=1e-12)
+
+
+def test_weights_alone_may_be_learned() -> None:
+    prior = priors.Mixture(2, 3, learned_weights=True)
+    prior.mean.requires_grad_(False)
+    prior.log_variance.requires_grad_(False)
+    z = torch.randn(7, 2)
+    (gradient,) = torch.autograd.grad(prior().log_prob(z).sum(), [prior.log_weights])
+    densities = np.stack([stats.norm(m, np.exp(v / 2)).logpdf(z).sum(1) for m, v in _parts(prior)], 1)
+    responsibilities = special.softmax(densities, 1)  # d/dlog w_k of log sum softmax(w) p: r_k - 1/3
+    np.testing.assert_allclose(gradient, (responsibilities - 1 / 3).sum(0), atol=1e-4)
+
+
+def _parts(prior: priors.Mixture) -> list[tuple[np.ndarray, np.ndarray]]:
+    return list(zip(prior.mean.numpy(), prior.log_variance.numpy(), strict=True))

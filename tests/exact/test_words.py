@@ -51,3 +51,14 @@ def test_hashing_trains_by_score_function() -> None:
         objective(model.draw(x, objective.num_samples)).surrogate.backward()
         optimiser.step()
     assert theory.exact(model, x).elbo.mean().item() > before + 0.5
+
+
+def test_one_document_is_drawn_and_many_take_the_memory_of_their_counts() -> None:
+    torch.manual_seed(0)
+    probabilities = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    assert Words(probabilities.log()).sample().sum() == 100
+    counts = Words(probabilities.log()).sample(torch.Size([2000]))
+    assert (counts.sum(-1) == 100).all()
+    # four standard errors of each mean: a false alarm of 3e-4 for the four
+    error = 4 * (100 * probabilities * (1 - probabilities) / 2000).sqrt()
+    assert ((counts.mean(0) - 100 * probabilities).abs() < error).all()

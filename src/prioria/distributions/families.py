@@ -131,11 +131,11 @@ def fuse(prior: Distribution, evidence: Distribution) -> Independent:
 
 
 def _precision_weighted(prior: Normal, evidence: Normal) -> Normal:
-    # Written with the evidence's share of the precision: no 1/s^2 that could overflow, no difference that could cancel.
-    prior_variance, evidence_variance = prior.scale.square(), evidence.scale.square()
-    share = prior_variance / (prior_variance + evidence_variance)
-    mean = prior.loc + share * (evidence.loc - prior.loc)
-    return Normal(mean, evidence.scale * share.sqrt(), validate_args=False)
+    # Written with the root of the evidence's share of the precision: no 1/s^2 or s^2 that could overflow, no difference
+    # that could cancel.
+    root = prior.scale / torch.hypot(prior.scale, evidence.scale)
+    mean = prior.loc + root.square() * (evidence.loc - prior.loc)
+    return Normal(mean, evidence.scale * root, validate_args=False)
 
 
 def _cannot_fuse(prior: Distribution, evidence: Distribution) -> ValueError:

@@ -46,7 +46,8 @@ class Mixture(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         eta, constant = self._natural
         tiles = value.reshape(-1, *self.event_shape).split(max(1, TILE // len(self.log_weights)))
-        if torch.is_grad_enabled() and (value.requires_grad or eta.requires_grad or constant.requires_grad):
+        differentiable = any(each.requires_grad for each in (value, eta, constant, self.log_weights))
+        if torch.is_grad_enabled() and differentiable:
             log_density = torch.cat([logsumexp(self._log_terms(tile, self.log_weights)) for tile in tiles])
         else:  # results that are kept between temporaries would cut the heap in pieces: gigabytes for 50,000 components
             log_density = constant.new_empty(sum(len(tile) for tile in tiles))

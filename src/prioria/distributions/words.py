@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution
-from torch.nn.functional import one_hot
 
 
 class Words(Distribution):
@@ -39,7 +38,9 @@ class Words(Distribution):
     def sample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:
         with torch.no_grad():
             shape = Size(sample_shape) + self.batch_shape
-            probabilities = self.log_probabilities.exp().expand(*shape, *self.event_shape).flatten(0, -2)
+            probabilities = (
+                self.log_probabilities.exp().expand(*shape, *self.event_shape).reshape(-1, *self.event_shape)
+            )
             words = torch.multinomial(probabilities, self.length, replacement=True)
-            counts = one_hot(words, self.event_shape[0]).sum(-2)
-            return counts.reshape(*shape, *self.event_shape).to(self.log_probabilities)
+            counts = torch.zeros_like(probabilities).scatter_add_(1, words, torch.ones_like(words).to(probabilities))
+            return counts.reshape(*shape, *self.event_shape)

@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from torch.utils.checkpoint import checkpoint
 
 from prioria.distributions import factors, is_reparameterized, logsumexp
-from prioria.draw import Latent
+from prioria.draw import Draw, Latent
 from prioria.module import Module
 from prioria.objectives.base import Rates
 
@@ -119,6 +119,13 @@ class Stratified(BatchEstimate):
         weights[rows, (rows + 1) % batch] = (size - others) / (size * others)
         weights[rows, rows] = 1 / size
         return weights.log()
+
+
+def check_gradients(draw: Draw) -> None:
+    """Raises ValueError where draws of any group have no gradient: see :func:`check_gradient`."""
+    for latent in draw.latents.values():
+        if latent.q is not None:
+            check_gradient(latent)
 
 
 def check_gradient(latent: Latent) -> None:

@@ -35,12 +35,15 @@ class Loss:
             closed-form KL or the fit of a discriminator.
         per_example: the objective (B,) without terms that couple a batch: what best weights are selected by.
         terms: parts to report, per example (B,).
+        fit: the part of the surrogate that fits the objective's own parameters, such as a discriminator's, and that no
+            weight of the objective touches.
     """
 
     value: Tensor
     surrogate: Tensor
     per_example: Tensor
     terms: dict[str, Tensor]
+    fit: Tensor | float = 0.0
 
 
 @dataclass(frozen=True)

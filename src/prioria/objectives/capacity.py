@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
+from prioria.objectives.probe import probe
 from prioria.objectives.schedules import Ramp
-from prioria.objectives.score_function import expected_cost
+from prioria.objectives.score_function import check_samples, expected_cost
 
 
 class Capacity(Objective):
@@ -62,6 +63,7 @@ class Capacity(Objective):
                 f"capacity={self.capacity} exceeds ln N = {math.log(len(data)):.1f} nats, all that tells {len(data)} "
                 "training examples apart; use a smaller one"
             )
+        check_samples(probe(model), self.num_samples)
         self._own = {
             name: [p for p in stage.p.parameters() if p.requires_grad] for name, stage in model.stages_.items()
         }

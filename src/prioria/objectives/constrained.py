@@ -60,8 +60,9 @@ class Constrained(Objective):
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         inner, distortion = self.inner(draw, progress), draw.distortion.mean()
         value = distortion + self.beta * (inner.value - distortion)
-        surrogate = (1 - self.beta) * _differentiable_distortion(draw) + self.beta * inner.surrogate
-        return Loss(value, surrogate, inner.per_example, inner.terms | self._terms(draw))
+        surrogate = (1 - self.beta) * _differentiable_distortion(draw) + self.beta * (inner.surrogate - inner.fit)
+        terms = inner.terms | self._terms(draw)
+        return Loss(value, surrogate + inner.fit, inner.per_example, terms, fit=inner.fit)
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
         self.inner.check(model, data)

@@ -13,7 +13,7 @@ from prioria.model import VAE
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
 from prioria.objectives.probe import probe
 from prioria.objectives.schedules import Ramp
-from prioria.objectives.score_function import expected_cost
+from prioria.objectives.score_function import check_samples, expected_cost
 
 
 class ELBO(Objective):
@@ -59,9 +59,9 @@ class ELBO(Objective):
         self.closed_form_kl, self.balance, self.num_samples = closed_form_kl, balance, num_samples
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
-        if not self.closed_form_kl:
-            return
-        for name, latent in probe(model).latents.items():
+        draw = probe(model)
+        check_samples(draw, self.num_samples)
+        for name, latent in draw.latents.items() if self.closed_form_kl else ():
             if latent.q is not None and not has_kl(latent.q, latent.p):
                 raise ValueError(
                     f"closed_form_kl=True needs a closed KL, but posterior and prior of {name!r} have none; leave it "

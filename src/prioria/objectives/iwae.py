@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 from prioria.distributions import log_mean_exp
 from prioria.draw import Draw
+from prioria.model import VAE
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
-from prioria.objectives.score_function import discrete_log_q, leave_one_out_bound, score_function
+from prioria.objectives.probe import probe
+from prioria.objectives.score_function import check_samples, discrete_log_q, leave_one_out_bound, score_function
 
 
 class IWAE(Objective):
@@ -26,6 +30,9 @@ class IWAE(Objective):
         if num_samples < 1:
             raise ValueError(f"num_samples={num_samples} must be at least 1")
         self.num_samples = num_samples
+
+    def check(self, model: VAE, data: Sized | None = None) -> None:
+        check_samples(probe(model), self.num_samples)
 
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         per_example = -log_mean_exp(draw.log_w, 0)

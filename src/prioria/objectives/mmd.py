@@ -12,7 +12,7 @@ from prioria.distributions import at_least_float32
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
 from prioria.module import Module
-from prioria.objectives.aggregate import check_gradient, only_sample
+from prioria.objectives.aggregate import check_gradients, only_sample
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
 from prioria.objectives.probe import group_of, probe
 
@@ -148,8 +148,9 @@ class InfoVAE(Objective):
         self.kernel = RBF() if kernel is None else kernel
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
-        latent = group_of(probe(model), self.group)
-        check_gradient(latent)
+        draw = probe(model)
+        latent = group_of(draw, self.group)
+        check_gradients(draw)
         prior = model.stages_[model.groups[0] if self.group is None else self.group].p
         learned = any(parameter.requires_grad for parameter in prior.parameters())
         if self.alpha == 1 and learned and not latent.p.has_rsample:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from prioria.draw import Draw, Latent
@@ -9,9 +12,33 @@ from prioria.model import VAE
 
 
 def probe(model: VAE) -> Draw:
-    """Returns a draw for two rows that the model itself generated; the random numbers stay as they were."""
-    with torch.random.fork_rng(), torch.no_grad():
-        return model.draw(model.generate(2).px.sample()[0].float())
+    """Returns a draw for two rows that the model itself generated; it and the random numbers stay as they were."""
+    with _looking(model):
+        px = generated(model).px
+        try:
+            x = px.sample()
+        except NotImplementedError:  # a likelihood of the user's own need not draw
+            x = px.mean
+        return model.draw(x[0].float())
+
+
+def generated(model: VAE) -> Draw:
+    """Returns two rows that the model generates; it and the random numbers stay as they were."""
+    with _looking(model), torch.no_grad():
+        return model.generate(2)
+
+
+@contextmanager
+def _looking(model: VAE) -> Iterator[None]:
+    # in evaluation mode: batch normalisation would take what is only looked at for a batch of data
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
 
 
 def group_of(draw: Draw, group: str | None) -> Latent:

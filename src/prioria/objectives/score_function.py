@@ -30,6 +30,12 @@ def discrete_log_q(draw: Draw) -> Tensor | None:
     return torch.stack(log_q).sum(0) if any(each.requires_grad for each in log_q) else None
 
 
+def check_samples(draw: Draw, count: int) -> None:
+    """Raises ValueError where draws have no gradient and ``count`` of them do not make a score function."""
+    if discrete_log_q(draw) is not None:
+        _check(count)
+
+
 def leave_one_out(cost: Tensor) -> Tensor:
     """Returns the signal (K, B) of a cost (K, B) that is averaged over K.
 

@@ -6,12 +6,13 @@ import math
 import re
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent
 
+from prioria.distributions import Words
 from prioria.draw import Draw
 from prioria.model import VAE
+from prioria.objectives.probe import generated
 
 LABELS = {"nats": "nats", "nats-per-dim": "nats per dimension", "rmse": "RMSE", "psnr": "PSNR"}
 EXAMPLES = "'nats=80', 'nats-per-dim=0.1', 'rmse=0.05', 'rmse=8/255' or 'psnr=26'"
@@ -137,10 +138,8 @@ class Target:
 
     def check(self, model: VAE) -> None:
         """Raises ValueError where the likelihood has no such cost."""
-        with torch.random.fork_rng(), torch.no_grad():
-            px = model.generate(1).px
         if self.unit in ("rmse", "psnr"):
-            check_has_mean(px, self)
+            check_has_mean(generated(model).px, self)
 
 
 def _from_cost(cost: float, unit: str) -> float:
@@ -168,9 +167,10 @@ def squared_error(draw: Draw) -> Tensor:
 def check_has_mean(px: Distribution, target: Target) -> None:
     """Raises ValueError where the mean of p(x|z) is not a reconstruction that an error could be measured on."""
     base = px.base_dist if isinstance(px, Independent) else px
-    if isinstance(base, Bernoulli | Categorical):
+    if isinstance(base, Bernoulli | Categorical | Words):
         raise ValueError(
-            f"target={str(target)!r} is an error of grey values, and x is {type(base).__name__} here: 0/1 or classes; "
+            f"target={str(target)!r} is an error of grey values, and x is {type(base).__name__} here: 0/1, classes or "
+            "counts; "
             "use nats, such as nats-per-dim=0.1 (train --suggest-target proposes a value), or likelihoods.Gaussian"
         )
 

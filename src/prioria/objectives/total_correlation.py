@@ -20,7 +20,7 @@ from torch.distributions import Independent
 
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
-from prioria.objectives.aggregate import Aggregate, Minibatch, Stratified
+from prioria.objectives.aggregate import Aggregate, Minibatch, Stratified, check_gradients
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
 from prioria.objectives.density_ratio import DensityRatio
 from prioria.objectives.probe import group_of, probe
@@ -70,8 +70,10 @@ class BetaTC(Objective):
             )
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
-        latent = group_of(probe(model), self.group)
+        draw = probe(model)
+        latent = group_of(draw, self.group)
         self.tc.check(latent, data)
+        check_gradients(draw)
         if self.gamma > self.beta and not isinstance(latent.p, Independent):
             warnings.warn(
                 f"gamma={self.gamma} > beta={self.beta} under a prior that does not factorise: its part D holds minus "
@@ -88,7 +90,7 @@ class BetaTC(Objective):
         for name, part in parts.items():
             value = value + (weights[name] - 1) * part.mean()
         terms = terms_of(draw) | {name: part.detach() for name, part in parts.items()}
-        return Loss(value, value + aggregate.fit, per_example.detach(), terms)
+        return Loss(value, value + aggregate.fit, per_example.detach(), terms, fit=aggregate.fit)
 
     def weighting(self) -> str | None:
         return None if self.alpha == self.gamma == 1 else f"alpha={self.alpha} and gamma={self.gamma}"

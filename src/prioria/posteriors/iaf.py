@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
@@ -48,6 +49,15 @@ class Pushforward(Distribution):
 
     def rsample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:
         return self.rsample_and_log_prob(sample_shape)[0]
+
+    def mean_of_draws(self, count: int) -> Tensor:
+        """Returns the average of so many draws of one fixed noise, the same for every example, whatever the others."""
+        noise = torch.randn(count, *self.event_shape, generator=torch.Generator().manual_seed(0))
+        z = noise.unflatten(0, (-1, *[1] * len(self.batch_shape))).to(self.base.mean)
+        z = self.base.mean + self.base.stddev * z
+        for step in self.steps:
+            z, _ = step(z)
+        return z.mean(0)
 
     def log_prob(self, value: Tensor) -> Tensor:
         raise ValueError(

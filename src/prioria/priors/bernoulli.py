@@ -21,7 +21,8 @@ class Bernoulli(Module):
         uniform: hold a top group at probability 1/2, the prior of the binary code in semantic hashing.
 
     Raises:
-        ValueError: ``latents`` is not positive, or a prior below another group is asked to be uniform.
+        ValueError: ``latents`` is not positive, or a prior below another group is asked to be uniform, or a network
+            has no group above to read.
 
     Example:
         >>> Bernoulli(3)().log_prob(torch.ones(3)).exp()
@@ -36,6 +37,8 @@ class Bernoulli(Module):
             raise ValueError(f"latents={latents} must be positive")
         if above is not None and uniform:
             raise ValueError(f"uniform=True ignores the group above (above={above}); leave one of them out")
+        if net is not None and above is None:
+            raise ValueError("net=... reads the group above, and above=None says there is none; give its width")
         self.net = net if net is not None else nn.Identity()
         self.head = None if above is None else linear(above, latents)
         self.logits = None if self.head else nn.Parameter(torch.zeros(latents), requires_grad=not uniform)

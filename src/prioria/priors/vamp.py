@@ -28,6 +28,7 @@ class VampPrior(Module):
         pseudo_inputs: starting values (K, inputs), for instance training rows.
         trainable: learn the pseudo-inputs.
         bounds: range that pseudo-inputs are clamped to, that of the data; None for unbounded data.
+        group: the name of the top group, where the encoder returns features of all groups in a dict.
         initial: mean and standard deviation of the starting values, (0.05, 0.01) in the paper's code for MNIST.
 
     Raises:
@@ -51,6 +52,7 @@ class VampPrior(Module):
         pseudo_inputs: Tensor | None = None,
         trainable: bool = True,
         bounds: tuple[float, float] | None = (0.0, 1.0),
+        group: str | None = None,
         initial: tuple[float, float] = (0.05, 0.01),
     ) -> None:
         super().__init__()
@@ -73,11 +75,12 @@ class VampPrior(Module):
             )
         self.shared = (encoder, posterior)  # a tuple: not registered, the model owns both
         self.pseudo_inputs = nn.Parameter(pseudo_inputs.clone().float(), requires_grad=trainable)
-        self.bounds = bounds
+        self.bounds, self.group = bounds, group
 
     def forward(self, context: Tensor | None = None) -> Distribution:
         encoder, posterior = self.shared
-        return Mixture(posterior(encoder(self.clamped())))
+        features = encoder(self.clamped())
+        return Mixture(posterior(features if self.group is None else features[self.group]))
 
     def clamped(self) -> Tensor:
         """Returns the pseudo-inputs within the range of the data (K, inputs)."""

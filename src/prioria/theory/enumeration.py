@@ -16,11 +16,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent
 
+from prioria.distributions import is_bound
 from prioria.draw import Draw
 from prioria.model import VAE, Condition
 
 MAXIMUM_BITS = 20
 ROWS = 2**20  # numbers of x held at a time
+MASS = 1e-3  # of q(z|x) that a grid may miss
+SHARE = 0.45  # of a mass at one place along a latent: a Gaussian as wide as a step has 0.4, and is right to 1e-8
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,17 @@ class Exact:
 
 @dataclass(frozen=True, eq=False)
 class States:
-    """Every value of all latents (S, 1, ...), and the logarithm of the volume that each stands for (0 for bits)."""
+    """Every value of all latents (S, 1, ...), and the logarithm of the volume that each stands for (0 for bits).
+
+    Attributes:
+        z: by group.
+        log_volume: of each.
+        sides: points along each dimension of a grid; empty for bits.
+    """
 
     z: dict[str, Tensor]
     log_volume: float
+    sides: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.z.values())))
@@ -79,19 +89,22 @@ def exact(
     """Sums over every state of the latents; differentiable, so its gradient is the exact one.
 
     Args:
-        model: all of its groups bits (at most 20 in total), or one group of one or two real latents.
+        model: all of its groups bits (at most 20 in total), or one or two real latents in all.
         x: the data (B, D).
         reach: the grid of real latents is [-reach, reach] in each dimension.
         points: points of the grid in each dimension.
         states: what :func:`states_of` returned, where it is needed many times.
 
     Raises:
-        ValueError: the latents are too many.
+        ValueError: the latents are too many, or some bits and some real; a prior's density is only a bound, or a part
+            of the model is still random; the grid is too coarse or too short for q(z|x) or p(x, z).
     """
     condition = model.condition(x)
     if states is None:
         states = states_of(model, x, reach=reach, points=points)
     joint, log_q = _replay(condition, states)
+    if states.sides:
+        _check_grid(joint, log_q, states)
     mass = log_q.exp() * math.exp(states.log_volume)
     elbo = torch.where(mass > 0, mass * (joint - log_q), 0.0).sum(0)
     return Exact(log_likelihood=torch.logsumexp(joint, 0) + states.log_volume, elbo=elbo)
@@ -99,17 +112,25 @@ def exact(
 
 def states_of(model: VAE, x: Float[Tensor, "B D"], *, reach: float = 10.0, points: int = 401) -> States:
     """Returns every joint value of a model's latents; see :func:`exact`."""
+    for name, stage in model.stages_.items():
+        if stage.undecided is not None:
+            raise ValueError(f"group {name!r}: {stage.undecided}")
     with torch.random.fork_rng(), torch.no_grad():
         latents = model.draw(x[:1]).latents
     sizes = {name: latent.z.shape[-1] for name, latent in latents.items()}
     like = next(iter(latents.values())).z
     if all(_is_bits(latent.q) for latent in latents.values()):
         return States(_split(codes(sum(sizes.values())).to(like), sizes), 0.0)
-    if sum(sizes.values()) > 2:
-        raise ValueError(f"latents={sizes} are too many; only bits, or at most 2 real latents, are summed over")
+    if sum(sizes.values()) > 2 or any(_is_bits(latent.q) for latent in latents.values()):
+        raise ValueError(
+            f"latents={sizes} are too many, or of two kinds: bits alone are summed over, or 1 or 2 real latents"
+        )
+    if any(is_bound(latent.p) for latent in latents.values()):
+        raise ValueError("the prior's density is only a bound, another at every call; use evaluate.log_likelihood")
     axis = torch.linspace(-reach, reach, points).to(like)
     grid = torch.cartesian_prod(*[axis] * sum(sizes.values())).reshape(-1, sum(sizes.values()))
-    return States(_split(grid, sizes), sum(sizes.values()) * math.log(2 * reach / (points - 1)))
+    log_volume = sum(sizes.values()) * math.log(2 * reach / (points - 1))
+    return States(_split(grid, sizes), log_volume, (points,) * sum(sizes.values()))
 
 
 def _split(values: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
@@ -119,6 +140,25 @@ def _split(values: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
 
 def _is_bits(d: Distribution | None) -> bool:
     return isinstance(d, Independent) and isinstance(d.base_dist, Bernoulli)
+
+
+@torch.no_grad()
+def _check_grid(joint: Tensor, log_q: Tensor, states: States) -> None:
+    """Raises ValueError where q(z|x) has not its mass on the grid, or it or p(x, z) is narrower than a step of it."""
+    missing = ((torch.logsumexp(log_q, 0) + states.log_volume).exp() - 1).abs().max().item()
+    largest = max(_largest_share(joint, states.sides), _largest_share(log_q, states.sides))
+    if missing > MASS or largest > SHARE:
+        raise ValueError(
+            f"points={states.sides[0]} along each latent do not resolve q(z|x) or p(x, z): the mass of q is off by "
+            f"{missing:.2g}, and a single step holds {largest:.0%} of a mass; use more points, or a larger reach"
+        )
+
+
+def _largest_share(log_mass: Tensor, sides: tuple[int, ...]) -> float:
+    """Returns the largest share of a mass (S, B) that is at one place along a latent."""
+    mass = log_mass.softmax(0).unflatten(0, sides)
+    others = [[other for other in range(len(sides)) if other != axis] for axis in range(len(sides))]
+    return max((mass.sum(rest) if rest else mass).max().item() for rest in others)
 
 
 def _replay(condition: Condition, states: States) -> tuple[Tensor, Tensor]:

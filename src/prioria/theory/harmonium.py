@@ -135,12 +135,14 @@ class Harmonium(Module):
         return side, sides[side]
 
     def _hidden_energy(self, z: Tensor) -> Tensor:
-        eta = self.decode(z)
-        log_normalizer = 0.5 * eta.square() if self.visible == "gaussian" else softplus(eta)
-        return z @ self.hidden_bias + log_normalizer.sum(-1)
+        with torch.autocast(z.device.type, enabled=False):  # a density: networks may run in half precision, it may not
+            eta = self.decode(z)
+            log_normalizer = 0.5 * eta.square() if self.visible == "gaussian" else softplus(eta)
+            return z @ self.hidden_bias + log_normalizer.sum(-1)
 
     def _visible_energy(self, x: Tensor) -> Tensor:
-        return x @ self.visible_bias + softplus(self.encode(x)).sum(-1)
+        with torch.autocast(x.device.type, enabled=False):
+            return x @ self.visible_bias + softplus(self.encode(x)).sum(-1)
 
 
 class HiddenMarginal(Distribution):

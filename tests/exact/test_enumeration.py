@@ -1,0 +1,74 @@
+"""Exact sums refuse what a grid does not resolve, and what has no exact density."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from prioria import VAE, likelihoods, nets, posteriors, priors, stages, theory
+from prioria.stage import Stage
+
+X = torch.tensor([[0.725]], dtype=torch.float64)
+
+
+def linear(posterior_scale: float, noise: float) -> VAE:
+    """q(z|x) = N(0.725, s^2), p(x|z) = N(z, noise^2)."""
+    posterior, decoder = posteriors.Gaussian(1, 1), nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        posterior.heads.weight.zero_()
+        posterior.heads.bias.copy_(torch.tensor([0.725, 2 * math.log(posterior_scale)]))
+        decoder.weight.fill_(1.0)
+    likelihood = likelihoods.Gaussian(decoder, scale=noise)
+    prior = priors.StandardNormal(1)
+    return VAE(encoder=nn.Identity(), posterior=posterior, prior=prior, likelihood=likelihood).double()
+
+
+@pytest.mark.parametrize(("scale", "noise"), [(1.0, 0.5), (0.1, 0.1), (0.05, 0.05)])
+def test_what_the_grid_resolves_is_right(scale: float, noise: float) -> None:
+    found = theory.exact(linear(scale, noise), X)
+    truth = stats.norm(0, math.sqrt(1 + noise**2)).logpdf(0.725)
+    assert found.log_likelihood.item() == pytest.approx(truth, abs=1e-4)
+    squares = (0.725**2 + scale**2) + (scale / noise) ** 2
+    bound = -math.log(2 * math.pi * noise) - 0.5 * squares + 0.5 * math.log(2 * math.pi * math.e * scale**2)
+    assert found.elbo.item() == pytest.approx(bound, abs=1e-4)
+
+
+@pytest.mark.parametrize(("scale", "noise"), [(0.01, 0.5), (0.5, 0.01), (0.005, 0.005)])
+def test_what_it_does_not_resolve_is_refused(scale: float, noise: float) -> None:
+    with pytest.raises(ValueError, match="do not resolve"):
+        theory.exact(linear(scale, noise), X)
+    narrow = linear(scale, noise)
+    found = theory.exact(narrow, X, points=40_001)
+    truth = stats.norm(0, math.sqrt(1 + noise**2)).logpdf(0.725)
+    assert found.log_likelihood.item() == pytest.approx(truth, abs=1e-4)
+
+
+def test_bits_and_reals_bounds_and_gates_are_refused() -> None:
+    groups = {
+        "z2": Stage(prior=priors.Bernoulli(1), posterior=posteriors.Bernoulli(5, 1)),
+        "z1": Stage(prior=priors.Gaussian(1, 1), posterior=posteriors.Gaussian(6, 1)),
+    }
+    encoder = nets.MLP(4, 5, activate_output=True)
+    mixed = VAE(encoder=encoder, stages=groups, likelihood=likelihoods.Bernoulli(nn.Linear(2, 4)))
+    x = torch.ones(2, 4)
+    with pytest.raises(ValueError, match="of two kinds"):
+        theory.exact(mixed, x)
+    bound = VAE(
+        encoder=encoder,
+        posterior=posteriors.Gaussian(5, 1),
+        prior=priors.Hierarchical(1, 1, auxiliary_decoder=priors.Gaussian(1, 1)),
+        likelihood=likelihoods.Bernoulli(nn.Linear(1, 4)),
+    )
+    with pytest.raises(ValueError, match="only a bound"):
+        theory.exact(bound, x)
+    gated = VAE(
+        encoder=encoder,
+        stages=stages.DependencyGraph(nodes=2, latents=1, features=5, hidden=6),
+        likelihood=likelihoods.Bernoulli(nets.MLP(2, 4)),
+    )
+    with pytest.raises(ValueError, match="group 'z"):
+        theory.exact(gated, x)
