@@ -92,6 +92,11 @@ def test_event_axes_that_are_not_declared_are_found_before_training() -> None:
         model.check(torch.zeros(2, INPUTS))
 
 
+def test_a_network_with_no_group_to_read_is_refused() -> None:
+    with pytest.raises(ValueError, match="above=None says there is none"):
+        priors.Bernoulli(3, net=nn.Linear(2, 4))
+
+
 def test_closed_form_kl_is_refused_where_there_is_none() -> None:
     objectives.ELBO(closed_form_kl=True).check(single("standard"))
     with pytest.raises(ValueError, match="closed_form_kl"):

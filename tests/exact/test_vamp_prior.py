@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
 from scipy import integrate, stats
 from torch import nn
 
-from prioria import VAE, likelihoods, posteriors, priors
+from prioria import VAE, likelihoods, nets, posteriors, priors
+from prioria.stage import Stage
 
 F64 = torch.float64
 
@@ -88,3 +90,17 @@ def test_gradient_reaches_pseudo_inputs_as_through_the_mixture_written_out() -> 
     parameters = [prior.pseudo_inputs, *encoder.parameters(), *posterior.parameters()]
     expected = torch.autograd.grad(written_out.sum(), parameters)
     torch.testing.assert_close(torch.autograd.grad(ours.sum(), parameters), expected)
+
+
+def test_an_encoder_of_all_groups_serves_the_top_one() -> None:
+    encoder, posterior = nets.BottomUp(6, {"z2": 4, "z1": 5}, activate_output=True), posteriors.Gaussian(4, 2)
+    prior = priors.VampPrior(encoder, posterior, components=3, inputs=6, group="z2")
+    groups = {
+        "z2": Stage(prior=prior, posterior=posterior),
+        "z1": Stage(prior=priors.Gaussian(2, 3), posterior=posteriors.Gaussian(7, 3)),
+    }
+    model = VAE(encoder=encoder, stages=groups, likelihood=likelihoods.Bernoulli(nets.MLP(5, 6)))
+    draw = model.draw(torch.rand(4, 6))
+    q = posterior(encoder(prior.clamped())["z2"])  # the mean over components of their densities, one at a time
+    terms = [q.log_prob(z.expand(3, 2)).logsumexp(0) - math.log(3) for z in draw.z["z2"][0]]
+    torch.testing.assert_close(draw.latents["z2"].log_p[0], torch.stack(terms), atol=1e-4, rtol=1e-4)

@@ -31,7 +31,8 @@ def Ladder(  # noqa: N802 - reads as a constructor, as TwoLevel does
         features: group -> width of the features that the encoder gives, for instance
             ``nets.BottomUp(inputs, features, activate_output=True)``.
         hidden: width of the layer between a group and the next.
-        top: the top stage; N(0, I) with evidence alone by default. A VampPrior needs a plain ``Stage`` here.
+        top: the top stage; N(0, I) with evidence alone by default. A VampPrior needs a plain ``Stage`` here
+            and, with an encoder such as the above, the ``group`` whose features it reads.
 
     Returns:
         Stages by name, top first.
