@@ -144,7 +144,8 @@ class VAE(Module):
     def encode(self, x: Float[Tensor, "B D"], group: str | None = None) -> Float[Tensor, "B ..."]:
         """Returns the posterior mean of a group (the top one by default), the groups above at their means.
 
-        The same x gives the same answer, except of gates that are still random. A posterior without a closed mean is
+        In evaluation mode, as a model is after ``fit`` and ``load``, the same x gives the same answer, except of gates
+        that are still random. A posterior without a closed mean is
         averaged over 64 draws of a fixed seed: the noise of an inverse autoregressive flow is one for all rows, that of
         a distribution of your own is as it draws it, and may depend on where in x a row is.
         """
@@ -205,7 +206,9 @@ class VAE(Module):
 
 
 def load(path: str | Path, modules: dict[str, nn.Module] | None = None) -> VAE:
-    """Loads a model that :meth:`VAE.save` wrote; only weights and names are read, nothing is unpickled.
+    """Loads a model that :meth:`VAE.save` wrote, in evaluation mode.
+
+    Only weights and names are read, nothing is unpickled.
 
     Args:
         path: the folder.

@@ -79,7 +79,7 @@ def save(module: nn.Module, folder: Path) -> None:
 
 
 def load(folder: Path, modules: dict[str, nn.Module] | None = None) -> nn.Module:
-    """Builds the module that :func:`save` wrote."""
+    """Builds the module that :func:`save` wrote, in evaluation mode."""
     saved = read_json(folder / ARCHITECTURE)
     if not isinstance(saved, dict) or saved.get("format") != FORMAT:
         raise ValueError(
@@ -90,4 +90,4 @@ def load(folder: Path, modules: dict[str, nn.Module] | None = None) -> nn.Module
         module.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:
         raise ValueError(f"path={str(folder)!r}: the weights do not fit the architecture ({error})") from error
-    return module
+    return module.eval()

@@ -7,7 +7,7 @@ import re
 import pytest
 import torch
 
-from prioria import VAE, load, objectives
+from prioria import VAE, likelihoods, load, nets, objectives, posteriors, priors
 from tests.contract.variants import INPUTS, MODELS, OBJECTIVES, RANDOM, REFUSED, STRUCTURES
 
 
@@ -129,3 +129,19 @@ def test_stages_that_are_not_ours_are_asked_for_by_their_paths(name: str, tmp_pa
     others = STRUCTURES[name]()
     again = load(tmp_path, modules={path: others.get_submodule(path) for path in paths})
     assert torch.equal(again.encode(x), model.encode(x))
+
+
+def test_a_loaded_model_is_in_evaluation_mode(tmp_path) -> None:
+    model = VAE(
+        encoder=nets.MLP(4, 5, activate_output=True, batch_norm=True),
+        posterior=posteriors.Gaussian(5, 2),
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Bernoulli(nets.MLP(2, 8, 4, batch_norm=True)),
+    )
+    model.draw(torch.rand(50, 4).round())  # in training mode: moves what batch normalisation remembers
+    model.save(tmp_path)
+    opened, x = load(tmp_path), torch.rand(6, 4)
+    codes = opened.encode(x)
+    torch.testing.assert_close(opened.encode(x[:1]), codes[:1])
+    assert opened.generate(1).px.event_shape == (4,)
+    assert all(torch.equal(a, b) for a, b in zip(opened.buffers(), model.buffers(), strict=True))

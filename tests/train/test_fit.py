@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from torch import Tensor, nn
 
 from prioria import VAE, likelihoods, objectives, posteriors, priors
 from prioria.data import load
-from prioria.train import Run, fit, resume
+from prioria.train import Run, fit, processes, resume
+from prioria.train.step import Step
+from prioria.train.validation import validate
 from tests.train.small import OPTIONS, digits, elbo, exact, replace_rows, vamp
 
 
@@ -270,3 +274,33 @@ def test_bf16_trains_the_networks_and_keeps_densities_in_float32() -> None:
     outputs.clear()
     train(model, objectives.ELBO(), epochs=1)  # the choice of one run does not stay for the next
     assert outputs == {torch.float32}
+
+
+def test_an_unknown_option_is_refused() -> None:
+    """In a process of its own: under pytest annotations are checked, elsewhere a wrong word comes through."""
+    program = """
+from prioria.train.options import Options
+for option in ({"optimiser": "sgd"}, {"schedule": "cosin"}, {"precision": "fp16"}):
+    try:
+        Options(epochs=1, **option)
+    except ValueError as error:
+        print(error)
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert [line.split("; use one of ")[1] for line in found.splitlines()] == [
+        "adam, adam-normalised",
+        "constant, cosine",
+        "float32, bf16",
+    ]
+
+
+def test_validation_is_in_evaluation_mode() -> None:
+    model, rows, kept = vamp(), digits().validation, nn.Linear(2, 64)
+    found = []
+    for net in (nn.Sequential(nn.Dropout(0.9), kept), nn.Sequential(kept)):
+        model.likelihood = likelihoods.Bernoulli(net)
+        step = Step(model, objectives.ELBO()).train()
+        accelerator = processes.accelerator(None, bf16=False, trackers=(), cpu=True)
+        found.append(validate(step, rows, 50, accelerator)["distortion"].item())
+        assert step.training
+    assert found[0] == found[1]

@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor, distributed
 
 from prioria import evaluate as estimators
-from prioria.report.evaluation import Evaluation
+from prioria.report.evaluation import Evaluation, digest
 from prioria.train import Run
 
 ANNOUNCE = 10.0  # seconds; a shorter evaluation need not be announced
@@ -45,9 +45,10 @@ def evaluate(
         certify: so many examples to simulate from the model, to bracket their log-likelihood by annealing to and fro;
             0 for none.
     """
-    _check(method, curve=curve, certify=certify)
+    _check(method, curve=curve, certify=certify, num_samples=num_samples, num_steps=num_steps)
     first = _join_processes()
-    opened = Run.load(run)
+    opened, weights = Run.load(run), digest(run)
+    _check_rows(len(getattr(opened.data, split)), split, limit)
     if first and method == "importance":
         _announce(opened, split, num_samples, limit)
     found, pointwise = measure(
@@ -62,7 +63,7 @@ def evaluate(
         certify=certify,
     )
     if first:
-        found.write(run, pointwise)
+        found.write(run, pointwise, weights=weights)  # those that were measured, though training may have gone on
         say(run.name, found)
         print(f"Written: {run / 'evaluation.json'}\nNext: prioria report {run}")
 
@@ -85,7 +86,7 @@ def measure(
     if bounds is not None:
         likelihood = bounds.estimates[-1]
     elif method == "importance":
-        likelihood = estimators.divided_log_likelihood(model, rows.tensor(limit), num_samples, seed)
+        likelihood = estimators.divided_log_likelihood(model, rows, num_samples, seed, limit=limit)
     else:
         steps = num_steps if method == "ais" else None
         likelihood = estimators.log_likelihood(model, rows, seed=seed, method=method, num_steps=steps, limit=limit)
@@ -105,11 +106,25 @@ def measure(
     return found, {"log_likelihood": likelihood.pointwise}
 
 
-def _check(method: estimators.Method, *, curve: bool, certify: int) -> None:
+def _check(method: estimators.Method, *, curve: bool, certify: int, num_samples: int, num_steps: int) -> None:
+    if certify == 1 or certify < 0:
+        raise ValueError(f"--certify {certify} has no error over examples; use 0 for none, or at least 2")
+    if (certify or method == "ais") and num_steps < 2:
+        raise ValueError(f"--num-steps {num_steps} leaves no path to walk; use at least 2, or 500")
+    if num_samples < 1:
+        raise ValueError(f"--num-samples {num_samples} must be at least 1")
     if "RANK" in os.environ and (curve or certify or method != "importance"):
         raise ValueError(f"--curve, --certify and --method {method} run in one process; leave torchrun out")
     if curve and method != "importance":
         raise ValueError(f"--curve is of importance samples and --method is {method}; leave one of them out")
+
+
+def _check_rows(count: int, split: Part, limit: int | None) -> None:
+    if min(count, count if limit is None else limit) < 2:
+        raise ValueError(
+            f"--split {split} has {count} rows and --limit is {limit}: a variance over examples needs at least 2; use "
+            "another split, such as --split train, or a larger limit"
+        )
 
 
 def _announce(run: Run, split: Part, num_samples: int, limit: int | None) -> None:

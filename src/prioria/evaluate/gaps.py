@@ -12,7 +12,15 @@ from torch import Tensor
 from prioria.evaluate.bound import group_averages
 from prioria.evaluate.estimate import Estimate, join
 from prioria.evaluate.importance import importance_sampled
-from prioria.evaluate.sampling import Examples, Group, measuring, require_density, sampling_of
+from prioria.evaluate.sampling import (
+    Examples,
+    Group,
+    device_of,
+    measuring,
+    require_density,
+    sampling_of,
+    seed_generators,
+)
 from prioria.model import VAE, Condition
 from prioria.objectives.score_function import expected_cost
 
@@ -89,7 +97,7 @@ def gaps(
     found = []
     with measuring(model), torch.inference_mode(False), torch.no_grad():
         for group in sampling_of(model, x, num_samples, seed, limit=limit).groups:
-            torch.manual_seed(seed)
+            seed_generators(device_of(model), (seed,))
             fitted = replace(group, condition=_fitted(group.condition, steps, draws, learning_rate))
             found.append((_bound(group), _bound(fitted), importance_sampled(fitted)))
     return Gaps(*(join(list(parts)) for parts in zip(*found, strict=True)))

@@ -7,10 +7,13 @@ from torch import Tensor, distributed
 
 from prioria.evaluate.estimate import Estimate, WeightQuality, join
 from prioria.evaluate.importance import importance_log_likelihood
+from prioria.evaluate.sampling import Examples
 from prioria.model import VAE
 
 
-def divided_log_likelihood(model: VAE, x: Tensor, num_samples: int = 5000, seed: int = 0) -> Estimate:
+def divided_log_likelihood(
+    model: VAE, x: Examples, num_samples: int = 5000, seed: int = 0, *, limit: int | None = None
+) -> Estimate:
     """Estimates log p(x) as :func:`prioria.evaluate.log_likelihood` does, by all processes of the default group.
 
     Each takes consecutive examples, and every process returns the whole: the numbers are those of one process, as the
@@ -18,21 +21,23 @@ def divided_log_likelihood(model: VAE, x: Tensor, num_samples: int = 5000, seed:
 
     Args:
         model: the same in every process.
-        x: all rows (N, D), the same in every process.
+        x: all rows (N, D), or a split of a data set, the same in every process.
         num_samples: S.
         seed: of the noise.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: there are fewer examples than processes.
     """
     count = distributed.get_world_size() if distributed.is_initialized() else 1
     if count == 1:
-        return importance_log_likelihood(model, x, num_samples, seed)
-    if len(x) < count:
-        raise ValueError(f"x has {len(x)} rows for {count} processes; use fewer processes")
-    bounds = [len(x) * rank // count for rank in range(count + 1)]
+        return importance_log_likelihood(model, x, num_samples, seed, limit=limit)
+    size = len(x) if limit is None else min(limit, len(x))
+    if size < count:
+        raise ValueError(f"x has {size} rows for {count} processes; use fewer processes")
+    bounds = [size * rank // count for rank in range(count + 1)]
     mine = range(bounds[distributed.get_rank()], bounds[distributed.get_rank() + 1])
-    part = importance_log_likelihood(model, x, num_samples, seed, examples=mine)
+    part = importance_log_likelihood(model, x, num_samples, seed, limit=limit, examples=mine)
     most = max(stop - start for start, stop in zip(bounds[:-1], bounds[1:], strict=True))
     gathered = [torch.zeros(5, most, dtype=torch.float64) for _ in range(count)]
     distributed.all_gather(gathered, _columns(part, most))

@@ -7,7 +7,7 @@ for an example depends neither on how many examples follow nor on which process 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -23,10 +23,11 @@ from prioria.model import VAE, Condition
 
 ROWS = 1000  # of one block: a quarter of it takes 1.5 times as long on two cores, twice leaves the cache
 EXAMPLES = 100  # of one block at most
+UNUSED = 2**32 - 1  # near it are no numbers of examples or blocks
 
 
 @runtime_checkable
-class Rows(Protocol):
+class Rows(Sized, Protocol):
     """A split of a data set: rows on demand."""
 
     def tensor(self, limit: int | None = None) -> Tensor:
@@ -178,9 +179,14 @@ def _starts(examples: range, size: int) -> range:
 
 
 def seed_generators(device: torch.device, key: tuple[int, ...]) -> None:
-    """Seeds the generators of the processor and of the device from numbers; to be called while :func:`measuring`."""
+    """Seeds the generators of the processor and of the device from up to three numbers, while :func:`measuring`.
+
+    Keys of other lengths are other keys: numpy itself takes (s,), (s, 0) and (s, 0, 0) for one, and the noise that data
+    are simulated with would be that of the first block of samples.
+    """
     # Not torch.manual_seed: it reseeds every device, also those that nobody saved the state of.
-    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
+    padded = key + (UNUSED - len(key),) * (3 - len(key))
+    seed = int(np.random.SeedSequence(padded).generate_state(1, np.uint64)[0])
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):

@@ -16,7 +16,7 @@ from torch import Tensor
 import prioria
 from prioria.evaluate import ActiveUnits, BoundCurve, Certificate, Estimate
 from prioria.storage import WEIGHTS, read_json, read_tensors, write_json, write_tensors
-from prioria.train.run import BEST
+from prioria.train.run import BEST, exists, read_specification
 
 FILE, POINTWISE = "evaluation.json", "evaluation.safetensors"
 
@@ -106,6 +106,7 @@ class Evaluation:
         parts: distortion, rate, and the rate of each group of a hierarchy.
         version: of prioria and torch.
         weights: SHA-256 of the run's best weights when it was evaluated.
+        rows: digest of the split that was evaluated; an empty text where the run is older than digests.
         curve: the bound over the number of samples, where it was asked for.
         certificate: of the estimator on simulated examples, where it was asked for.
 
@@ -129,6 +130,7 @@ class Evaluation:
     parts: dict[str, Number] = field(default_factory=dict)
     version: dict[str, str] = field(default_factory=dict)
     weights: str = ""
+    rows: str = ""
     curve: Curve | None = None
     certificate: Certified | None = None
 
@@ -167,16 +169,18 @@ class Evaluation:
         """Returns JSON values."""
         return asdict(self)
 
-    def write(self, folder: Path, pointwise: Mapping[str, Tensor] | None = None) -> Path:
-        """Writes evaluation.json with the digest of the run's weights, and the values of single examples beside it.
+    def write(self, folder: Path, pointwise: Mapping[str, Tensor] | None = None, *, weights: str | None = None) -> Path:
+        """Writes evaluation.json with digests of the run's weights and data, and the values of examples beside it.
 
         Args:
             folder: of the run.
             pointwise: "log_likelihood" -> (N,), and whatever else is to be kept.
+            weights: digest of the weights that were measured; by default of those that are there now.
         """
         # Never the examples of one evaluation beside the numbers of another.
         (folder / POINTWISE).unlink(missing_ok=True)
-        write_json(folder / FILE, self.to_json() | {"weights": digest(folder)})
+        digests = {"weights": weights or digest(folder), "rows": _rows(folder, self.split)}
+        write_json(folder / FILE, self.to_json() | digests)
         if pointwise:
             write_tensors(folder / POINTWISE, dict(pointwise))
         return folder / FILE
@@ -231,6 +235,11 @@ def digest(folder: Path) -> str:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _rows(folder: Path, split: str) -> str:
+    """Returns the digest of a split in run.json; no run is opened with other data."""
+    return read_specification(folder)["data"].get("digest", {}).get(split, "") if exists(folder) else ""
 
 
 def _file(folder: str | Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Optimiser = Literal["adam", "adam-normalised"]
 Schedule = Literal["constant", "cosine"]
@@ -31,6 +31,9 @@ class Options:
     checkpoint_every: str = "60 seconds"
 
     def __post_init__(self) -> None:
+        for name, known in {"optimiser": Optimiser, "schedule": Schedule, "precision": Precision}.items():
+            if getattr(self, name) not in get_args(known):
+                raise ValueError(f"{name}={getattr(self, name)!r} is unknown; use one of {', '.join(get_args(known))}")
         for name, least in {"epochs": 0, "batch_size": 1, "seed": 0, "log_every": 1}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")

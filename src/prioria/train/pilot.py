@@ -17,7 +17,7 @@ from prioria.objectives import ELBO, Target
 from prioria.train.fitting import fit
 
 SLACK = 0.05  # of C: the target is 1.05 C where C is positive
-ROWS = 10_000  # training rows that C is averaged over, the first ones
+ROWS = 10_000  # training rows that C is averaged over, at even distances
 
 
 @dataclass(frozen=True)

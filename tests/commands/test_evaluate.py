@@ -1,0 +1,69 @@
+"""An evaluation is of the weights and the rows that it says, and one that cannot end well does not begin."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from prioria.cli import main
+from prioria.commands import evaluate as evaluation_command
+from prioria.commands.evaluate import measure
+from prioria.report.evaluation import digest
+from tests.commands.test_commands import SMALL, call
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluate") / "run"
+    call("train", "digits", *SMALL, "--out", folder)
+    return folder
+
+
+def test_rows_that_are_drawn_anew_are_the_same_at_every_call(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")  # digits are binarised anew for every epoch
+    found = []
+    for _ in range(2):
+        torch.rand(3)  # whatever a process has drawn before
+        call("evaluate", tmp_path / "run", "--split", "train", "--num-samples", 5, "--limit", 40)
+        found.append(json.loads((tmp_path / "run" / "evaluation.json").read_text())["log_likelihood"]["value"])
+    assert found[0] == found[1]
+
+
+def test_numbers_belong_to_the_weights_that_were_measured(run: Path, tmp_path: Path, monkeypatch) -> None:
+    """Training goes on while an evaluation runs, and replaces the best weights."""
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    before = digest(folder)
+
+    def measured(*arguments: object, **options: object) -> object:
+        found = measure(*arguments, **options)
+        weights = load_file(folder / "best" / "model.safetensors")
+        save_file({name: each + 1 for name, each in weights.items()}, folder / "best" / "model.safetensors")
+        return found
+
+    monkeypatch.setattr(evaluation_command, "measure", measured)
+    call("evaluate", folder, "--num-samples", 5, "--limit", 30)
+    assert json.loads((folder / "evaluation.json").read_text())["weights"] == before != digest(folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--certify", 1], "--certify 1 has no error"),
+        (["--certify", -3], "--certify -3"),
+        (["--certify", 5, "--num-steps", 1], "--num-steps 1 leaves no path"),
+        (["--limit", 1], "a variance over examples needs at least 2"),
+    ],
+)
+def test_an_evaluation_that_would_fail_in_the_end_is_refused_first(
+    run: Path, capsys, monkeypatch, options, message
+) -> None:
+    monkeypatch.setattr(evaluation_command, "measure", lambda *_, **__: pytest.fail("measured first"))
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", str(run), *map(str, options)])
+    assert message in capsys.readouterr().err
