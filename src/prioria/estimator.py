@@ -174,9 +174,13 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         return self.n_components
 
     def _check_options(self) -> None:
-        for name in ("n_components", "epochs", "num_samples"):
+        for name in ("n_components", "epochs", "batch_size", "num_samples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.pseudo_inputs is not None and self.pseudo_inputs < 1:
+            raise ValueError(f"pseudo_inputs={self.pseudo_inputs} must be at least 1, or None for no VampPrior")
+        if not np.size(self.hidden) or np.min(self.hidden) < 1:
+            raise ValueError(f"hidden={self.hidden!r} must be at least 1, or one or more such widths")
         if not 0 <= self.validation_fraction < 1:
             raise ValueError(f"validation_fraction={self.validation_fraction} must be at least 0 and less than 1")
         if self.likelihood not in ("auto", "gaussian", "bernoulli"):

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from prioria import evaluate
 from prioria.cli import main
 from prioria.commands.options import shorthand
+from prioria.commands.sample import rows
 from prioria.train import Run
 
 SMALL = ["--network.hidden", "16", "16", "--latents", "3", "--epochs", "2"]
@@ -73,6 +75,50 @@ def test_encodings_repeat_and_scores_are_those_of_the_library(run: Path, tmp_pat
     np.testing.assert_allclose(scores, expected.pointwise.numpy(), rtol=1e-6)
 
 
+def test_a_path_comes_before_a_name_and_a_name_is_the_test_split(run: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    trained = Run.load(run)
+    assert rows(trained, "digits") is trained.data.test
+    rng = np.random.default_rng(0)
+    Path("digits").mkdir()
+    for number in range(4):
+        Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(f"digits/{number}.png")
+    np.save("pics.npy", rng.normal(size=(40, 3)))
+    call("train", "pics.npy", *SMALL, "--out", "own")
+    assert len(rows(Run.load(Path("own")), "pics.npy")) == 40  # whose run has the name pics, and 4 test rows
+    with pytest.raises(ValueError, match="digits: .*values from .*but the model was trained on"):
+        rows(trained, "digits")  # the folder
+    with pytest.raises(ValueError, match="pics is neither a file nor a known data set"):
+        rows(Run.load(Path("own")), "pics")
+
+
+def test_another_known_set_is_read_as_the_model_was_trained(run: Path, tmp_path: Path, capsys) -> None:
+    call("train", "two-moons", *SMALL, "--out", tmp_path / "moons")
+    np.save(tmp_path / "moons.npy", np.random.default_rng(0).normal(size=(40, 2)))
+    call("train", tmp_path / "moons.npy", *SMALL, "--out", tmp_path / "own")
+    own = rows(Run.load(tmp_path / "own"), "two-moons")
+    assert torch.equal(own.tensor(), Run.load(tmp_path / "moons").data.test.tensor())
+    with pytest.raises(SystemExit):
+        main(["score", str(run), "two-moons"])
+    assert "two-moons has rows of shape (2,), but the model is for (1, 8, 8)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["interpolate", "--nodes", "-4"], "nodes=-4 cannot have neighbours=15"),
+        (["refit-prior", "--batch-size", "0"], "batch_size=0 must be at least 1"),
+        (["refit-prior", "--steps", "0"], "steps=0 must be at least 1"),
+        (["score", "digits", "--num-samples", "0"], "num_samples=0"),
+    ],
+)
+def test_bad_numbers_for_a_run_are_one_line(run: Path, arguments: list[str], message: str, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([arguments[0], str(run), *arguments[1:]])
+    said = capsys.readouterr().err.strip().splitlines()
+    assert end.value.code == 2 and len(said) == 1 and message in said[0], said
+
+
 def test_samples_are_bits_and_their_means(run: Path, tmp_path: Path) -> None:
     call("sample", run, "--num-samples", 7, "--out", tmp_path / "x.npz")
     found = np.load(tmp_path / "x.npz")
@@ -97,13 +143,14 @@ def test_pages_and_pictures_are_written(run: Path, tmp_path: Path) -> None:
         ["--prior", "hierarchical", "--constraint", "rewo", "--constraint.target", "nats=30"],
         ["--prior", "realnvp", "--prior.blocks", "2", "--objective", "beta-tc", "--tc", "stratified"],
         ["--posterior", "iaf", "--objective", "info", "--objective.weight", "10"],
-        ["--network", "gated-conv", "--objective", "iwae", "--objective.num-samples", "3"],
+        ["--network", "gated-conv", "--network.hidden", "8", "--objective", "iwae", "--objective.num-samples", "3"],
         ["--network", "conv", "--objective", "capacity", "--objective.capacity", "2"],
     ],
 )
 @pytest.mark.filterwarnings("ignore:the target")
 def test_parts_compose(choices: list[str], tmp_path: Path) -> None:
-    small = ["--network.hidden", "8", "8", "--latents", "3", "--epochs", "1", "--batch-size", "400"]
+    hidden = [] if "--network.hidden" in choices else ["--network.hidden", "8", "8"]
+    small = [*hidden, "--latents", "3", "--epochs", "1", "--batch-size", "400"]
     call("train", "digits", *small, *choices, "--out", tmp_path / "run")
     assert all(p.isfinite().all() for p in Run.load(tmp_path / "run").model.parameters())
 
@@ -121,6 +168,28 @@ def test_parts_compose(choices: list[str], tmp_path: Path) -> None:
         (["train", "digits", "--prior", "vamp", "--posterior", "iaf"], "IAF"),
         (["train", "digits", "--tc", "stratified"], "does not belong to --objective elbo"),
         (["train", "--resume", "nowhere"], "does not exist"),
+        (["train", "--resume", "nowhere", "--learning-rate", "7"], "--learning-rate does not go with --resume"),
+        (["train", "--resume", "nowhere", "--prior", "vamp"], "--prior does not go with --resume"),
+        (["train", "--resume", "nowhere", "--objective.beta", "2"], "--objective does not go with --resume"),
+        (["train", "--resume", "nowhere", "--latents", "99"], "--latents does not go with --resume"),
+        (["train", "--resume", "nowhere", "--overwrite"], "--overwrite does not go with --resume"),
+        (["train", "--resume", "nowhere", "--suggest-target"], "--suggest-target does not go with --resume"),
+        (["train", "--resume", "nowhere", "--epochs", "+ten"], "--epochs +ten must be a whole number"),
+        (["train", "digits", "--latents", "0"], "--latents 0 must be at least 1"),
+        (["train", "digits", "--latents", "-1"], "--latents -1 must be at least 1"),
+        (["train", "digits", "--epochs", "ten"], "--epochs ten must be a whole number"),
+        (["train", "digits", "--epochs", "0"], "--epochs 0 must be a whole number of at least 1"),
+        (["train", "digits", "--epochs", "+3"], "--epochs +3 is for --resume"),
+        (["train", "digits", "--network", "conv", "--network.hidden", "32"], "as in 32 64 256"),
+        (["train", "digits", "--network", "gated-conv", "--network.hidden", "7", "9"], "give one width"),
+        (["train", "digits", "--network", "residual", "--network.hidden", "7", "9", "8"], "--network.hidden 7 9 8"),
+        (["train", "digits", "--network.hidden", "0"], "--network.hidden 0 does not fit --network gated"),
+        (["sample", "nowhere", "--num-samples", "0", "--out", "x.npz"], "--num-samples 0 must be at least 1"),
+        (["sample", "nowhere", "--num-samples", "-2", "--out", "x.npz"], "--num-samples -2 must be at least 1"),
+        (["explore", "nowhere", "--pairs", "0"], "--pairs 0"),
+        (["explore", "nowhere", "--pairs", "101"], "use between 1 and 100"),
+        (["data", "inspect", "digits"], "digits is the name of a known data set"),
+        (["reproduce", "vampprior", "--seeds", "0"], "seeds=0 must be at least 1"),
         (["evaluate", "nowhere"], "does not exist"),
         (["report", "nowhere"], "does not exist"),
         (["reproduce", "no-such-table"], "vampprior"),

@@ -225,6 +225,13 @@ def test_standardise_is_for_continuous_values():
         load(RNG.integers(0, 2, (40, 3)), standardise=True)
 
 
+def test_columns_without_a_deviation_in_the_training_rows_are_not_standardised(tmp_path):
+    train = np.concatenate([RNG.normal(size=(30, 2)), np.full((30, 1), 4)], 1)
+    np.savez(tmp_path / "rows.npz", train=train, validation=GOOD[:5], test=GOOD[5:])
+    with pytest.raises(DataError, match="column 2 is always 4 in the training rows"):
+        load(tmp_path / "rows.npz", standardise=True)
+
+
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [

@@ -97,12 +97,27 @@ def test_levels_turn_counts_into_grey():
 def test_standardised_columns():
     rows = RNG.normal([0, 1000, -5], [0.1, 400, 1], (200, 3))
     data = load(rows, standardise=True)
-    x = torch.cat([data.train.tensor(), data.validation.tensor(), data.test.tensor()])
+    x = data.train.tensor()
     assert torch.allclose(x.mean(0), torch.zeros(3), atol=1e-5)
     assert torch.allclose(x.std(0, correction=0), torch.ones(3), atol=1e-5)
     order = np.random.default_rng(0).permutation(200)
-    assert np.allclose(data.protocol.unscaled(x[:160]).numpy(), rows[order[:160]], rtol=1e-4, atol=1e-4)
-    assert f"{np.log(rows.std(0)).sum():.4f}" in data.protocol.note
+    train = rows[order[:160]]
+    assert np.allclose(data.protocol.unscaled(x).numpy(), train, rtol=1e-4, atol=1e-4)
+    assert f"{np.log(train.std(0)).sum():.4f}" in data.protocol.note
+    assert np.allclose(data.test.tensor(), (rows[order[180:]] - train.mean(0)) / train.std(0), atol=1e-4)
+
+
+@pytest.mark.parametrize("limit", [2**30, 0])
+def test_standardised_columns_owe_nothing_to_the_other_rows(tmp_path, monkeypatch, limit):
+    parts = {part: RNG.normal(size=(size, 3)) for part, size in (("train", 20), ("validation", 4), ("test", 6))}
+    np.savez(tmp_path / "small.npz", **parts)
+    np.savez(tmp_path / "large.npz", **parts | {"test": 100 * parts["test"]})
+    small, large = (load(tmp_path / f"{name}.npz", standardise=True).protocol for name in ("small", "large"))
+    assert (small.shift, small.scale) == (large.shift, large.scale)
+    np.save(tmp_path / "rows.npy", rows := RNG.normal(size=(200, 3)).astype(np.float32))
+    monkeypatch.setattr(splits, "IN_MEMORY_BYTES", limit)
+    mapped = load(tmp_path / "rows.npy", standardise=True)
+    assert np.allclose(mapped.protocol.scale, rows[np.random.default_rng(0).permutation(200)[:160]].std(0), rtol=1e-6)
 
 
 @pytest.mark.parametrize("binarise", [None, "dynamic"])

@@ -81,6 +81,10 @@ def test_it_goes_into_a_pipeline_and_a_grid_search(iris):
     [
         ({"n_components": 0}, "n_components=0"),
         ({"epochs": 0}, "epochs=0"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"pseudo_inputs": -2}, "pseudo_inputs=-2"),
+        ({"hidden": 0}, "hidden=0"),
+        ({"hidden": ()}, r"hidden=\(\)"),
         ({"validation_fraction": 1.0}, "validation_fraction"),
         ({"likelihood": "poisson"}, "likelihood='poisson'"),
         ({"likelihood": "bernoulli"}, "other than 0 and 1"),

@@ -167,3 +167,5 @@ def test_factor_traversal_moves_one_latent_over_the_range_of_the_encodings() -> 
     assert explore.factor_traversal(model, x, dimensions=[1]).dimensions == (1,)
     with pytest.raises(ValueError, match=r"dimensions=\(2,\): there are 50 rows and 2 latents"):
         explore.factor_traversal(model, x, dimensions=[2])
+    with pytest.raises(ValueError, match="steps=0 must be at least 1"):
+        explore.factor_traversal(model, x, steps=0)

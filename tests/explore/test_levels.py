@@ -71,6 +71,8 @@ def test_unknown_groups_and_too_few_examples_are_refused() -> None:
         explore.resample_below(echo(), "bottom")
     with pytest.raises(ValueError, match="x has 2 rows.*rows=8"):
         explore.resample_below(echo(), "top", x=torch.zeros(2, 5))
+    with pytest.raises(ValueError, match="rows=8 and columns=0 must be at least 1"):
+        explore.resample_below(echo(), "top", columns=0)
 
 
 def test_picture_of_the_levels_gives_the_rates_that_the_evaluation_gives(tmp_path) -> None:

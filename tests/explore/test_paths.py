@@ -174,6 +174,8 @@ def test_smoothness_is_averaged_over_pairs() -> None:
     ("call", "message"),
     [
         (lambda: explore.latent_graph(ring_model(), nodes=10, neighbours=10), "nodes=10.*more nodes"),
+        (lambda: explore.latent_graph(ring_model(), nodes=-4), "nodes=-4.*more nodes"),
+        (lambda: explore.straight(ring_model(), torch.zeros(0, 2), torch.zeros(0, 2)), "at least one pair"),
         (lambda: evaluate.smoothness(torch.zeros(1, 2, 3)), "2 points"),
         (lambda: evaluate.smoothness(torch.zeros(1, 5, 3), [[0], []]), "without columns"),
     ],

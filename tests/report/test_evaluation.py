@@ -34,7 +34,7 @@ def test_file_says_what_was_measured_and_how(folder: Path):
 def test_what_is_read_is_what_was_written(folder: Path):
     found = evaluated(Run.load(folder / "vamp"))
     again = read(folder / "vamp")
-    assert again == Evaluation(**{**vars(found), "weights": again.weights})
+    assert again == Evaluation(**{**vars(found), "weights": again.weights, "rows": again.rows})
     assert read(folder / "vamp" / FILE) == again
 
 
@@ -42,6 +42,10 @@ def test_digest_is_that_of_the_best_weights(folder: Path):
     weights = (folder / "vamp" / "best" / "model.safetensors").read_bytes()
     assert read(folder / "vamp").weights == digest(folder / "vamp") == hashlib.sha256(weights).hexdigest()
     assert digest(folder) == ""
+
+
+def test_rows_are_those_of_the_split(folder: Path):
+    assert read(folder / "vamp").rows == Run.load(folder / "vamp").data.test.digest()
 
 
 def test_pointwise_values_are_kept_in_the_order_of_the_split(folder: Path):

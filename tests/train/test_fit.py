@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import subprocess
 import sys
@@ -16,10 +15,7 @@ from scipy.stats import multivariate_normal
 from torch import Tensor, nn
 
 from prioria import VAE, likelihoods, objectives, posteriors, priors
-from prioria.data import load
-from prioria.train import Run, fit, processes, resume
-from prioria.train.step import Step
-from prioria.train.validation import validate
+from prioria.train import Run, fit, resume
 from tests.train.small import OPTIONS, digits, elbo, exact, replace_rows, vamp
 
 
@@ -61,17 +57,6 @@ def test_among_those_that_meet_it_the_least_loss_wins() -> None:
     run = train(model, Scripted(model, [0.0, -5.0, 0.0, 0.0]))
     losses = {line["epoch"]: line["selection"] for line in run.history if line["split"] == "validation"}
     assert run.best is not None and run.best["epoch"] == min(losses, key=losses.__getitem__) == 4
-
-
-@pytest.mark.parametrize(
-    ("objective", "rows"),
-    [(objectives.InfoVAE(unbiased=True), 240), (objectives.BetaTC(tc=objectives.Stratified()), 40)],
-)
-def test_what_compares_the_rows_of_a_batch_validates_on_any_number(objective, rows: int) -> None:
-    """Ninety-one validation rows at batches of 90 would leave one alone; 40 training rows are fewer than a batch."""
-    data = replace(digits(rows), validation=replace_rows(load("digits").train, 91))
-    run = fit(vamp(), objective, data, epochs=1, batch_size=90, progress=False, trackers=())
-    assert run.best is not None and math.isfinite(run.best["loss"])
 
 
 def test_validation_is_the_bound_over_all_rows() -> None:
@@ -292,15 +277,3 @@ for option in ({"optimiser": "sgd"}, {"schedule": "cosin"}, {"precision": "fp16"
         "constant, cosine",
         "float32, bf16",
     ]
-
-
-def test_validation_is_in_evaluation_mode() -> None:
-    model, rows, kept = vamp(), digits().validation, nn.Linear(2, 64)
-    found = []
-    for net in (nn.Sequential(nn.Dropout(0.9), kept), nn.Sequential(kept)):
-        model.likelihood = likelihoods.Bernoulli(net)
-        step = Step(model, objectives.ELBO()).train()
-        accelerator = processes.accelerator(None, bf16=False, trackers=(), cpu=True)
-        found.append(validate(step, rows, 50, accelerator)["distortion"].item())
-        assert step.training
-    assert found[0] == found[1]

@@ -66,19 +66,47 @@ class NetworkOptions:
 
     kind: Literal["gated", "mlp", "residual", "gated-conv", "conv"] = "gated"
     hidden: Annotated[
-        tuple[int, ...], Parameter(help="Widths of hidden layers; channels for conv.", consume_multiple=True)
-    ] = (
-        300,
-        300,
-    )
+        tuple[int, ...] | None,
+        Parameter(
+            help="Widths of hidden layers [300 300]; conv: channels of each layer, then features; gated-conv: features "
+            "[300]; residual: of its blocks, then features.",
+            consume_multiple=True,
+            negative_iterable="",
+        ),
+    ] = None
+
+
+WIDTHS: dict[str, tuple[int, float, str]] = {  # how many at least and at most, and what they are
+    "gated": (1, math.inf, "the width of each hidden layer"),
+    "mlp": (1, math.inf, "the width of each hidden layer"),
+    "residual": (1, 2, "the width of its blocks and, if another, that of the features"),
+    "gated-conv": (1, 1, "one width, that of the features; its channels are the paper's"),
+    "conv": (2, math.inf, "the channels of each layer, then the width of the features, as in 32 64 256"),
+}
 
 
 @dataclass(frozen=True)
 class Networks:
-    """An encoder with the width of its features, and how to make a decoder."""
+    """An encoder with the width of its features, and how to make a decoder.
+
+    Raises:
+        ValueError: more widths than the kind of network uses, or fewer than it needs.
+    """
 
     options: NetworkOptions
     shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        least, most, meaning = WIDTHS[self.options.kind]
+        if not least <= len(self.hidden) <= most or min(self.hidden) < 1:
+            given = " ".join(map(str, self.hidden))
+            raise ValueError(f"--network.hidden {given} does not fit --network {self.options.kind}; give {meaning}")
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        if self.options.hidden is not None:
+            return self.options.hidden
+        return (300,) if self.options.kind == "gated-conv" else (300, 300)
 
     @property
     def inputs(self) -> int:
@@ -86,11 +114,11 @@ class Networks:
 
     @property
     def features(self) -> int:
-        return self.options.hidden[-1]
+        return self.hidden[-1]
 
     def encoder(self) -> nn.Module:
         """Returns a network x (..., D) -> features (..., F)."""
-        inputs, hidden = self.inputs, self.options.hidden
+        inputs, hidden = self.inputs, self.hidden
         match self.options.kind:
             case "gated":
                 return nets.GatedMLP(inputs, *hidden, gated_output=True)
@@ -106,7 +134,7 @@ class Networks:
 
     def decoder(self, latents: int, per_value: int) -> nn.Module:
         """Returns a network z (..., L) -> (..., per_value * D)."""
-        outputs, hidden = per_value * self.inputs, self.options.hidden
+        outputs, hidden = per_value * self.inputs, self.hidden
         match self.options.kind:
             case "gated":
                 return nets.GatedMLP(latents, *hidden[::-1], outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prioria.commands.sample import RunFolder
-from prioria.report.exploration import write_exploration
+from prioria.report.exploration import PAIRS, write_exploration
 from prioria.report.levels import levels
 from prioria.train import Run
 
@@ -17,10 +17,12 @@ def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, seed: in
     Writes pictures, animations and exploration.json into a folder; the rate of each level, in nats, is printed.
 
     Args:
-        pairs: lines to draw.
+        pairs: lines to draw, at most 100.
         out: the folder, RUN/exploration by default.
         seed: of all draws.
     """
+    if not 1 <= pairs <= PAIRS:
+        raise ValueError(f"--pairs {pairs} lines cannot be drawn; use between 1 and {PAIRS}")
     opened, folder = Run.load(run), out or run / "exploration"
     found = write_exploration(opened.model, opened.data, folder, pairs=pairs, seed=seed)
     for name, each in found["extremes"].items():

@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from torch import Tensor
 
 from prioria import evaluate
-from prioria.data import Split
+from prioria.data import DataError, Split, load
+from prioria.data.catalogue import BY_NAME
 from prioria.data.loading import read_rows
 from prioria.distributions import mean
 from prioria.storage import write_atomically
@@ -31,6 +32,8 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
         num_samples: how many.
         seed: of the random numbers.
     """
+    if num_samples < 1:
+        raise ValueError(f"--num-samples {num_samples} must be at least 1")
     opened = Run.load(run)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
@@ -77,8 +80,21 @@ def score(
 
 
 def rows(run: Run, source: str) -> Split:
-    """Returns rows scaled, and where training binarised binarised once, as the model was trained."""
-    return run.data.test if source == run.data.name else read_rows(source, run.data.protocol)
+    """Returns rows scaled, and where training binarised binarised once, as the model was trained.
+
+    A path that exists comes before a known data set of the same name.
+
+    Raises:
+        DataError: the rows do not fit the model, or there are none.
+    """
+    if Path(source).exists() or source not in BY_NAME:
+        return read_rows(source, run.data.protocol)
+    if (run.data.origin or {}).get("source") == source:
+        return run.data.test
+    test, shape = load(source).test, run.data.shape
+    if test.protocol.shape != shape:
+        raise DataError(f"{source} has rows of shape {test.protocol.shape}, but the model is for {shape}")
+    return read_rows(test.rows if test.members is None else test.rows[test.members], run.data.protocol)
 
 
 def write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:

@@ -56,6 +56,7 @@ class Ladder:
     hidden: int = 64
 
     def parts(self, networks: Networks) -> Parts:
+        _check_dense(networks, "ladder")
         latents = _named(self.groups)
         features = dict.fromkeys(latents, self.hidden)
         encoder = nets.BottomUp(networks.inputs, features, activate_output=True)
@@ -80,6 +81,7 @@ class Binary:
     root: Literal["evidence", "fused"] = "fused"
 
     def parts(self, networks: Networks) -> Parts:
+        _check_dense(networks, "binary")
         bits = _named(self.groups)
         groups = stages.BinaryHierarchy(
             bits, hidden=self.hidden, straight_through=self.straight_through, root=self.root
@@ -231,6 +233,14 @@ def hierarchy(
         parts = chosen.parts(networks)
     decode = likelihood_of(data, likelihood, parts.decoder, relaxed=relaxed)
     return VAE(encoder=parts.encoder, stages=parts.stages, likelihood=decode)
+
+
+def _check_dense(networks: Networks, kind: str) -> None:
+    if networks.options.kind not in ("gated", "mlp"):
+        raise ValueError(
+            f"--network {networks.options.kind} does not go with --stages {kind}, whose encoder is dense and its own; "
+            "use gated or mlp for the decoder, --stages graph for any network, or --stages conv-ladder for pictures"
+        )
 
 
 def _named(sizes: tuple[int, ...]) -> dict[str, int]:

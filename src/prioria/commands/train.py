@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from cyclopts import Parameter
@@ -41,7 +42,7 @@ Network = Annotated[NetworkOptions, Parameter(group=PARTS)]
 Stages = Annotated[StagesOptions, Parameter(group=PARTS)]
 PRIOR, POSTERIOR, LIKELIHOOD, OBJECTIVE = PriorOptions(), PosteriorOptions(), LikelihoodOptions(), ObjectiveOptions()
 TC, CONSTRAINT, NETWORK, STAGES = TotalCorrelationOptions(), ConstraintOptions(), NetworkOptions(), StagesOptions()
-LATENTS, EPOCHS = 40, 100
+LATENTS, EPOCHS, PILOT = 40, 100, 5
 
 
 def train(
@@ -100,17 +101,22 @@ def train(
         overwrite: replace a run that is already in the folder.
         suggest: train a pilot at beta = 1 only, 5 epochs by default, and propose a target for --constraint.
     """
+    given = dict(locals())  # the options alone: no other name is bound yet
     if (data is None) == (resume_run is None):
         raise ValueError("data: name what to train on, or a run to go on with (prioria train --resume RUN)")
     if resume_run is not None:
+        _check_resumed(given)
         return _finish(_resumed(resume_run, epochs))
+    total = _total(epochs, default=PILOT if suggest else EPOCHS)
+    if latents is not None and latents < 1:
+        raise ValueError(f"--latents {latents} must be at least 1")
     source = data_sets.load(data, binarise=binarise, relaxed=relaxed)
     torch.manual_seed(seed)
     parts = {"likelihood": likelihood, "network": network, "relaxed": relaxed}
     if stages.kind is None:
         _check_none(stages)
         chosen = None
-        width = latents or LATENTS
+        width = LATENTS if latents is None else latents
         build = partial(model, source, prior=prior, posterior=posterior, latents=width, levels=levels, **parts)
     else:
         _check_alone(stages, prior=prior, posterior=posterior, latents=latents, levels=levels)
@@ -119,10 +125,10 @@ def train(
     built = build()
     if suggest:
         pilot = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-        return _propose(suggest_target(built, source, epochs=int(epochs or 5), **pilot))
+        return _propose(suggest_target(built, source, epochs=total, **pilot))
     width = next(iter(built.stages_.values())).prior(None).event_shape.numel()
     objectives = partial(objective, objective_options, tc=tc, constraint=constraint, latents=width)
-    total, folder = int(epochs or EPOCHS), out or _folder(source.name, prior if stages.kind is None else stages)
+    folder = out or _folder(source.name, prior if stages.kind is None else stages)
     options = {
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -157,7 +163,36 @@ def _check_alone(stages: Options, *, prior: Options, posterior: Options, latents
             )
 
 
+def _check_resumed(given: dict[str, Any]) -> None:
+    flags = {"objective_options": "objective", "suggest": "suggest-target"}
+    for name, parameter in inspect.signature(train).parameters.items():
+        if name not in ("data", "resume_run", "epochs") and given[name] != parameter.default:
+            raise ValueError(
+                f"--{flags.get(name, name).replace('_', '-')} does not go with --resume, which keeps what the run "
+                "began with and takes only --epochs; leave it out, or begin a new run"
+            )
+
+
+def _total(epochs: str | None, default: int) -> int:
+    if epochs is None:
+        return default
+    _check_whole(epochs)
+    if epochs.startswith("+"):
+        raise ValueError(f"--epochs {epochs} is for --resume; a new run takes a total, as in --epochs {epochs[1:]}")
+    return int(epochs)
+
+
+def _check_whole(epochs: str) -> None:
+    number = epochs.removeprefix("+")
+    if not number.isdecimal() or int(number) < 1:
+        raise ValueError(
+            f"--epochs {epochs} must be a whole number of at least 1, as in --epochs 100; with --resume also +50"
+        )
+
+
 def _resumed(folder: Path, epochs: str | None) -> Run:
+    if epochs is not None:
+        _check_whole(epochs)
     if exists(folder / STRUCTURE) and not exists(folder):
         raise ValueError(f"{folder} was stopped while its edges were learned; give the command that began it again")
     return resume(folder, epochs=epochs if epochs is None or epochs.startswith("+") else int(epochs))

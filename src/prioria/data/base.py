@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +17,9 @@ Binarisation = Literal["none", "dynamic", "static"]
 
 TILE_BYTES = 32 * 2**20
 """No temporary array is larger: larger ones cost page faults, and arrays larger than memory must train."""
+
+DIGEST_ROWS = 64
+"""So many rows tell one split from another: enough for another seed or file, few enough for any size."""
 
 
 class DataError(ValueError):
@@ -126,6 +130,21 @@ class Split:
         for positions in self._tiles(len(self)):
             total += self.protocol.scaled(self._gather(positions)).sum(0, dtype=torch.float64).cpu()
         return (total / len(self)).float()
+
+    def maximum(self) -> float:
+        """The largest value that a model may see."""
+        tiles = self._tiles(len(self))
+        return max((self.protocol.scaled(self._gather(rows)).max().item() for rows in tiles), default=-math.inf)
+
+    def digest(self) -> str:
+        """A hash of the binarisation and of up to 64 scaled rows at even distances; it tells other data apart.
+
+        No bits are drawn, and bfloat16 leaves out what the arithmetic of two machines may differ in.
+        """
+        x = self.protocol.scaled(self._gather(evenly(len(self), DIGEST_ROWS))).cpu()
+        found = hashlib.sha256(f"{self.protocol.binarisation} {len(self)}".encode())
+        found.update(x.bfloat16().view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()[:16]
 
     def tensor(self, limit: int | None = None) -> Tensor:
         """`limit` rows at even distances (None = all) as float32 (N, D); a dynamic training split draws afresh.

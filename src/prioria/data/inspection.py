@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from prioria.data.base import DataError, Kind
+from prioria.data.base import DataError, Kind, Split, rows_per_tile
 from prioria.data.splits import tiles
 
 LEGAL: dict[Kind, tuple[str, ...]] = {
@@ -108,6 +109,14 @@ def survey(rows: NDArray, name: str, levels: int | None = None) -> Inspection:
     return Inspection(
         name, rows.shape, str(rows.dtype), low, high, kind, levels, seen.missing, seen.first_missing, mean, deviation
     )
+
+
+def moments(split: Split) -> tuple[NDArray, NDArray]:
+    """Mean and standard deviation (D,) of every column as a model reads it, one tile at a time."""
+    seen = _Seen(split.protocol.dimensions)
+    for rows in torch.arange(len(split)).split(rows_per_tile(split.protocol.dimensions)):
+        seen.look(split.batch(rows).double().numpy(), int(rows[0]))
+    return seen.moments()
 
 
 def _check_form(rows: NDArray, name: str) -> None:

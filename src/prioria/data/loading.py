@@ -34,7 +34,7 @@ def load(
         root: Folder of the original files; None = PRIORIA_DATA, else the user's cache.
         binarise: "dynamic": grey values are Bernoulli probabilities, drawn afresh for every training batch.
         relaxed: Allow a Bernoulli likelihood on grey values as they are.
-        standardise: Shift and scale every column of continuous values to mean 0 and deviation 1.
+        standardise: Shift and scale every column of continuous values to mean 0 and deviation 1 in the training rows.
         levels: Whole values 0 to `levels` are grey levels; None = 255 for uint8, else they are counts.
         seed: Seed of a random split; sets with a fixed split do not use it.
 
@@ -83,7 +83,7 @@ def read_rows(source: Any, protocol: Protocol) -> Split:
             dynamic protocol grey values are drawn once.
 
     Raises:
-        DataError: The rows have another shape or range, or missing values.
+        DataError: The rows have another shape, kind or range, or missing values.
     """
     own = read_source(source)
     found = survey(own.rows, own.name)

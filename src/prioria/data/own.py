@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from prioria.data.base import DataError, Dataset, Protocol
-from prioria.data.inspection import Inspection, survey
+from prioria.data.inspection import Inspection, moments, survey
 from prioria.data.sources import Source
 from prioria.data.splits import Part, assemble, assemble_random
 
@@ -35,6 +35,11 @@ def own_data(own: Source, treatment: Treatment, seed: int) -> Dataset:
     found = survey(own.rows, own.name, treatment.levels)
     _check_rows(found)
     protocol = own_protocol(own, found, treatment)
+    data = _split(own, protocol, seed)
+    return _standardised(data) if treatment.standardise else data
+
+
+def _split(own: Source, protocol: Protocol, seed: int) -> Dataset:
     if own.sizes:
         train, validation, test = _given_parts(own, own.sizes)
         return assemble(protocol, train, validation, test)
@@ -68,37 +73,64 @@ def own_protocol(own: Source, found: Inspection, treatment: Treatment) -> Protoc
         return replace(protocol, likelihoods=("Bernoulli", *protocol.likelihoods), note=note)
     if found.kind == "grey" and found.levels:
         return replace(protocol, shift=0.5, scale=found.levels + 1.0)
-    return _standardised(protocol, found) if treatment.standardise else protocol
+    return protocol
 
 
-def _standardised(protocol: Protocol, found: Inspection) -> Protocol:
-    return replace(
-        protocol,
-        shift=tuple((-found.mean).tolist()),
-        scale=tuple(found.deviation.tolist()),
-        note="Densities are of standardised columns: subtract the sum of the logarithms of their standard "
-        f"deviations, {np.log(found.deviation).sum():.4f} nats, for those of the original units.",
+def _standardised(data: Dataset) -> Dataset:
+    """Shifted and scaled by the moments of the training rows: those of the test rows would be known beforehand."""
+    mean, deviation = moments(data.train)
+    constant = np.flatnonzero(deviation == 0)
+    if len(constant):
+        raise DataError(
+            f"{data.protocol.title}: column {constant[0]} is always {mean[constant[0]]:g} in the training rows "
+            f"({len(constant)} such), so it has no deviation to divide by; drop it, or leave standardise out"
+        )
+    protocol = replace(
+        data.protocol,
+        shift=tuple((-mean).tolist()),
+        scale=tuple(deviation.tolist()),
+        note="Densities are of columns standardised by the training rows: subtract the sum of the logarithms of their "
+        f"standard deviations, {np.log(deviation).sum():.4f} nats, for those of the original units.",
     )
+    parts = (data.train, data.validation, data.test)
+    train, validation, test = (replace(part, protocol=protocol) for part in parts)
+    return Dataset(protocol, train, validation, test)
 
 
 def fitting(protocol: Protocol, found: Inspection) -> Protocol:
     """A model's protocol for other rows of the user: its scale is dropped for pixels already within [0, 1].
 
     Raises:
-        DataError: The rows have another shape or range than those of the protocol, or missing values.
+        DataError: The rows have another shape, kind or range than those of the protocol, or missing values.
     """
     check_missing(found)
     if found.shape[1:] not in (protocol.shape, (protocol.dimensions,)):
         raise DataError(f"{found.name}: rows of shape {found.shape[1:]}, but the model is for {protocol.shape}")
+    _check_kind(protocol, found)
     if protocol.kind not in ("binary", "grey") or not isinstance(protocol.scale, float):
         return protocol
     unit_range = found.maximum <= 1 < protocol.scale
     if unit_range and protocol.shift == 0:
         return replace(protocol, scale=1.0)
-    if unit_range or found.minimum < 0 or found.maximum > protocol.scale:
+    highest = protocol.scale - 1 if protocol.shift else protocol.scale  # levels in bins of one: (v + 0.5) / scale
+    if unit_range or found.minimum < 0 or found.maximum > highest:
         values = f"values from {found.minimum:g} to {found.maximum:g}"
-        raise DataError(f"{found.name}: {values}, but the model was trained on 0 to {protocol.scale:g}; rescale them")
+        raise DataError(f"{found.name}: {values}, but the model was trained on 0 to {highest:g}; rescale them")
     return protocol
+
+
+def _check_kind(protocol: Protocol, found: Inspection) -> None:
+    """Refuses values that a likelihood of bits or counts has no probability for."""
+    if protocol.kind == "binary" and found.kind != "binary":
+        wanted = "0 and 1, or 0 and 255 in uint8"
+    elif protocol.kind == "count" and not (found.kind in ("binary", "count") or found.levels):
+        wanted = "whole numbers from 0 on"
+    else:
+        return
+    raise DataError(
+        f"{found.name}: {found.kind} values from {found.minimum:g} to {found.maximum:g}, but the model was trained on "
+        f"{protocol.kind} values; give {wanted}"
+    )
 
 
 def _given_parts(own: Source, sizes: tuple[int, int, int]) -> list[Part]:

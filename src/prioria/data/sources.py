@@ -92,6 +92,8 @@ def _encoded(source: Source) -> Source:
 def read_path(path: Path) -> Source:
     """Rows and labels of a file or folder."""
     if not path.exists():
+        if str(path) in BY_NAME:
+            raise DataError(f"{path} is the name of a known data set (prioria data list), but here a file is read")
         close = difflib.get_close_matches(str(path), BY_NAME, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(BY_NAME)}"
         raise DataError(f"{path} is neither a file nor a known data set; {hint}")

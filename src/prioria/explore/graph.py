@@ -60,11 +60,7 @@ class Graph:
             (2, [0, 1, 2, 3, 4])
         """
         points = np.ascontiguousarray(points, np.float32)
-        if not 1 <= neighbours < len(points):
-            raise ValueError(
-                f"nodes={len(points)} cannot have neighbours={neighbours} each; use more nodes, or fewer neighbours, "
-                "but at least one"
-            )
+        check_neighbours(len(points), neighbours)
         _, found = Neighbours(points).of(points, neighbours + 1)
         own = np.broadcast_to(np.arange(len(points))[:, None], found.shape)
         others = (found != own) & (found >= 0)  # itself is dropped by its number: duplicates may stand before it
@@ -101,6 +97,19 @@ class Graph:
     def cost(self, path: list[int]) -> float:
         """Returns the length of a path."""
         return float(sum(self.edges[a, b] for a, b in zip(path[:-1], path[1:], strict=True)))
+
+
+def check_neighbours(nodes: int, neighbours: int) -> None:
+    """Refuses nodes that cannot have so many neighbours each.
+
+    Raises:
+        ValueError: there are no more nodes than neighbours.
+    """
+    if not 1 <= neighbours < nodes:
+        raise ValueError(
+            f"nodes={nodes} cannot have neighbours={neighbours} each; use more nodes, or fewer neighbours, but at "
+            "least one"
+        )
 
 
 def a_star(points: Points, edges: csr_array, start: int, end: int) -> list[int]:

@@ -31,7 +31,7 @@ def resample_below(
         seed: of all draws.
 
     Raises:
-        ValueError: the model has no such group, or x has too few rows.
+        ValueError: the model has no such group, x has too few rows, or the grid is empty.
 
     Example:
         >>> from prioria import likelihoods, nets, stages
@@ -43,6 +43,8 @@ def resample_below(
         >>> resample_below(model, "z0", rows=2, columns=4).shape
         torch.Size([2, 4, 6])
     """
+    if min(rows, columns) < 1:
+        raise ValueError(f"rows={rows} and columns={columns} must be at least 1")
     if x is not None and len(x) < rows:
         raise ValueError(f"x has {len(x)} rows, and rows={rows} are to be held; give more examples or ask for fewer")
     with measuring(model):

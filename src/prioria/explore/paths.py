@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prioria.distributions import mean
 from prioria.evaluate.sampling import device_of, measuring, seed_generators
-from prioria.explore.graph import Graph, Lengths, euclidean
+from prioria.explore.graph import Graph, Lengths, check_neighbours, euclidean
 from prioria.explore.neighbours import Points
 from prioria.model import VAE, posterior_mean
 
@@ -73,6 +73,7 @@ def latent_graph(
     """
     if lengths not in ("latent", "data", "decoder"):
         raise ValueError(f"lengths={lengths!r} is unknown; use 'latent', 'data' or 'decoder'")
+    check_neighbours(nodes, neighbours)
     with measuring(model):
         seed_generators(device_of(model), (seed,))
         top = next(iter(model.stages_.values()))
@@ -90,7 +91,7 @@ def interpolate(model: VAE, graph: Graph, starts: Float[Tensor, "P D"], ends: Fl
         ends: as many rows of data.
 
     Raises:
-        ValueError: there are not as many ends as starts.
+        ValueError: there are not as many ends as starts, or none.
     """
     return [_path(model, graph, pair) for pair in encoded_pairs(model, starts, ends)]
 
@@ -103,6 +104,9 @@ def straight(model: VAE, starts: Float[Tensor, "P D"], ends: Float[Tensor, "P D"
         starts: rows of data.
         ends: as many rows of data.
         nodes: points on each line, its ends included.
+
+    Raises:
+        ValueError: there are not as many ends as starts, or none, or fewer than two points.
     """
     lines = [resample(pair, nodes) for pair in encoded_pairs(model, starts, ends)]
     return [Path(z, decoded(model, z), float((z[-1] - z[0]).norm())) for z in lines]
@@ -145,10 +149,12 @@ def encoded_pairs(model: VAE, starts: Tensor, ends: Tensor) -> list[Tensor]:
     """Returns the posterior means of each start and its end, (2, L) for each pair.
 
     Raises:
-        ValueError: there are not as many ends as starts.
+        ValueError: there are not as many ends as starts, or none.
     """
-    if len(starts) != len(ends):
-        raise ValueError(f"starts has {len(starts)} rows and ends has {len(ends)}; give one end for each start")
+    if len(starts) != len(ends) or not len(starts):
+        raise ValueError(
+            f"starts has {len(starts)} rows and ends has {len(ends)}; give an end for each start, and at least one pair"
+        )
     with measuring(model):
         z = model.encode(torch.cat([starts, ends]).to(device_of(model))).flatten(1).cpu()
     return list(torch.stack(z.clone().chunk(2), 1))

@@ -34,7 +34,8 @@ def generation_lines(
         nodes: points on each line, its ends included.
 
     Raises:
-        ValueError: the prior has no generation space, or there are not as many ends as starts.
+        ValueError: the prior has no generation space, there are not as many ends as starts, or none, or fewer than
+            two points.
     """
     lines = []
     for pair in encoded_pairs(model, starts, ends):
@@ -179,8 +180,10 @@ def factor_traversal(
         steps: T.
 
     Raises:
-        ValueError: a latent or an example that does not exist.
+        ValueError: a latent or an example that does not exist, or no step.
     """
+    if steps < 1:
+        raise ValueError(f"steps={steps} must be at least 1")
     with measuring(model):
         z = model.encode(x.to(device_of(model))).flatten(1).cpu()
     moved = tuple(range(z.shape[1])) if dimensions is None else tuple(dimensions)

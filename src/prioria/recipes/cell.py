@@ -97,8 +97,10 @@ def cells(
         out: folder of the results.
 
     Raises:
-        ValueError: a name is unknown, or a row was named that cannot be run.
+        ValueError: a name is unknown, a row was named that cannot be run, or there are no seeds.
     """
+    if seeds < 1:
+        raise ValueError(f"seeds={seeds} must be at least 1")
     table.budget(budget)
     chosen = table.select(rows)
     for row in chosen:

@@ -100,7 +100,7 @@ def paired_difference(one: Subject, other: Subject) -> Difference | str:
     a, b = one.evaluation, other.evaluation
     if a is None or b is None:
         return "not evaluated"
-    if _examples(a) != _examples(b):
+    if _examples(a) != _examples(b) or (a.rows and b.rows and a.rows != b.rows):  # older ones have no digest
         return "not paired: other examples"
     if one.pointwise is None or other.pointwise is None:
         return "not paired: values of single examples were not kept"

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from prioria import storage
-from prioria.data import Dataset
+from prioria import likelihoods, storage
+from prioria.data import Dataset, check_likelihood
 from prioria.objectives import Progress
 from prioria.train import processes, randomness, saving
 from prioria.train.display import Display
@@ -228,8 +228,14 @@ class Training:
         raise NonFiniteLoss(message)
 
     def begin(self) -> None:
-        """Checks that this model can be trained so on this data, and writes the checkpoint of step zero."""
+        """Checks that this model can be trained so on this data, and writes the checkpoint of step zero.
+
+        Raises:
+            ValueError: too small a batch for the processes, an objective that cannot train the model, a shape that is
+                wrong, or a likelihood that has no probability for the data.
+        """
         self._check_shares()
+        self._check_likelihood()
         self.step.objective.check(self.step.model, self.data.train)
         x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
         with self.accelerator.autocast():
@@ -245,6 +251,19 @@ class Training:
                 f"batch_size={self.options.batch_size} leaves steps of {fewest} rows for "
                 f"{self.accelerator.num_processes} processes; make it larger"
             )
+
+    def _check_likelihood(self) -> None:
+        likelihood, data = self.step.model.likelihood, self.data
+        if type(likelihood).__module__ != likelihoods.__name__:  # whoever wrote their own knows what it is for
+            return
+        check_likelihood(data.protocol, type(likelihood).__name__)
+        if isinstance(likelihood, likelihoods.Categorical):
+            largest = int(max(part.maximum() for part in (data.train, data.validation, data.test)))
+            if largest >= likelihood.categories:
+                raise ValueError(
+                    f"categories={likelihood.categories} has no place for {largest}, the largest value of {data.name}; "
+                    f"use categories={largest + 1}"
+                )
 
     def save(self) -> None:
         """Writes a checkpoint, if there is a folder."""

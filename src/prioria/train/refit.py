@@ -109,8 +109,14 @@ def refit_prior(
 
     Raises:
         ValueError: no data, a posterior that depends on the prior (a fused stage), a folder that holds a run already,
-            or a model with no run whose specification the new one could repeat.
+            a model with no run whose specification the new one could repeat, or steps, draws or a learning rate
+            that are not positive.
     """
+    for name, value in {"steps": steps, "batch_size": batch_size, "check_every": check_every}.items():
+        if value < 1:
+            raise ValueError(f"{name}={value} must be at least 1")
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate={learning_rate} must be positive")
     model, data, folder = _source(source, data, out)
     refitted = with_prior(model, prior.to(device_of(model)))
     held_out = aggregate_draws(model, data.validation, HELD_OUT, seed)

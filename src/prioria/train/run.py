@@ -100,9 +100,14 @@ def specify(step: Step, data: Dataset, options: Options) -> dict[str, Any]:
 
 
 def fingerprint(data: Dataset) -> dict[str, Any]:
-    """Returns the name of a data set and its number of rows and columns, by which another is told apart."""
-    rows = {name: len(getattr(data, name)) for name in ("train", "validation", "test")}
-    return {"name": data.name, "rows": rows, "columns": data.dimensions}
+    """Returns what tells a data set from another: its name, rows and columns, and a digest of each split."""
+    splits = {name: getattr(data, name) for name in ("train", "validation", "test")}
+    return {
+        "name": data.name,
+        "rows": {name: len(split) for name, split in splits.items()},
+        "columns": data.dimensions,
+        "digest": {name: split.digest() for name, split in splits.items()},
+    }
 
 
 def exists(folder: Path) -> bool:
@@ -138,8 +143,11 @@ def find_data(specification: dict[str, Any], data: Dataset | None) -> Dataset:
     if data is None and origin is None:
         raise ValueError(f"data: this run was trained on {recorded['name']!r} handed over in memory; pass data= again")
     found = load_data(**origin) if data is None else data
-    if fingerprint(found) != recorded:
-        raise ValueError(f"data={fingerprint(found)} is not what the run was trained on, {recorded}")
+    now = fingerprint(found)
+    if {name: now.get(name) for name in recorded} != recorded:  # older runs have no digest
+        raise ValueError(
+            f"data={now} is not what the run was trained on, {recorded}; give it the same rows, split and treatment"
+        )
     return found
 
 
@@ -153,6 +161,7 @@ def rebuild_step(specification: dict[str, Any], modules: dict[str, nn.Module] | 
 def check_same(folder: Path, specification: dict[str, Any], new: dict[str, Any]) -> None:
     """Raises ValueError where a run would go on with another model, objective, data or option than it began with."""
     before, now = _fixed(specification), _fixed(new)
+    now["data"] = {name: now["data"].get(name) for name in before["data"]}  # older runs have no digest
     for name, value in now.items():
         if before[name] != value:
             raise ValueError(
