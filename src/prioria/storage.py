@@ -81,7 +81,7 @@ def save(module: nn.Module, folder: Path) -> None:
 def load(folder: Path, modules: dict[str, nn.Module] | None = None) -> nn.Module:
     """Builds the module that :func:`save` wrote, in evaluation mode."""
     saved = read_json(folder / ARCHITECTURE)
-    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+    if not isinstance(saved, dict) or saved.get("format") != FORMAT or "architecture" not in saved:
         raise ValueError(
             f"path={str(folder)!r} is not a model of format {FORMAT}; save it again with this version of prioria"
         )

@@ -277,3 +277,18 @@ for option in ({"optimiser": "sgd"}, {"schedule": "cosin"}, {"precision": "fp16"
         "constant, cosine",
         "float32, bf16",
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("metrics.jsonl", '{"split": "tra', "--resume .* writes it anew"),
+        ("run.json", '{"format": 1}', "is not a run of format"),
+        ("best/model.json", '{"format": 1}', "is not a model of format"),
+    ],
+)
+def test_a_damaged_run_is_one_line(file: str, content: str, message: str, tmp_path: Path) -> None:
+    train(vamp(), elbo(), epochs=1, out=tmp_path, trackers=(), overwrite=True)
+    (tmp_path / file).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        Run.load(tmp_path, data=digits())

@@ -36,7 +36,8 @@ def test_target_leaves_five_percent_or_the_noise_of_the_average(unit: str) -> No
         draw = trained.draw(x, num_samples=200)
     squares = (draw.x - draw.px.mean).square().mean(-1)
     costs = {"nats": draw.distortion, "nats-per-dim": draw.distortion / 3}.get(unit, squares).numpy()
-    assert found.cost == pytest.approx(costs.mean(), rel=0.05)
+    # one draw for each of 540 rows; four standard errors, a false alarm of 6e-5
+    assert abs(found.cost - costs.mean()) < 4 * costs.std() / np.sqrt(costs.shape[1])
     average, averages = costs.mean(), []
     batches = np.random.default_rng(1).choice(costs[0], (20_000, 20)).mean(1)
     for batch in batches:

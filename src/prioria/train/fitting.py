@@ -84,7 +84,8 @@ def fit(
 
     Raises:
         ValueError: an option is out of range, there is nothing to compile with, the objective cannot train this model,
-            a shape is wrong, or ``out`` holds a run and neither ``overwrite`` nor ``resume`` says what to do with it.
+            the likelihood has no probability for the data, a shape is wrong, or ``out`` holds a run and neither
+            ``overwrite`` nor ``resume`` says what to do with it.
         NonFiniteLoss: the loss or a gradient is not finite.
 
     Example:

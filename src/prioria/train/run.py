@@ -82,9 +82,18 @@ class Run:
         specification = read_specification(folder)
         if not (folder / BEST).exists():
             raise ValueError(f"path={str(path)!r} has no best weights: it was never validated; resume it first")
-        lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
         model = load_model(folder / BEST, modules=modules)
-        return cls(model, find_data(specification, data), [json.loads(line) for line in lines], folder)
+        return cls(model, find_data(specification, data), _lines(folder), folder)
+
+
+def _lines(folder: Path) -> list[Line]:
+    try:
+        return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"path={str(folder / METRICS)!r} is damaged ({error}); prioria train --resume {folder} writes it anew from "
+            "the last checkpoint on"
+        ) from error
 
 
 def specify(step: Step, data: Dataset, options: Options) -> dict[str, Any]:
@@ -127,7 +136,8 @@ def read_specification(folder: Path) -> dict[str, Any]:
         ValueError: there is none, or one of another format.
     """
     specification = read_json(folder / SPECIFICATION)
-    if not isinstance(specification, dict) or specification.get("format") != FORMAT:
+    known = {"format", "step", "data", "options"}
+    if not isinstance(specification, dict) or not known <= set(specification) or specification["format"] != FORMAT:
         raise ValueError(f"path={str(folder)!r} is not a run of format {FORMAT}; train it again with this version")
     return specification
 
