@@ -58,6 +58,8 @@ def test_numbers_belong_to_the_weights_that_were_measured(run: Path, tmp_path: P
         (["--certify", -3], "--certify -3"),
         (["--certify", 5, "--num-steps", 1], "--num-steps 1 leaves no path"),
         (["--limit", 1], "a variance over examples needs at least 2"),
+        (["--method", "ais", "--num-samples", 7], "--num-samples 7 is of importance samples"),
+        (["--num-steps", 7], "--num-steps 7 is of --method ais and"),
     ],
 )
 def test_an_evaluation_that_would_fail_in_the_end_is_refused_first(

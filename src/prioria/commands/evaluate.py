@@ -12,6 +12,7 @@ from prioria import evaluate as estimators
 from prioria.report.evaluation import Evaluation, digest
 from prioria.train import Run
 
+SAMPLES, STEPS = 5000, 500
 ANNOUNCE = 10.0  # seconds; a shorter evaluation need not be announced
 Part = Literal["test", "validation", "train"]
 
@@ -20,8 +21,8 @@ def evaluate(
     run: Path,
     *,
     method: estimators.Method = "importance",
-    num_samples: int = 5000,
-    num_steps: int = 500,
+    num_samples: int | None = None,
+    num_steps: int | None = None,
     limit: int | None = None,
     split: Part = "test",
     seed: int = 0,
@@ -36,8 +37,8 @@ def evaluate(
         run: folder of a run, as prioria train wrote it.
         method: of the log-likelihood. ais anneals and owes nothing to the encoder, at several times the cost;
             quadrature is for one or two latents, and free of noise.
-        num_samples: importance samples for each example.
-        num_steps: temperatures of ais and of --certify: the more, the tighter.
+        num_samples: importance samples for each example [5000].
+        num_steps: temperatures of ais and of --certify [500]: the more, the tighter.
         limit: so many examples only, at even distances.
         split: of the data set.
         seed: of the random numbers.
@@ -45,6 +46,9 @@ def evaluate(
         certify: so many examples to simulate from the model, to bracket their log-likelihood by annealing to and fro;
             0 for none.
     """
+    _check_given(method, certify, num_samples, num_steps)
+    num_samples = SAMPLES if num_samples is None else num_samples
+    num_steps = STEPS if num_steps is None else num_steps
     _check(method, curve=curve, certify=certify, num_samples=num_samples, num_steps=num_steps)
     first = _join_processes()
     opened, weights = Run.load(run), digest(run)
@@ -104,6 +108,18 @@ def measure(
         certificate=certificate,
     )
     return found, {"log_likelihood": likelihood.pointwise}
+
+
+def _check_given(method: estimators.Method, certify: int, num_samples: int | None, num_steps: int | None) -> None:
+    """Raises ValueError where a number was given that nothing would read."""
+    if num_samples is not None and method != "importance" and not certify:
+        raise ValueError(
+            f"--num-samples {num_samples} is of importance samples, and --method is {method}; leave it out"
+        )
+    if num_steps is not None and method != "ais" and not certify:
+        raise ValueError(
+            f"--num-steps {num_steps} is of --method ais and of --certify; leave it out, or give one of them"
+        )
 
 
 def _check(method: estimators.Method, *, curve: bool, certify: int, num_samples: int, num_steps: int) -> None:
