@@ -145,9 +145,9 @@ class VAE(Module):
         """Returns the posterior mean of a group (the top one by default), the groups above at their means.
 
         In evaluation mode, as a model is after ``fit`` and ``load``, the same x gives the same answer, except of gates
-        that are still random. A posterior without a closed mean is
-        averaged over 64 draws of a fixed seed: the noise of an inverse autoregressive flow is one for all rows, that of
-        a distribution of your own is as it draws it, and may depend on where in x a row is.
+        that are still random. A posterior without a closed mean is averaged over 64 draws of a fixed seed: the noise of
+        an inverse autoregressive flow is one for all rows, that of a distribution of your own is as it draws it, and
+        may depend on where in x a row is.
         """
         group = group or self.groups[0]
         self._check_groups([group])

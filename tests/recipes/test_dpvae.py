@@ -7,18 +7,23 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy import linalg
 
+from prioria import evaluate
 from prioria.cli import main
 from prioria.data import Dataset, Protocol, Split, load
 from prioria.objectives import Capacity
 from prioria.recipes import TABLES, Cell, compute
+from prioria.recipes.cell import shortened
 from prioria.recipes.changes import change, false_alarm, metric, reading
 from prioria.recipes.dpvae import BUDGETS, REGULARISERS
 from prioria.recipes.pairs_page import page
 from prioria.recipes.points import drawn_anew, off_the_moons
 from prioria.storage import write_json
+from prioria.train import Run
 
 TABLE = TABLES["dpvae"]
 CELLS = TABLE.published.cells
@@ -222,6 +227,12 @@ def test_a_pair_runs_to_its_page_and_is_not_run_again(tmp_path, capsys) -> None:
     stored = json.loads((tmp_path / "results/dpvae/two-moons/vae-dp/smoke-seed-0.json").read_text())
     assert {"skl", "skl_nearest", "skl_nearest_generation", "leakage", "overlap", "lines", "quadrature"} <= set(stored)
     assert stored["images"]["low_posterior"]["fraction"] == 0.2 and stored["skl_nearest"]["num_samples"] == 20
+    data = shortened(load("two-moons"), BUDGETS["smoke"])
+    model = Run.load(tmp_path / "runs/dpvae/two-moons/vae-dp/smoke-seed-0", data=data).last()
+    draws = evaluate.prior_draws(model, 20), evaluate.aggregate_draws(model, load("two-moons").train, 20)
+    samples, decoded = (model.decode(z).mean[0].detach().double().numpy() for z in draws)
+    assert stored["images"]["fid"]["prior"]["value"] == pytest.approx(frechet(samples, decoded), rel=1e-3)
+    assert {tuple(each["counts"]) for each in stored["images"]["fid"].values()} == {(20, 20)}
     text = (tmp_path / "results/dpvae.md").read_text()
     assert "dpvae-two-moons-samples.png" in text and "137.4, 165, 1.26, 3.56" in text
     assert "collapsed baseline" in text  # after four steps the rate is nothing
@@ -233,6 +244,13 @@ def test_a_pair_runs_to_its_page_and_is_not_run_again(tmp_path, capsys) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["vae" if word == "vae,vae-dp" else word for word in command])
     assert pictures == {path.name: path.read_bytes() for path in (tmp_path / "results").glob("*.png")}  # of both rows
+
+
+def frechet(a: np.ndarray, b: np.ndarray) -> float:
+    """The distance of two Gaussians with the moments of two sets, in coordinates."""
+    covariances = np.cov(a.T), np.cov(b.T)
+    root = linalg.sqrtm(covariances[0] @ covariances[1]).real
+    return float(np.square(a.mean(0) - b.mean(0)).sum() + np.trace(covariances[0] + covariances[1] - 2 * root))
 
 
 def _refuse(cell: Cell) -> dict:

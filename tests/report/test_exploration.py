@@ -24,7 +24,7 @@ def test_command_writes_pictures_animations_and_numbers(trained, tmp_path, capsy
     assert found["extremes"]["low-posterior"]["fraction"] == pytest.approx(0.2)
     assert found["extremes"]["low-posterior, as released"]["fraction"] == pytest.approx(0.2)
     assert found["extremes"]["high-posterior"]["fraction"] == pytest.approx(0.1)
-    assert found["lowest_density"]["lines"] == 100 and abs(found["lowest_density"]["difference"]) < 1e-6  # g is 1
+    assert found["lowest_density"]["lines"] == 100 and found["lowest_density"]["difference"] == 0.0  # g is the identity
     for name in ("extremes.png", "factors.png", "lines.png", "latent.png"):
         with Image.open(tmp_path / name) as image:
             assert min(image.size) > 100

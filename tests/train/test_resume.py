@@ -102,6 +102,15 @@ def test_a_model_in_channels_last_ends_bit_for_bit_and_its_moments_keep_their_pl
     assert_same_run(tmp_path / "run", tmp_path / "unbroken")
 
 
+def test_strides_are_kept_and_memory_that_repeats_is_written_out(tmp_path: Path) -> None:
+    turned = torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    parts = {"step": {"turned": turned, "repeated": torch.rand(1, 3).expand(4, 3)}}
+    checkpoint.write(tmp_path, parts, {})
+    found = checkpoint.read(tmp_path)[0]["step"]
+    assert all(torch.equal(found[name], each) for name, each in parts["step"].items())
+    assert found["turned"].stride() == turned.stride() and found["repeated"].is_contiguous()
+
+
 def test_killed_at_random_moments_again_and_again(unbroken: Path, tmp_path: Path) -> None:
     out, moments, kills = tmp_path / "run", random.Random(0), 0
 

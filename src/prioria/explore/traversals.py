@@ -143,7 +143,8 @@ def line_densities(
         ValueError: the prior has no generation space, or the posterior no density elsewhere.
     """
     pairs = encoded_pairs(model, starts, ends)
-    lines = [*(resample(pair, nodes) for pair in pairs), *(_curve(model, pair, nodes) for pair in pairs)]
+    t = torch.linspace(0, 1, nodes)[:, None]
+    lines = [*(start + t * (end - start) for start, end in pairs), *(_curve(model, pair, nodes) for pair in pairs)]
     return LineDensities(*_lowest(model, x, lines, limit).chunk(2))
 
 

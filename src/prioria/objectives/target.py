@@ -170,8 +170,8 @@ def check_has_mean(px: Distribution, target: Target) -> None:
     if isinstance(base, Bernoulli | Categorical | Words):
         raise ValueError(
             f"target={str(target)!r} is an error of grey values, and x is {type(base).__name__} here: 0/1, classes or "
-            "counts; "
-            "use nats, such as nats-per-dim=0.1 (train --suggest-target proposes a value), or likelihoods.Gaussian"
+            "counts; use nats, such as nats-per-dim=0.1 (train --suggest-target proposes a value), or "
+            "likelihoods.Gaussian"
         )
 
 

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -25,7 +26,8 @@ NAME = "checkpoint.safetensors"
 def write(folder: Path, parts: Parts, state: dict[str, Any]) -> None:
     """Writes parts, each a dictionary of tensors, and a JSON state."""
     tensors = {f"{part}.{name}": tensor.detach() for part, named in parts.items() for name, tensor in named.items()}
-    strides = {name: tensor.stride() for name, tensor in tensors.items() if not tensor.is_contiguous()}
+    # those of a copy: one that repeats its memory, such as an expanded buffer, is dense there
+    strides = {n: torch.empty_like(t, device="meta").stride() for n, t in tensors.items() if not t.is_contiguous()}
     header = {"state": state, "order": list(tensors), "strides": strides}  # safetensors keeps an order of its own
     metadata = {field: json.dumps(value) for field, value in header.items()}
     write_atomically(folder / NAME, lambda file: save_file(_contiguous(tensors), file, metadata=metadata))
