@@ -169,12 +169,11 @@ def test_dsprites_positions_are_where_the_labels_say(data_root):
 
 @pytest.mark.data
 def test_omniglot28_is_derived_from_the_originals(data_root, tmp_path):
-    names = zipfile.ZipFile(data_root / "omniglot/images_evaluation.zip").namelist()[:700]
     with (
         zipfile.ZipFile(data_root / "omniglot/images_evaluation.zip") as source,
         zipfile.ZipFile(tmp_path / "part.zip", "w") as target,
     ):
-        for name in names:
+        for name in source.namelist()[:700]:
             target.writestr(name, source.read(name))
     rows, alphabets = omniglot28.derive(tmp_path / "part.zip")
     with np.load(data_root / "omniglot/omniglot28_derived.npz", allow_pickle=False) as arrays:

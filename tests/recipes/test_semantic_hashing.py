@@ -12,6 +12,7 @@ from scipy import sparse
 from prioria.cli import main
 from prioria.data import load
 from prioria.evaluate import retrieval_precision
+from tests.commands.test_commands import arrays
 
 TOPICS, WORDS, DOCUMENTS = 4, 40, 400
 
@@ -32,7 +33,7 @@ def test_codes_of_topics_retrieve_their_topic(tmp_path: Path, capsys: pytest.Cap
     with pytest.raises(SystemExit) as end:
         main([*command, "--learning-rate", "0.02", "--batch-size", "40"])
     assert not end.value.code
-    found = np.load(tmp_path / "run" / "codes.npz")
+    found = arrays(tmp_path / "run" / "codes.npz")
     assert {name: found[name].shape for name in ("train", "validation", "test")} == {
         "train": (320, 8),
         "validation": (40, 8),
