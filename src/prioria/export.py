@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import io
-from collections.abc import Mapping
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,6 +21,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from prioria.model import VAE
+from prioria.stage import check_decided
 from prioria.storage import write_atomically
 
 TOLERANCE = 1e-5  # relative and absolute, of every output of an exported file
@@ -67,7 +72,8 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
 
     Raises:
         ValueError: the packages for ONNX are missing, a posterior has no closed mean and variance or the likelihood no
-            mean, or what was written differs from the model.
+            mean, gates of a graph are still random, a module cannot be traced or has no counterpart in ONNX, or what
+            was written differs from the model.
 
     Example:
         >>> import tempfile
@@ -86,6 +92,7 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
         _check_packages()
     if len(x) < 2:
         raise ValueError(f"x has {len(x)} rows; give at least two, so that the number of rows stays free")
+    check_decided(model.stages_)
     training = model.training
     model.eval()
     try:
@@ -93,6 +100,8 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
             z = tuple(mean[0].contiguous() for _, _, mean in _closed_means(model, x))
             parts = {"encoder": (Encoder(model), (x,)), "decoder": (Decoder(model), z)}
             files = [_files(name, module, inputs, onnx) for name, (module, inputs) in parts.items()]
+    except RuntimeError as error:
+        raise ValueError(f"model: torch cannot export it ({_reason(error)}); change that module's forward") from error
     finally:
         model.train(training)
     return [_write(Path(folder) / name, content) for part in files for name, content in part.items()]
@@ -109,6 +118,13 @@ def _closed_means(model: VAE, x: Tensor) -> list[tuple[str, torch.distributions.
                 "export a model with a Gaussian or Bernoulli posterior"
             ) from None
     return found
+
+
+def _reason(error: BaseException) -> str:
+    """Returns the first line of the first error, which torch wraps in advice to its developers."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().splitlines()[0]
 
 
 def _files(name: str, module: Encoder | Decoder, inputs: tuple[Tensor, ...], onnx: bool) -> dict[str, bytes]:
@@ -133,11 +149,40 @@ def _program(module: Encoder | Decoder, inputs: tuple[Tensor, ...]) -> ExportedP
 
 
 def _onnx(program: ExportedProgram, module: Encoder | Decoder) -> bytes:
-    made = torch.onnx.export(
-        program, dynamo=True, input_names=module.inputs, output_names=module.outputs, verbose=False
-    )
+    with _without_its_own_notes():
+        made = torch.onnx.export(
+            program,
+            dynamo=True,
+            input_names=module.inputs,
+            output_names=module.outputs,
+            custom_translation_table={torch.ops.prims.hypot.default: _hypot},
+            verbose=False,
+        )
     assert made is not None
     return made.model_proto.SerializeToString()
+
+
+@contextmanager
+def _without_its_own_notes() -> Iterator[None]:
+    """The exporter notes what torch itself deprecates, and packages that no model here needs."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(category=FutureWarning, action="ignore"):
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def _hypot(x: Any, y: Any) -> Any:
+    """Returns sqrt(x^2 + y^2), which fused posteriors need and ONNX has not; no square overflows."""
+    import onnxscript
+
+    ops: Any = onnxscript.opset18
+    larger = ops.Max(x, y)
+    ratio = ops.Div(ops.Min(x, y), larger)
+    return ops.Mul(larger, ops.Sqrt(ops.Add(ops.Constant(value_float=1.0), ops.Mul(ratio, ratio))))
 
 
 def _run_onnx(content: bytes, inputs: Mapping[str, Tensor]) -> list[Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -47,6 +49,13 @@ class Stage(Module):
     def undecided(self) -> str | None:
         """What of the model itself is still random, with the remedy, so that evaluations refuse it; None: nothing."""
         return None
+
+
+def check_decided(stages: Mapping[str, Stage]) -> None:
+    """Raises ValueError where a part of the model itself is still random, such as the gates of a dependency graph."""
+    for name, stage in stages.items():
+        if stage.undecided is not None:
+            raise ValueError(f"group {name!r}: {stage.undecided}")
 
 
 def _concatenate(features: Tensor, above: Tensor) -> Tensor:

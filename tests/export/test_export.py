@@ -33,7 +33,29 @@ def two_level() -> VAE:
     )
 
 
-MODELS = {"VampPrior": vamp, "two-level": two_level}
+def graph(edges: list[tuple[str, str]] | None = (("z3", "z1"),)) -> VAE:
+    """Gates, fused posteriors and batch normalisation with moments of its own."""
+    nodes = stages.DependencyGraph(nodes=3, latents=2, features=7, hidden=9, batch_norm=True, edges=edges)
+    model = VAE(
+        encoder=nets.MLP(INPUTS, 9, 7, activate_output=True, batch_norm=True),
+        stages=nodes,
+        likelihood=likelihoods.Bernoulli(nets.MLP(6, 9, INPUTS, batch_norm=True)),
+    )
+    for _ in range(3):
+        model.draw(torch.rand(20, INPUTS))
+    return model.eval()
+
+
+def ladder() -> VAE:
+    widths = {"z2": 7, "z1": 8}
+    return VAE(
+        encoder=nets.BottomUp(INPUTS, widths, activation="softplus", activate_output=True),
+        stages=stages.Ladder({"z2": 3, "z1": 4}, widths, hidden=9),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(4, INPUTS)),
+    )
+
+
+MODELS = {"VampPrior": vamp, "two-level": two_level, "dependency graph": graph, "ladder": ladder}
 
 
 @pytest.fixture(params=MODELS)
@@ -41,10 +63,14 @@ def model(request: pytest.FixtureRequest) -> VAE:
     return MODELS[request.param]()
 
 
-def expected(model: VAE, x: torch.Tensor) -> list[torch.Tensor]:
+def expected(model: VAE, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Mean and log-variance of the top group, from its own modules, then the means of the groups below."""
-    top = next(iter(model.stages_.values())).q(model.encoder_of(model.groups[0])(x))
-    return [top.mean, 2 * top.stddev.log(), *(model.encode(x, group) for group in model.groups[1:])]
+    name, *below = model.groups
+    stage, features = model.stages_[name], model.encoder_of(name)(x)
+    features = features[name] if isinstance(features, dict) else features
+    top = stage.q(features if getattr(stage, "bottom_up", None) is None else stage.bottom_up(features))
+    means = {f"{group}_mean": model.encode(x, group) for group in below}
+    return {f"{name}_mean": top.mean, f"{name}_log_variance": 2 * top.stddev.log(), **means}
 
 
 @torch.no_grad()
@@ -52,15 +78,15 @@ def test_programs_equal_the_model_on_another_number_of_rows(model: VAE, tmp_path
     export(model, torch.rand(4, INPUTS), tmp_path, onnx=False)
     x = torch.rand(9, INPUTS)
     outputs = torch.export.load(tmp_path / "encoder.pt2").module()(x)
-    wanted = expected(model, x)
-    torch.testing.assert_close(list(outputs[: len(wanted)]), wanted, rtol=1e-5, atol=1e-5)
+    names = [f"{group}_{what}" for group in model.groups for what in ("mean", "log_variance")]
+    found, wanted = dict(zip(names, outputs, strict=True)), expected(model, x)
+    torch.testing.assert_close({name: found[name] for name in wanted}, wanted, rtol=1e-5, atol=1e-5)
     z = dict(zip(model.groups, outputs[::2], strict=True))
     (mean,) = torch.export.load(tmp_path / "decoder.pt2").module()(*z.values())
     torch.testing.assert_close(mean, model.decode(z).mean[0], rtol=1e-5, atol=1e-5)
 
 
 @needs_onnx
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch's exporter calls what torch itself deprecates
 @torch.no_grad()
 def test_onnx_equals_the_model_on_another_number_of_rows(model: VAE, tmp_path: Path):
     import onnxruntime
@@ -70,9 +96,8 @@ def test_onnx_equals_the_model_on_another_number_of_rows(model: VAE, tmp_path: P
     encoder, decoder = (onnxruntime.InferenceSession(tmp_path / f"{name}.onnx") for name in ("encoder", "decoder"))
     x = torch.rand(9, INPUTS)
     found = dict(zip((o.name for o in encoder.get_outputs()), encoder.run(None, {"x": x.numpy()}), strict=True))
-    top = model.groups[0]
-    np.testing.assert_allclose(found[f"{top}_mean"], expected(model, x)[0], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(found[f"{top}_log_variance"], expected(model, x)[1], rtol=1e-5, atol=1e-5)
+    for name, wanted in expected(model, x).items():
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-5, atol=1e-5)
     z = {group: found[f"{group}_mean"] for group in model.groups}
     (mean,) = decoder.run(["x_mean"], z)
     wanted = model.decode({group: torch.from_numpy(value) for group, value in z.items()}).mean[0]
@@ -95,6 +120,30 @@ def test_a_flow_has_no_deterministic_encoder(tmp_path: Path):
     with pytest.raises(ValueError, match="group 'z' has a posterior without a closed mean"):
         export(model, torch.rand(2, INPUTS), tmp_path, onnx=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_gates_that_are_still_random_have_no_deterministic_encoder(tmp_path: Path):
+    with pytest.raises(ValueError, match="freeze_gates"):
+        export(graph(edges=None), torch.rand(2, INPUTS), tmp_path, onnx=False)
+
+
+class Branching(nets.MLP):
+    """Its program depends on values, so no trace of it holds for others."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x if x.sum() > 0 else -x)
+
+
+def test_what_torch_cannot_export_is_one_line(tmp_path: Path):
+    model = VAE(
+        encoder=nets.GatedMLP(INPUTS, 8, gated_output=True),
+        posterior=posteriors.Gaussian(8, 2),
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Bernoulli(Branching(2, 8, INPUTS)),
+    )
+    with pytest.raises(ValueError, match="torch cannot export it .*data-dependent") as refused:
+        export(model, torch.rand(3, INPUTS), tmp_path, onnx=False)
+    assert "\n" not in str(refused.value) and list(tmp_path.iterdir()) == []
 
 
 def test_a_single_row_is_refused(tmp_path: Path):

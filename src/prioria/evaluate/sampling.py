@@ -20,6 +20,7 @@ from torch import Tensor
 from prioria.data.base import evenly
 from prioria.draw import Draw
 from prioria.model import VAE, Condition
+from prioria.stage import check_decided
 
 ROWS = 1000  # of one block: a quarter of it takes 1.5 times as long on two cores, twice leaves the cache
 EXAMPLES = 100  # of one block at most
@@ -115,9 +116,7 @@ def measuring(model: VAE) -> Iterator[None]:
     Raises:
         ValueError: a part of the model itself is still random, such as the gates of a dependency graph.
     """
-    for name, stage in model.stages_.items():
-        if stage.undecided is not None:
-            raise ValueError(f"group {name!r}: {stage.undecided}")
+    check_decided(model.stages_)
     training = {module: module.training for module in model.modules()}
     device = device_of(model)
     model.eval()

@@ -54,13 +54,15 @@ class Gates(Module):
         logits = torch.zeros(len(widths)) if edges is None else 2 * torch.tensor(edges).float() - 1
         self.logits = nn.Parameter(logits, requires_grad=edges is None)
         self.register_buffer("frozen", torch.tensor(edges is not None))
-        self.register_buffer("widths", torch.tensor(widths), persistent=False)
+        self._is_frozen = edges is not None  # the same as a Python number, which a traced program can branch on
+        owners = torch.arange(len(widths)).repeat_interleave(torch.tensor(widths))
+        self.register_buffer("owners", owners, persistent=False)
         self.per_example, self.decay, self.floor, self.temperature = per_example, decay, floor, floor
-        self.register_load_state_dict_post_hook(_hold_if_frozen)
+        self.register_load_state_dict_post_hook(Gates._follow)
 
     def forward(self, above: Float[Tensor, "*batch L"]) -> Float[Tensor, "*batch L"]:
         """Returns the parents' values, each times its gate."""
-        return above * self.sample(above).repeat_interleave(self.get_buffer("widths"), -1)
+        return above * self.sample(above)[..., self.get_buffer("owners")]
 
     def sample(self, above: Float[Tensor, "*batch L"]) -> Float[Tensor, "*examples P"]:
         """Draws the gates (P,), or (B, P) for each example; frozen ones are exactly 0 or 1."""
@@ -73,7 +75,7 @@ class Gates(Module):
     @property
     def is_frozen(self) -> bool:
         """Whether the gates are fixed to 0 and 1."""
-        return bool(self.get_buffer("frozen"))
+        return self._is_frozen
 
     @property
     def probabilities(self) -> Float[Tensor, " P"]:
@@ -84,7 +86,11 @@ class Gates(Module):
     def freeze(self) -> None:
         """Fixes each gate to 1[mu > 1/2]."""
         self.get_buffer("frozen").fill_(True)
-        self.logits.requires_grad_(False)
+        self._follow()
+
+    def _follow(self, _loaded: object = None) -> None:
+        self._is_frozen = bool(self.get_buffer("frozen"))
+        self.logits.requires_grad_(not self._is_frozen)
 
     @contextmanager
     def without(self, index: int) -> Iterator[None]:
@@ -111,7 +117,3 @@ class Gates(Module):
         if not 0 < temperature < math.inf:
             raise ValueError(f"temperature={temperature} must be positive")
         self.temperature = temperature
-
-
-def _hold_if_frozen(gates: Gates, incompatible: object) -> None:
-    gates.logits.requires_grad_(not gates.is_frozen)

@@ -19,6 +19,7 @@ from torch.distributions import Bernoulli, Distribution, Independent
 from prioria.distributions import is_bound
 from prioria.draw import Draw
 from prioria.model import VAE, Condition
+from prioria.stage import check_decided
 
 MAXIMUM_BITS = 20
 ROWS = 2**20  # numbers of x held at a time
@@ -112,9 +113,7 @@ def exact(
 
 def states_of(model: VAE, x: Float[Tensor, "B D"], *, reach: float = 10.0, points: int = 401) -> States:
     """Returns every joint value of a model's latents; see :func:`exact`."""
-    for name, stage in model.stages_.items():
-        if stage.undecided is not None:
-            raise ValueError(f"group {name!r}: {stage.undecided}")
+    check_decided(model.stages_)
     with torch.random.fork_rng(), torch.no_grad():
         latents = model.draw(x[:1]).latents
     sizes = {name: latent.z.shape[-1] for name, latent in latents.items()}
