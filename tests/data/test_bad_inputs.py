@@ -88,6 +88,11 @@ def two_arrays_in_npz(folder):
     return folder / "rows.npz"
 
 
+def empty_part(folder):
+    np.savez(folder / "rows.npz", train=GOOD, validation=GOOD[:0], test=GOOD)
+    return folder / "rows.npz"
+
+
 def fewer_labels_than_rows(folder):
     np.savez(folder / "rows.npz", x=GOOD, y=np.zeros(39, int))
     return folder / "rows.npz"
@@ -141,6 +146,11 @@ BAD = {
     "csv of a header only": (lambda f: save_text(f, "a,b\n"), "no rows"),
     "csv with a word": (lambda f: save_text(f, "a,b\n" + "1,2\n" * 20 + "3,four\n"), "four"),
     "csv with a hole": (lambda f: save_text(f, "a,b\n" + "1,2\n3,4\n" * 20 + "5,\n"), "NaN or infinite"),
+    "csv with row numbers": (lambda f: save_text(f, ",a,b\n" + "0,1,2\n1,3,4\n" * 20), "index=False"),
+    "csv with row and column numbers": (lambda f: save_text(f, ",0,1\n" + "0,1,2\n" * 20), "numbers the columns"),
+    "csv with column numbers": (lambda f: save_text(f, "0,1,2\n" + "5,1,2\n1,3,4\n" * 20), "numbers the columns"),
+    "csv with one number among names": (lambda f: save_text(f, "a,7\n" + "x,2\n" * 20), "could not convert"),
+    "npz with an empty part": (empty_part, "validation has no rows"),
     "ragged csv": (lambda f: save_text(f, "1,2\n" * 20 + "3\n"), "row 20|columns"),
     "text named .parquet": (lambda f: save_text(f, "no columns", "rows.parquet"), "cannot be read"),
     "pickle": (lambda f: save_text(f, "cos", "model.pkl"), "'.pkl' files are not read|.pkl files are not read"),

@@ -188,7 +188,7 @@ def test_foreign_modules_are_handed_over_again(tmp_path: Path) -> None:
     train(foreign(), elbo(), out=tmp_path / "two", epochs=2)
     with pytest.raises(ValueError, match="model.encoder"):
         resume(tmp_path / "one", data=digits(), progress=False)
-    parts = {"model.encoder": Doubled(), "model.likelihood.net": nn.Linear(2, 64)}
+    parts = {"encoder": Doubled(), "model.likelihood.net": nn.Linear(2, 64)}  # within the model, and within the run
     one = resume(tmp_path / "one", epochs=4, modules=parts, data=digits(), progress=False)
     two = train(foreign(), elbo(), out=tmp_path / "two", resume=True)
     assert same(state(whole.model), state(one.model)) and same(state(whole.model), state(two.model))

@@ -56,6 +56,17 @@ def test_unit_is_rmse_where_there_is_a_mean_to_measure() -> None:
         suggest_target(model(decoder), bits, unit="rmse", epochs=0)
 
 
+def test_the_pilot_is_trained_as_the_run_will_be() -> None:
+    pilots = {"adam-normalised": model(), "adam": model(), "by hand": model()}
+    for optimiser in ("adam-normalised", "adam"):
+        suggest_target(pilots[optimiser], rows(), epochs=1, batch_size=20, progress=False, optimiser=optimiser)
+    options = {"epochs": 1, "batch_size": 20, "optimiser": "adam-normalised", "progress": False}
+    fit(pilots["by hand"], objectives.ELBO(), rows(), **options)
+    weights = {name: torch.cat([p.flatten() for p in pilot.parameters()]) for name, pilot in pilots.items()}
+    assert torch.equal(weights["adam-normalised"], weights["by hand"])
+    assert not torch.equal(weights["adam-normalised"], weights["adam"])
+
+
 @pytest.mark.slow
 def test_run_with_the_suggested_target_ends_at_the_bound() -> None:
     found = suggest_target(model(), rows(), epochs=10, batch_size=20, learning_rate=3e-3, progress=False)

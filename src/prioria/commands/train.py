@@ -99,7 +99,8 @@ def train(
         relaxed: allow a Bernoulli likelihood on grey values as they are; the result is no likelihood of the data.
         seed: of everything random.
         overwrite: replace a run that is already in the folder.
-        suggest: train a pilot at beta = 1 only, 5 epochs by default, and propose a target for --constraint.
+        suggest: train a pilot only, 5 epochs by default, and propose a target for --constraint. It minimises the ELBO
+            at beta = 1 whatever the objective, and writes nothing; all other options hold for it.
     """
     given = dict(locals())  # the options alone: no other name is bound yet
     if (data is None) == (resume_run is None):
@@ -123,12 +124,6 @@ def train(
         chosen = structure(stages)
         build = partial(hierarchy, source, chosen, **parts)
     built = build()
-    if suggest:
-        pilot = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-        return _propose(suggest_target(built, source, epochs=total, **pilot))
-    width = next(iter(built.stages_.values())).prior(None).event_shape.numel()
-    objectives = partial(objective, objective_options, tc=tc, constraint=constraint, latents=width)
-    folder = out or _folder(source.name, prior if stages.kind is None else stages)
     options = {
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -140,6 +135,11 @@ def train(
         "precision": precision,
         "compile": compile,
     }
+    if suggest:
+        return _propose(suggest_target(built, source, epochs=total, seed=seed, **options))
+    width = next(iter(built.stages_.values())).prior(None).event_shape.numel()
+    objectives = partial(objective, objective_options, tc=tc, constraint=constraint, latents=width)
+    folder = out or _folder(source.name, prior if stages.kind is None else stages)
     if isinstance(chosen, Graph) and chosen.fixed is None:
         phases = chosen.phases(total)
         learned = partial(fit_dependency_graph, build, objectives, source, epochs=phases, warm_start=chosen.warm_start)

@@ -131,6 +131,8 @@ def read_npz(path: Path) -> Source:
             found = ", ".join(sorted(keys)) or "nothing"
             raise DataError(f"{path} holds {found}; name the rows x and labels y, or train, validation and test")
         parts = [arrays[part] for part in PARTS]
+        if empty := [name for name, part in zip(PARTS, parts, strict=True) if part.size == 0]:
+            raise DataError(f"{path}: {empty[0]} has no rows; give it some, or all rows as x, which are then split")
         names = [f"{part}_labels" for part in PARTS]
         labels = np.concatenate([arrays[name] for name in names]) if keys.issuperset(names) else None
     train, validation, test = map(len, parts)

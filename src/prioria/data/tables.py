@@ -27,7 +27,8 @@ def read_csv(path: Path) -> tuple[NDArray, NDArray | None]:
         raise DataError(f"{path} is empty")
     delimiter = max(",;\t", key=first.count)
     names = next(csv.reader([first], delimiter=delimiter))
-    header = not any(_is_number(name) for name in names)
+    header = not any(name and _is_number(name) for name in names)
+    _check_names(path, names, header)
     if header and not second:
         raise DataError(f"{path} has a header but no rows")
     label = next((place for place, name in enumerate(names) if header and name.lower() in LABEL_NAMES), None)
@@ -36,6 +37,15 @@ def read_csv(path: Path) -> tuple[NDArray, NDArray | None]:
         raise DataError(f"{path} has labels but no columns of values")
     labels = None if label is None else _load_text(path, delimiter, header, [label], str)[:, 0]
     return _load_text(path, delimiter, header, columns, np.float64), labels
+
+
+def _check_names(path: Path, names: list[str], header: bool) -> None:
+    """Refuses what pandas writes unasked, a column of row numbers and a row of column numbers: neither is data."""
+    if header and not names[0]:
+        raise DataError(f"{path}: the first column has no name, as row numbers have; save with index=False, or name it")
+    numbers = names[1:] if not names[0] else names
+    if len(names) > 2 and numbers == list(map(str, range(len(numbers)))):
+        raise DataError(f"{path}: the first line numbers the columns ({', '.join(numbers[:3])}, ...); delete it")
 
 
 def _is_number(text: str) -> bool:

@@ -147,7 +147,8 @@ def resume(
     Args:
         path: folder of the run.
         epochs: a new total, or "+50" for fifty more than are done; None keeps the total that the run began with.
-        modules: instances of the modules that are not prioria's, by path.
+        modules: instances of the modules that are not prioria's, by path within the model, as for :meth:`Run.load`, or
+            within the run ("model.encoder").
         data: the data, where it was handed over as an array and cannot be found by name.
         trackers: as for :func:`fit`.
         cpu: as for :func:`fit`.

@@ -49,6 +49,7 @@ def suggest_target(
     average: float = 0.99,
     seed: int = 0,
     progress: bool = True,
+    **options: Any,
 ) -> Suggestion:
     """Trains at beta = 1 for a short while, and asks for 1.05 times the cost C that this reaches.
 
@@ -68,14 +69,15 @@ def suggest_target(
         average: decay of the moving average of the constraint in the run.
         seed: of the pilot.
         progress: show it.
+        **options: other options of :func:`prioria.fit`, such as ``optimiser`` or ``precision``, as in the run.
 
     Raises:
-        ValueError: an unknown unit, or one that means nothing for the likelihood.
+        ValueError: an unknown unit, one that means nothing for the likelihood, or an option that is not one of fit's.
     """
     unit = unit or _unit_of(model)
     Target(1.0, unit).check(model)
     dataset = load_data(data)
-    options = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    options |= {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     fit(model, ELBO(), dataset, epochs=epochs, progress=progress, **options)
     costs = _costs(model, dataset.train, unit, seed)
     cost = costs.mean().item()

@@ -163,7 +163,8 @@ def find_data(specification: dict[str, Any], data: Dataset | None) -> Dataset:
 
 def rebuild_step(specification: dict[str, Any], modules: dict[str, nn.Module] | None) -> Step:
     """Returns model and objective as they were built; their weights are in the checkpoint."""
-    step = rebuild(specification["step"], modules=modules)
+    paths = {f"model.{path}": module for path, module in (modules or {}).items()}  # as Run.load names them
+    step = rebuild(specification["step"], modules=paths | (modules or {}))
     assert isinstance(step, Step)
     return step
 
