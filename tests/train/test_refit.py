@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from prioria import VAE, evaluate, likelihoods, nets, objectives, posteriors, priors
+from prioria.data import load
 from prioria.train import Run, fit, refit_prior, with_prior
 from tests.contract.standins import OpaqueFlow
 from tests.contract.variants import fused_standin
@@ -46,6 +49,27 @@ def test_one_gaussian_finds_the_moments_of_the_aggregate_posterior(run: Run) -> 
     p = found.model.stages["z"].p
     torch.testing.assert_close(p.mean.detach()[0], mean, atol=0.2, rtol=0.1)
     torch.testing.assert_close(p.log_variance.exp().detach()[0], variance, atol=0.1, rtol=0.2)
+
+
+def test_rows_that_are_binarised_afresh_are_encoded_afresh() -> None:
+    # z = W b + 0.1 noise with bits b ~ Bernoulli(p): q(z) has the mean W p, and 32 rows of bits drawn once another.
+    probabilities = np.random.default_rng(0).uniform(0.3, 0.7, (40, 6)).astype(np.float32)
+    data = load(probabilities, binarise="dynamic")
+    encoder = nn.Linear(6, 2, bias=False)
+    posterior = posteriors.Gaussian(2, 2, log_variance_bounds=(-4.61, -4.6))
+    with torch.no_grad():
+        posterior.heads.weight.copy_(torch.eye(4, 2))
+        posterior.heads.bias.zero_()
+        encoder.weight.copy_(torch.tensor([[3.0, -2, 1, -1, 2, -3], [1, -1, 2, -2, 3, -3]]))
+    likelihood = likelihoods.Bernoulli(nets.GatedMLP(2, 6))
+    linear = VAE(encoder=encoder, posterior=posterior, prior=priors.StandardNormal(2), likelihood=likelihood)
+    found = refit_prior(linear, gaussian(), data, steps=400, batch_size=1000, learning_rate=0.03)
+    p = data.train.rows.float()
+    assert p.max() == probabilities.max()
+    expected, spread = encoder(p).mean(0), encoder(p).var(0, correction=0) + (p * (1 - p)).mean(0) @ encoder.weight.T**2
+    fitted = found.model.stages["z"].p
+    torch.testing.assert_close(fitted.mean.detach()[0], expected.detach(), atol=0.15, rtol=0)
+    torch.testing.assert_close(fitted.log_variance.exp().detach()[0], spread.detach(), atol=0, rtol=0.1)
 
 
 def test_bound_and_divergence_improve_and_nothing_else_moves(run: Run) -> None:

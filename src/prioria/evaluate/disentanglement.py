@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from prioria.data.base import Split
 from prioria.evaluate.aggregate import known_group
-from prioria.evaluate.sampling import device_of, measuring
+from prioria.evaluate.sampling import device_of, measuring, seed_device
 from prioria.model import VAE
 
 Codes = NDArray[np.float64]
@@ -80,7 +80,7 @@ def disentanglement(
     name = known_group(model, group)
     chosen = np.random.default_rng(seed).permutation(len(split))[:num_examples]
     with measuring(model):
-        torch.manual_seed(seed)  # posteriors without a closed mean
+        seed_device(device_of(model), seed)  # posteriors without a closed mean
         batches = [split.batch(rows).to(device_of(model)) for rows in torch.from_numpy(chosen).split(BATCH)]
         codes = torch.cat([model.encode(x, name).flatten(1) for x in batches]).double().cpu().numpy()
     factors = split.labels[torch.from_numpy(chosen)].long().numpy()

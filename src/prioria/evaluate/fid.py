@@ -96,10 +96,9 @@ def kid(
 
     a, b = _features(images, reference, extractor)
     size = min(subset_size, len(a), len(b))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        pairs = ((torch.randperm(len(a))[:size], torch.randperm(len(b))[:size]) for _ in range(subsets))
-        values = torch.stack([poly_mmd(b[j], a[i]) for i, j in pairs])
+    generator = torch.Generator().manual_seed(seed)
+    places = ([torch.randperm(len(each), generator=generator)[:size] for each in (a, b)] for _ in range(subsets))
+    values = torch.stack([poly_mmd(b[j], a[i]) for i, j in places])
     spread = values.std(correction=0).item()
     return ImageDistance("KID", values.mean().item(), (len(a), len(b)), extractor.name, spread)
 

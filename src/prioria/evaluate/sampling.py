@@ -183,9 +183,12 @@ def seed_generators(device: torch.device, key: tuple[int, ...]) -> None:
     Keys of other lengths are other keys: numpy itself takes (s,), (s, 0) and (s, 0, 0) for one, and the noise that data
     are simulated with would be that of the first block of samples.
     """
-    # Not torch.manual_seed: it reseeds every device, also those that nobody saved the state of.
     padded = key + (UNUSED - len(key),) * (3 - len(key))
-    seed = int(np.random.SeedSequence(padded).generate_state(1, np.uint64)[0])
+    seed_device(device, int(np.random.SeedSequence(padded).generate_state(1, np.uint64)[0]))
+
+
+def seed_device(device: torch.device, seed: int) -> None:
+    """Seeds the generators that :func:`measuring` has saved; ``torch.manual_seed`` reseeds those of all devices."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):

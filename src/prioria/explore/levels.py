@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from prioria.distributions import mean
-from prioria.evaluate.sampling import device_of, measuring
+from prioria.evaluate.sampling import device_of, measuring, seed_device
 from prioria.model import VAE
 
 
@@ -48,7 +47,7 @@ def resample_below(
     if x is not None and len(x) < rows:
         raise ValueError(f"x has {len(x)} rows, and rows={rows} are to be held; give more examples or ask for fewer")
     with measuring(model):
-        torch.manual_seed(seed)
+        seed_device(device_of(model), seed)
         drawn = model.generate(rows) if x is None else model.draw(x[:rows].to(device_of(model)))
         held = _down_to(model, group, drawn.z)
         repeated = {name: z.repeat_interleave(columns, 1) for name, z in held.items()}
@@ -67,13 +66,13 @@ def reconstruct_levels(model: VAE, x: Float[Tensor, "N D"], *, seed: int = 0) ->
         seed: of all draws.
     """
     with measuring(model):
-        torch.manual_seed(seed)
+        seed_device(device_of(model), seed)
         z = model.draw(x.to(device_of(model))).z
         return {name: _rest_from_prior(model, _down_to(model, name, z), seed) for name in model.groups}
 
 
 def _rest_from_prior(model: VAE, held: dict[str, Tensor], seed: int) -> Tensor:
-    torch.manual_seed(seed)
+    seed_device(device_of(model), seed)
     return mean(model.generate(next(iter(held.values())).shape[1], **held).px)[0].cpu().clone()
 
 

@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 from prioria.data import Dataset, Protocol
 from prioria.data.base import evenly
 from prioria.distributions import is_bound
-from prioria.evaluate.sampling import device_of, measuring
+from prioria.evaluate.sampling import device_of, measuring, seed_device
 from prioria.model import VAE
 from prioria.report import style
 
@@ -77,7 +77,7 @@ def cloud_of(model: VAE, dataset: Dataset, *, seed: int, points: int) -> Cloud:
     """Computes the projected draws."""
     group = model.groups[0]
     with measuring(model):
-        torch.manual_seed(seed)
+        seed_device(device_of(model), seed)
         x = dataset.test.tensor(points).to(device_of(model))
         prior = model.stages_[group].prior(None)
         p = prior.sample(torch.Size([points])).flatten(1)

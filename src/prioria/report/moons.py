@@ -12,7 +12,7 @@ import torch
 from prioria.data import Dataset
 from prioria.distributions import mean
 from prioria.evaluate import LeakageCurve, leakage
-from prioria.evaluate.sampling import measuring
+from prioria.evaluate.sampling import device_of, measuring, seed_device
 from prioria.explore import Path, generation_lines, straight
 from prioria.model import VAE
 from prioria.report import style
@@ -51,7 +51,7 @@ def moons(models: Mapping[str, VAE], data: Dataset, *, across: int = 1, seed: in
     for place, (title, model) in enumerate(models.items()):
         samples, latent, extremes = axes[3 * place : 3 * place + 3]
         with measuring(model):
-            torch.manual_seed(seed)
+            seed_device(device_of(model), seed)
             generated = mean(model.generate(SAMPLES).px)[0].cpu()
         edges = margins(model, data, seed=seed)
         draw_plane(samples, test, {"samples": (generated, style.DATA)}, textwrap.fill(f"{title}: samples", TITLE))

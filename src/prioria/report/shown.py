@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from prioria.data import Dataset
 from prioria.distributions import Mixture, mean
-from prioria.evaluate.sampling import device_of, measuring
+from prioria.evaluate.sampling import device_of, measuring, seed_device
 from prioria.model import VAE
 
 USAGE_ROWS = 1000  # test rows that tell which pseudo-inputs are used
@@ -38,7 +37,7 @@ class Shown:
 def show(model: VAE, dataset: Dataset, *, rows: int, samples: int, seed: int) -> Shown:
     """Encodes and decodes the first test rows and samples from the model; leaves its mode and global random numbers."""
     with measuring(model):
-        torch.manual_seed(seed)
+        seed_device(device_of(model), seed)
         x = dataset.test.tensor(rows).to(device_of(model))
         z = {group: model.encode(x, group) for group in model.groups}
         generated = model.generate(samples)

@@ -92,9 +92,10 @@ def refit_prior(
 ) -> Refit:
     r"""Fits a prior to the frozen encoder of a trained model: it maximises E_{q(z)} log p(z) of the training rows.
 
-    z are fresh draws from the posteriors of training rows, and the best weights those with the highest mean log p(z)
-    of draws from validation rows. A prior without parameters is put in its place as it is. The distortion and the
-    posterior do not change, so that the bound moves by as much as E log p(z).
+    z are fresh draws from the posteriors of training rows, of new bits where these are drawn for every batch, and the
+    best weights those with the highest mean log p(z) of draws from validation rows. A prior without parameters is put
+    in its place as it is. The distortion and the posterior do not change, so that the bound moves by as much as
+    E log p(z).
 
     Args:
         source: a run, or a model (then ``data`` is needed).
@@ -204,6 +205,9 @@ def _weights(prior: nn.Module) -> dict[str, Tensor]:
 
 
 def _draws(model: VAE, data: Dataset, batch: int, seed: int) -> Iterator[Tensor]:
+    if data.train.fresh:  # stored posteriors would know one draw of the bits of each row
+        while True:
+            yield _encoded(model, data.train.batch(torch.randint(len(data.train), (batch,))))
     try:
         posteriors = aggregate_posterior(model, data.train, seed=seed).components
     except ValueError:  # a flow or a point has no density elsewhere, but draws
@@ -212,6 +216,11 @@ def _draws(model: VAE, data: Dataset, batch: int, seed: int) -> Iterator[Tensor]
             yield stored[torch.randint(len(stored), (batch,))]
     while True:
         yield take(posteriors, torch.randint(posteriors.batch_shape[0], (batch,))).sample()
+
+
+@torch.no_grad()
+def _encoded(model: VAE, x: Tensor) -> Tensor:
+    return model.draw(x.to(device_of(model))).z[model.groups[0]][0]
 
 
 def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
