@@ -215,11 +215,18 @@ def load(path: str | Path, modules: dict[str, nn.Module] | None = None) -> VAE:
         modules: instances of the modules that are not prioria's, by their path in the architecture.
 
     Raises:
-        ValueError: a file is missing or damaged, a module is missing from ``modules``, or the weights do not fit.
+        ValueError: a file is missing or damaged, a module is missing from ``modules``, the weights do not fit, or a
+            parameter is not finite.
     """
     model = storage.load(Path(path), modules)
     if not isinstance(model, VAE):
         raise ValueError(f"path={str(path)!r} holds a {type(model).__name__}, not a VAE")
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            raise ValueError(
+                f"path={str(path)!r}: the parameter {name} is not finite; resume the run, whose checkpoint may be "
+                "whole, or train again with a lower learning rate or with gradient clipping"
+            )
     return model
 
 

@@ -130,6 +130,15 @@ def test_a_damaged_model_is_named(tmp_path, damage: str) -> None:
         load(tmp_path)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_named(tmp_path, value: float) -> None:
+    model = single()
+    next(model.likelihood.parameters()).data[0] = value
+    model.save(tmp_path)
+    with pytest.raises(ValueError, match="parameter likelihood.* is not finite; resume the run.*learning rate"):
+        load(tmp_path)
+
+
 def test_foreign_modules_are_asked_for_by_path(tmp_path) -> None:
     network = nn.Linear(INPUTS, FEATURES)
     model = VAE(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +133,17 @@ def read_specification(folder: Path) -> dict[str, Any]:
     """Reads ``run.json``.
 
     Raises:
-        ValueError: there is none, or one of another format.
+        ValueError: there is none, or one of another format or with other options.
     """
     specification = read_json(folder / SPECIFICATION)
     known = {"format", "step", "data", "options"}
     if not isinstance(specification, dict) or not known <= set(specification) or specification["format"] != FORMAT:
         raise ValueError(f"path={str(folder)!r} is not a run of format {FORMAT}; train it again with this version")
+    if differing := {field.name for field in fields(Options)} ^ set(specification["options"]):
+        raise ValueError(
+            f"path={str(folder / SPECIFICATION)!r} lacks options of a run or has unknown ones: "
+            f"{', '.join(sorted(differing))}; put the file right, or train again"
+        )
     return specification
 
 
