@@ -13,6 +13,8 @@ from prioria import distributions
 from prioria.distributions import at_least_float32, bernoulli, categorical, normal
 from prioria.module import Module
 
+MINIMUM_SCALE = 1e-3
+
 
 class Bernoulli(Module):
     """p(x|z) = prod_d Bernoulli(x_d; sigmoid(net(z)_d)), on logits.
@@ -44,7 +46,8 @@ class Gaussian(Module):
         minimum_scale: lower bound of a learned s, so that the density of a perfect reconstruction stays finite.
 
     Raises:
-        ValueError: an unknown kind of variance, or a scale that is not positive or starts below its bound.
+        ValueError: an unknown kind of variance, an option that it does not use, or a scale that is not positive or
+            starts below its bound.
     """
 
     def __init__(
@@ -53,11 +56,15 @@ class Gaussian(Module):
         *,
         variance: Literal["fixed", "global", "pixel"] = "fixed",
         scale: float = 1.0,
-        minimum_scale: float = 1e-3,
+        minimum_scale: float = MINIMUM_SCALE,
     ) -> None:
         super().__init__()
         if variance not in ("fixed", "global", "pixel"):
             raise ValueError(f"variance={variance!r} is unknown; use 'fixed', 'global' or 'pixel'")
+        if variance == "pixel" and scale != 1:
+            raise ValueError(f"scale={scale} is not used: the net gives each s of variance='pixel'; leave it out")
+        if variance == "fixed" and minimum_scale != MINIMUM_SCALE:
+            raise ValueError(f"minimum_scale={minimum_scale} is not used: variance='fixed' learns no s; leave it out")
         if scale <= 0 or minimum_scale <= 0:
             raise ValueError(f"scale={scale} and minimum_scale={minimum_scale} must be positive")
         if variance == "global" and scale < minimum_scale:

@@ -83,6 +83,8 @@ def test_a_learned_graph_takes_two_phases_with_flows_and_goes_on_where_it_was(tm
         (["--stages", "graph", "--epochs", "1"], "both phases need at least one"),
         (["--stages", "graph", "--overwrite"], "goes on with what is in"),
         (["--stages.groups", "3"], "--stages.groups needs a kind"),
+        (["--stages", "graph", "--stages.edges", "chain", "--stages.warm-start"], "--stages.warm-start is for edges"),
+        (["--stages", "graph", "--stages.edges", "full", "--stages.decay", "0.5"], "leave out --stages.edges full"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments: list[str], message: str, tmp_path: Path, capsys) -> None:

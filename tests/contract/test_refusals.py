@@ -41,6 +41,8 @@ def without_shape_checks() -> Iterator[None]:
         ),
         (lambda: likelihoods.Gaussian(nn.Identity(), variance="learned"), "'fixed', 'global' or 'pixel'"),  # pyright: ignore
         (lambda: likelihoods.Gaussian(nn.Identity(), scale=0.0), "scale=0.0"),
+        (lambda: likelihoods.Gaussian(nn.Identity(), variance="pixel", scale=0.1), "scale=0.1 is not used.*leave it"),
+        (lambda: likelihoods.Gaussian(nn.Identity(), minimum_scale=0.1), "minimum_scale=0.1 is not used.*leave it out"),
         (lambda: likelihoods.Categorical(nn.Identity(), categories=1), "categories=1"),
         (lambda: objectives.ELBO(beta=-1.0), "beta=-1.0"),
         (lambda: objectives.ELBO(warmup="soon"), "warmup='soon'.*100 epochs"),

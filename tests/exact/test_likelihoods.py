@@ -86,7 +86,8 @@ def test_categorical_keeps_the_logits_of_a_dimension_together() -> None:
     ],
 )
 def test_gaussian_is_that_of_scipy(variance, output: list[float], scales: list[float]) -> None:
-    likelihood = likelihoods.Gaussian(Output(torch.tensor(output)), variance=variance, scale=0.3)
+    own = {} if variance == "pixel" else {"scale": 0.3}
+    likelihood = likelihoods.Gaussian(Output(torch.tensor(output)), variance=variance, **own)
     px = likelihood(Z)
     x = torch.randn(5, 2)
     expected = stats.norm.logpdf(x.numpy(), output[:2], scales).sum(1)
@@ -105,7 +106,7 @@ def test_gaussian_integrates_to_one() -> None:
 def test_a_scale_below_its_bound_comes_back(variance: str) -> None:
     """Where errors are large the density wants a larger scale; a clamp would hold it at the bound for ever."""
     net = nn.Linear(1, 2 if variance == "pixel" else 1)
-    likelihood = likelihoods.Gaussian(net, variance=variance, scale=0.1, minimum_scale=0.1)
+    likelihood = likelihoods.Gaussian(net, variance=variance, minimum_scale=0.1)
     parameter = net.bias if variance == "pixel" else likelihood.log_scale
     with torch.no_grad():
         parameter.fill_(-10.0)

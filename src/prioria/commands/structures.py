@@ -19,6 +19,9 @@ from prioria.stages import Edge
 from prioria.stages.conv_ladder import Posterior
 
 
+GATES = ("per_example", "decay", "floor")  # options of gates that learn edges
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a hierarchy brings to a model.
@@ -98,13 +101,16 @@ class Graph:
         latents: of each group.
         hidden: width of the layers that belong to a group.
         edges: learned in a first phase, or fixed.
-        structure_epochs: of the first phase; a quarter of all epochs by default.
+        structure_epochs: of the first phase, which learns edges; a quarter of all epochs by default.
         warm_start: begin the second phase with the weights of the first.
         flow_steps: steps of an inverse autoregressive flow behind each posterior.
         per_example: draw gates for each example, else once for a batch.
         batch_norm: normalise hidden layers over the batch.
-        decay: factor on the temperature of the gates after each epoch.
-        floor: least temperature.
+        decay: factor on the temperature of the gates after each epoch, 0.99 by default.
+        floor: least temperature, 0.1 by default.
+
+    Raises:
+        ValueError: an option of edges that are learned, where they are fixed.
     """
 
     nodes: int = 3
@@ -112,12 +118,20 @@ class Graph:
     hidden: int = 64
     edges: Literal["learned", "chain", "full", "none"] = "learned"
     structure_epochs: int | None = None
-    warm_start: bool = False
+    warm_start: bool | None = None
     flow_steps: int = 0
-    per_example: bool = False
+    per_example: bool | None = None
     batch_norm: bool = False
-    decay: float = 0.99
-    floor: float = 0.1
+    decay: float | None = None
+    floor: float | None = None
+
+    def __post_init__(self) -> None:
+        for option in ("structure_epochs", "warm_start", *GATES):
+            if self.edges != "learned" and getattr(self, option) is not None:
+                raise ValueError(
+                    f"--stages.{option.replace('_', '-')} is for edges that are learned; leave it out, or leave out "
+                    f"--stages.edges {self.edges}"
+                )
 
     @property
     def fixed(self) -> Collection[Edge] | None:
@@ -141,6 +155,7 @@ class Graph:
 
     def with_edges(self, networks: Networks, edges: Collection[Edge] | None) -> Parts:
         """Builds the parts with these edges; None: with gates that learn them."""
+        gates = {option: getattr(self, option) for option in GATES}
         groups = stages.DependencyGraph(
             nodes=self.nodes,
             latents=self.latents,
@@ -149,9 +164,7 @@ class Graph:
             edges=edges,
             flow_steps=self.flow_steps,
             batch_norm=self.batch_norm,
-            per_example=self.per_example,
-            decay=self.decay,
-            floor=self.floor,
+            **{option: value for option, value in gates.items() if value is not None},
         )
         return Parts(networks.encoder(), groups, partial(networks.decoder, self.nodes * self.latents))
 

@@ -142,7 +142,9 @@ def train(
     folder = out or _folder(source.name, prior if stages.kind is None else stages)
     if isinstance(chosen, Graph) and chosen.fixed is None:
         phases = chosen.phases(total)
-        learned = partial(fit_dependency_graph, build, objectives, source, epochs=phases, warm_start=chosen.warm_start)
+        learned = partial(
+            fit_dependency_graph, build, objectives, source, epochs=phases, warm_start=bool(chosen.warm_start)
+        )
         return _finish(learned(seed=seed, out=_unless(overwrite, folder), options=options))
     _finish(fit(built, objectives(), source, epochs=total, seed=seed, out=folder, overwrite=overwrite, **options))
 
