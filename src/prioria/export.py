@@ -22,7 +22,7 @@ from torch.export import Dim, ExportedProgram
 
 from prioria.model import VAE
 from prioria.stage import check_decided
-from prioria.storage import write_atomically
+from prioria.storage import discard, write_atomically
 
 TOLERANCE = 1e-5  # relative and absolute, of every output of an exported file
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
@@ -68,7 +68,7 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
         model: the model.
         x: at least two rows, on which the files are checked.
         folder: where the files go.
-        onnx: write ONNX too, which needs the extra ``onnx``.
+        onnx: write ONNX too, which needs the extra ``onnx``; without it ONNX files of an earlier export are removed.
 
     Raises:
         ValueError: the packages for ONNX are missing, a posterior has no closed mean and variance or the likelihood no
@@ -104,6 +104,8 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
         raise ValueError(f"model: torch cannot export it ({_reason(error)}); change that module's forward") from error
     finally:
         model.train(training)
+    if not onnx:
+        discard(Path(folder), r"(encoder|decoder)\.onnx")  # of another model, perhaps
     return [_write(Path(folder) / name, content) for part in files for name, content in part.items()]
 
 

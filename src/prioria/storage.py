@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def discard(folder: Path, names: str) -> None:
+    """Removes the files of a folder whose whole name matches: what a command wrote there before and will not replace.
+
+    Args:
+        folder: it need not exist.
+        names: regular expression of names that the command gives itself.
+    """
+    for file in folder.glob("*"):
+        if re.fullmatch(names, file.name):
+            file.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

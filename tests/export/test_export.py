@@ -86,6 +86,13 @@ def test_programs_equal_the_model_on_another_number_of_rows(model: VAE, tmp_path
     torch.testing.assert_close(mean, model.decode(z).mean[0], rtol=1e-5, atol=1e-5)
 
 
+def test_programs_of_another_model_do_not_stay_beside_these(tmp_path: Path):
+    for name in ("decoder.onnx", "encoder.onnx", "notes.onnx"):
+        (tmp_path / name).touch()
+    export(vamp(), torch.rand(4, INPUTS), tmp_path, onnx=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["decoder.pt2", "encoder.pt2", "notes.onnx"]
+
+
 @needs_onnx
 @torch.no_grad()
 def test_onnx_equals_the_model_on_another_number_of_rows(model: VAE, tmp_path: Path):

@@ -62,5 +62,9 @@ def test_a_model_in_training_stays_as_it_was_and_is_looked_at_as_it_would_be_use
 def test_a_mixture_has_no_generation_space(tmp_path) -> None:
     data = dataset_of(torch.rand(60, 16), (1, 4, 4))
     model = model_of(data, vamp=True)
+    for earlier in ("straight-in-z-2.gif", "straight-in-the-generation-space-1.gif"):
+        (tmp_path / earlier).touch()
+    (tmp_path / "mine.gif").touch()
     found = write_exploration(model, data, tmp_path, pairs=1)
-    assert set(found["lowest_density"]["means"]) == {"straight in z"} and len(list(tmp_path.glob("*.gif"))) == 1
+    assert set(found["lowest_density"]["means"]) == {"straight in z"}
+    assert sorted(path.name for path in tmp_path.glob("*.gif")) == ["mine.gif", "straight-in-z-1.gif"]

@@ -166,6 +166,8 @@ def test_command_writes_paths_numbers_and_pictures(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = tmp_path / "paths"
+    out.mkdir()
+    (out / "path-3.gif").touch()  # of an earlier call with more pairs
     arguments = ["--pairs", "2", "--nodes", "60", "--neighbours", "4", "--out", str(out)]
     with pytest.raises(SystemExit) as ended:
         main(["interpolate", str(trained / "vamp"), *arguments])

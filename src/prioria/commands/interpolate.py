@@ -12,7 +12,7 @@ from prioria import evaluate, explore
 from prioria.commands.sample import RunFolder
 from prioria.data import Protocol
 from prioria.report import graphs, strips, style
-from prioria.storage import write_json, write_tensors
+from prioria.storage import discard, write_json, write_tensors
 from prioria.train import Run
 
 FRAMES = 50  # that every path is resampled to before its smoothness is measured
@@ -81,6 +81,7 @@ def _write(folder: Path, graph: explore.Graph, paths: list[explore.Path], smooth
 
 
 def _draw(folder: Path, graph: explore.Graph, paths: list[explore.Path], protocol: Protocol) -> None:
+    discard(folder, r"strip\.png|path-\d+\.gif")  # there may have been more paths
     style.write(graphs.graph(graph, paths), folder / "graph.png")
     if not strips.is_drawable(protocol):
         return

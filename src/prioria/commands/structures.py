@@ -18,7 +18,6 @@ from prioria.stage import Stage
 from prioria.stages import Edge
 from prioria.stages.conv_ladder import Posterior
 
-
 GATES = ("per_example", "decay", "floor")  # options of gates that learn edges
 
 

@@ -18,10 +18,11 @@ from prioria.report.moons import traversals
 from prioria.report.pictures import Section
 from prioria.report.pockets import ROWS, margins, pockets
 from prioria.report.strips import animation, is_drawable, strips, strips_of
-from prioria.storage import write_json
+from prioria.storage import discard, write_json
 
 COLUMNS, SHOWN, FACTORS, NODES, PAIRS = 12, 24, 10, 13, 100
 STRAIGHT, GENERATION = "straight in z", "straight in the generation space"
+EARLIER = r"(lines|lines-latent|extremes|factors)\.png|straight-in-(z|the-generation-space)-\d+\.gif"
 
 
 def write_exploration(
@@ -52,6 +53,7 @@ def write_exploration(
         "lowest_density": _densities(model, data, starts, ends, GENERATION in lines),
         "seed": seed,
     }
+    discard(folder, EARLIER)
     style.write(pockets(model, data, seed=seed), folder / "latent.png")
     if margins(model, data, seed=seed).density is not None and GENERATION in lines:
         style.write(traversals(model, data, seed=seed), folder / "lines-latent.png")
