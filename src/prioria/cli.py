@@ -34,7 +34,10 @@ COMMANDS = {
         "prioria.commands.interpolate:interpolate",
         "Find shortest paths between test rows through a graph of prior samples.",
     ),
-    "sample": ("prioria.commands.sample:sample", "Draw samples from a run into an .npz file."),
+    "sample": (
+        "prioria.commands.sample:sample",
+        "Draw samples from a run, in the units of its data, into an .npz file.",
+    ),
     "encode": ("prioria.commands.sample:encode", "Encode a file with a run into an .npz file."),
     "score": ("prioria.commands.sample:score", "Log-likelihood of each row of a file: anomaly scores."),
     "export": ("prioria.commands.export:export", "Write encoder and decoder of a run as ONNX and torch.export files."),

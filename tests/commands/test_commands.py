@@ -128,9 +128,21 @@ def test_bad_numbers_for_a_run_are_one_line(run: Path, arguments: list[str], mes
 def test_samples_are_bits_and_their_means(run: Path, tmp_path: Path) -> None:
     call("sample", run, "--num-samples", 7, "--out", tmp_path / "x.npz")
     found = arrays(tmp_path / "x.npz")
-    assert found["x"].shape == found["mean"].shape == (7, 64) and found["z"].shape == (7, 3)
+    assert found["x"].shape == found["mean"].shape == (7, 1, 8, 8) and found["z"].shape == (7, 3)
     assert set(np.unique(found["x"])) <= {0.0, 1.0}
     assert 0 < found["mean"].min() and found["mean"].max() < 1
+
+
+def test_samples_of_pictures_are_pictures_in_the_units_of_the_file(tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (60, 1, 6, 6)).astype(np.uint8)
+    np.save(tmp_path / "grey.npy", grey)
+    call("train", tmp_path / "grey.npy", *SMALL, "--out", tmp_path / "run")
+    call("sample", tmp_path / "run", "--num-samples", 20, "--out", tmp_path / "x.npz")
+    found = arrays(tmp_path / "x.npz")
+    assert found["x"].shape == found["mean"].shape == (20, 1, 6, 6)
+    assert np.array_equal(found["x"], found["x"].round()) and 100 < found["x"].max() <= 255 and found["x"].min() == 0
+    assert 0 <= found["mean"].min() and 100 < found["mean"].max() <= 255
+    call("score", tmp_path / "run", tmp_path / "x.npz", "--num-samples", 5)
 
 
 def test_pages_and_pictures_are_written(run: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from cyclopts import Parameter
 from torch import Tensor
 
-from prioria import evaluate
+from prioria import evaluate, likelihoods
 from prioria.data import DataError, Split, load
 from prioria.data.catalogue import BY_NAME
 from prioria.data.loading import read_rows
@@ -26,7 +26,8 @@ OutFile = Annotated[Path, Parameter(help="The .npz file to write.")]
 
 
 def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0) -> None:
-    """Draw samples: arrays ``mean`` (pixel means) and ``x`` (draws), one row each, and the latents of every group.
+    """Draw samples: arrays ``mean`` (means of values) and ``x`` (draws) in the units and the shape of the data, bits
+    as 0 and 1, and the latents of every group.
 
     Args:
         num_samples: how many.
@@ -38,7 +39,10 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
-        arrays = {"mean": mean(draw.px)[0], "x": draw.px.sample()[0], **{k: z[0] for k, z in draw.z.items()}}
+        x = _as_in_the_data(opened, draw.px.sample()[0])
+    if isinstance(opened.model.likelihood, likelihoods.DiscretizedLogistic):
+        x = x.ceil()  # a draw stands at the lower end of its bin, a stored value v in its middle
+    arrays = {"mean": _as_in_the_data(opened, mean(draw.px)[0]), "x": x, **{k: z[0] for k, z in draw.z.items()}}
     write_arrays(out, arrays)
     print(f"{num_samples} samples in {out}")
 
@@ -95,6 +99,11 @@ def rows(run: Run, source: str) -> Split:
     if test.protocol.shape != shape:
         raise DataError(f"{source} has rows of shape {test.protocol.shape}, but the model is for {shape}")
     return read_rows(test.rows if test.members is None else test.rows[test.members], run.data.protocol)
+
+
+def _as_in_the_data(run: Run, x: Tensor) -> Tensor:
+    bits = isinstance(run.model.likelihood, likelihoods.Bernoulli)
+    return (x if bits else run.data.protocol.unscaled(x)).unflatten(-1, run.data.shape)
 
 
 def write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:
