@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, no_type_check
 
 import numpy as np
@@ -175,16 +176,22 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
 
     def _check_options(self) -> None:
         for name in ("n_components", "epochs", "batch_size", "num_samples"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.pseudo_inputs is not None and self.pseudo_inputs < 1:
-            raise ValueError(f"pseudo_inputs={self.pseudo_inputs} must be at least 1, or None for no VampPrior")
-        if not np.size(self.hidden) or np.min(self.hidden) < 1:
-            raise ValueError(f"hidden={self.hidden!r} must be at least 1, or one or more such widths")
+            if not _is_count(getattr(self, name)):
+                raise ValueError(f"{name}={getattr(self, name)!r} must be a whole number of at least 1")
+        if self.pseudo_inputs is not None and not _is_count(self.pseudo_inputs):
+            raise ValueError(
+                f"pseudo_inputs={self.pseudo_inputs!r} must be a whole number of at least 1, or None for no VampPrior"
+            )
+        if not self._widths or not all(map(_is_count, self._widths)):
+            raise ValueError(f"hidden={self.hidden!r} must be a whole number of at least 1, or one or more such widths")
         if not 0 <= self.validation_fraction < 1:
             raise ValueError(f"validation_fraction={self.validation_fraction} must be at least 0 and less than 1")
         if self.likelihood not in ("auto", "gaussian", "bernoulli"):
             raise ValueError(f"likelihood={self.likelihood!r} is unknown; use 'auto', 'gaussian' or 'bernoulli'")
+
+    @property
+    def _widths(self) -> tuple[Any, ...]:
+        return tuple(np.atleast_1d(self.hidden).tolist())
 
     def _is_binary(self, rows: NDArray) -> bool:
         bits = _holds_bits(rows)
@@ -193,8 +200,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         return self.likelihood == "bernoulli" or (self.likelihood == "auto" and bits)
 
     def _build(self, x: Tensor) -> VAE:
-        features = x.shape[1]
-        hidden = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+        features, hidden = x.shape[1], self._widths
         encoder = nets.GatedMLP(features, *hidden, gated_output=True)
         posterior = posteriors.Gaussian(hidden[-1], self.n_components)
         decoder = nets.GatedMLP(self.n_components, *reversed(hidden), features)
@@ -257,6 +263,10 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64"]
         return tags
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and value >= 1
 
 
 def _holds_bits(rows: NDArray) -> bool:

@@ -81,6 +81,8 @@ def test_it_goes_into_a_pipeline_and_a_grid_search(iris):
     [
         ({"n_components": 0}, "n_components=0"),
         ({"epochs": 0}, "epochs=0"),
+        ({"epochs": 1.5}, "epochs=1.5 must be a whole number"),
+        ({"hidden": 8.5}, "hidden=8.5 must be a whole number"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"pseudo_inputs": -2}, "pseudo_inputs=-2"),
         ({"hidden": 0}, "hidden=0"),
@@ -93,6 +95,11 @@ def test_it_goes_into_a_pipeline_and_a_grid_search(iris):
 def test_bad_options_name_themselves(iris, options, message):
     with pytest.raises(ValueError, match=message):
         VAEEstimator(**options).fit(iris)
+
+
+def test_a_width_may_be_numpys(iris):
+    estimator = VAEEstimator(**(FAST | {"hidden": np.int64(8)})).fit(iris)
+    assert estimator.transform(iris[:3]).shape == (3, 2)
 
 
 def test_values_without_a_density_are_refused():
