@@ -68,6 +68,13 @@ def test_the_picture_draws_kept_edges_and_dots_pruned_ones() -> None:
     assert style.render(figure) == style.render(figure)
 
 
+def test_a_price_from_one_example_has_no_error_to_write() -> None:
+    model = graph(stages.full_edges(3))
+    costs = evaluate.edge_costs(model, torch.ones(1, 4), num_samples=2)
+    (axes,) = dependency_graph(stages.edge_probabilities(model.stages_), costs).axes
+    assert [f"{cost.value:.2f}" for cost in costs.values()] == [t.get_text() for t in axes.texts if "." in t.get_text()]
+
+
 def test_groups_stand_apart_on_a_circle_with_the_root_on_top() -> None:
     places = layout([f"z{n}" for n in range(5, 0, -1)])
     assert places["z5"] == pytest.approx((0.0, 1.0))

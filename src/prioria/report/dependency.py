@@ -132,4 +132,7 @@ def _write(axes: Axes, place: Point, text: str) -> None:
 
 def _label(probability: float, cost: Estimate | None) -> str:
     parts = [] if probability == 1 else [f"{probability:.2f}"]
-    return "\n".join(parts if cost is None else [*parts, f"{cost.value:.2f} ± {cost.standard_error:.2f}"])
+    if cost is None:
+        return "\n".join(parts)
+    error = "" if math.isnan(cost.standard_error) else f" ± {cost.standard_error:.2f}"  # of a single example
+    return "\n".join([*parts, f"{cost.value:.2f}{error}"])
