@@ -175,6 +175,8 @@ def test_more_epochs_go_on_from_where_training_ended(tmp_path: Path) -> None:
     resume(tmp_path / "short", epochs="+2", data=digits(), trackers=(), progress=False)
     train(tmp_path / "long", epochs=4)
     assert_same_run(tmp_path / "short", tmp_path / "long")
+    with pytest.raises(ValueError, match="epochs=3 is less than the 4 that are done"):
+        resume(tmp_path / "long", epochs=3, data=digits(), trackers=(), progress=False)
 
 
 def test_an_objective_that_learned_n_from_the_data_goes_on(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def resume(
         progress: as for :func:`fit`.
 
     Raises:
-        ValueError: there is no run, its files are damaged, or what it needs is missing.
+        ValueError: there is no run, its files are damaged, what it needs is missing, or a total is below what is done.
         NonFiniteLoss: the loss or a gradient is not finite.
     """
     folder = Path(path)
@@ -198,4 +198,7 @@ def _total(epochs: int | str, done: int) -> int:
     match = re.fullmatch(r"(\+?)(\d+)", str(epochs))
     if match is None:
         raise ValueError(f"epochs={epochs!r} is not understood; write a total such as 200, or '+50'")
-    return int(match[2]) + (done if match[1] else 0)
+    total = int(match[2]) + (done if match[1] else 0)
+    if total < done:
+        raise ValueError(f"epochs={epochs} is less than the {done} that are done; give more, or '+50' for 50 on top")
+    return total
