@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from torch import nn
 
 from prioria import likelihoods, objectives
 from prioria.data import load
-from prioria.train import fit, processes
+from prioria.train import Run, fit, processes
 from prioria.train.step import Step
 from prioria.train.validation import validate
-from tests.train.small import digits, replace_rows, vamp
+from tests.train.small import OPTIONS, digits, elbo, replace_rows, vamp
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,9 @@ def test_validation_is_in_evaluation_mode() -> None:
         found.append(validate(step, rows, 50, accelerator)["distortion"].item())
         assert step.training
     assert found[0] == found[1]
+
+
+def test_a_run_that_was_stopped_before_its_first_validation_says_how_to_go_on(tmp_path: Path) -> None:
+    fit(vamp(), elbo(), digits(), out=tmp_path, trackers=(), **(OPTIONS | {"epochs": 0}))
+    with pytest.raises(ValueError, match="no best weights.*go on with it by prioria train --resume"):
+        Run.load(tmp_path, data=digits())

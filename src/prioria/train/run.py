@@ -81,7 +81,10 @@ class Run:
         folder = Path(path)
         specification = read_specification(folder)
         if not (folder / BEST).exists():
-            raise ValueError(f"path={str(path)!r} has no best weights: it was never validated; resume it first")
+            raise ValueError(
+                f"path={str(path)!r} has no best weights: it was stopped before the first validation; go on with it by "
+                f"prioria train --resume {path}"
+            )
         model = load_model(folder / BEST, modules=modules)
         return cls(model, find_data(specification, data), _lines(folder), folder)
 
