@@ -122,12 +122,6 @@ def test_configuration_protocol_and_version_are_there(page: Page, trained: Path)
         assert " ".join(text.split()) in page.words
 
 
-def test_command_is_shown_where_the_run_knows_it(folder: Path, tmp_path: Path):
-    specification = json.loads((folder / "vamp" / "run.json").read_text())
-    write_json(folder / "vamp" / "run.json", specification | {"command": "prioria train digits --prior <vamp>"})
-    assert "prioria train digits --prior <vamp>" in Page(report(folder / "vamp", tmp_path / "page.html")).words
-
-
 def test_names_are_escaped(folder: Path, tmp_path: Path):
     shutil.move(folder / "vamp", folder / "<script>a")
     written = report(folder / "<script>a", tmp_path / "page.html")

@@ -82,11 +82,6 @@ class Subject:
         return sum(parameter.numel() for parameter in self.run.model.parameters() if parameter.requires_grad)
 
     @property
-    def command(self) -> str:
-        """The command that made the run; empty where run.json has none."""
-        return self.specification.get("command") or ""
-
-    @property
     def numbers(self) -> dict[str, Number]:
         """Every estimate by its name, the log-likelihood first."""
         found = self.evaluation
