@@ -205,6 +205,7 @@ def test_parts_compose(choices: list[str], tmp_path: Path) -> None:
         (["sample", "nowhere", "--num-samples", "0", "--out", "x.npz"], "--num-samples 0 must be at least 1"),
         (["sample", "nowhere", "--num-samples", "-2", "--out", "x.npz"], "--num-samples -2 must be at least 1"),
         (["explore", "nowhere", "--pairs", "0"], "--pairs 0"),
+        (["interpolate", "nowhere", "--seed", "-1"], "--seed -1 must be at least 0"),
         (["explore", "nowhere", "--pairs", "101"], "use between 1 and 100"),
         (["data", "inspect", "digits"], "digits is the name of a known data set"),
         (["reproduce", "vampprior", "--seeds", "0"], "seeds=0 must be at least 1"),
@@ -235,7 +236,7 @@ def test_a_run_is_not_overwritten_unless_told(run: Path, capsys: pytest.CaptureF
     before = (run / "run.json").read_bytes()
     with pytest.raises(SystemExit):
         main(["train", "digits", *SMALL, "--out", str(run)])
-    assert "overwrite" in capsys.readouterr().err
+    assert f"--resume {run}, replace it with --overwrite" in capsys.readouterr().err
     assert (run / "run.json").read_bytes() == before
 
 

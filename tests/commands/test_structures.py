@@ -58,6 +58,10 @@ def test_a_learned_graph_takes_two_phases_with_flows_and_goes_on_where_it_was(tm
     found = stages.edge_probabilities(Run.load(tmp_path / "run").model.stages_)
     assert list(found.values()) == [float(mu > 0.5) for mu in learned.values()]
     call(*command, "--epochs", 3, "--out", tmp_path / "run")
+    for name, *rows in (["sample"], ["encode", "digits"]):
+        with pytest.raises(SystemExit):
+            main([name, str(tmp_path / "run" / "structure"), *rows, "--out", str(tmp_path / "x.npz")])
+        assert "gates are still random" in capsys.readouterr().err
     history = Run.load(tmp_path / "run").history
     assert [line["epoch"] for line in history if line["split"] == "validation"] == [1, 2]
     (tmp_path / "run" / "run.json").unlink()
@@ -99,4 +103,4 @@ def test_feature_maps_need_pictures(tmp_path: Path, capsys) -> None:
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(40, 5)))
     with pytest.raises(SystemExit):
         main(["train", str(tmp_path / "rows.npy"), "--stages", "conv-ladder", "--out", str(tmp_path / "run")])
-    assert "needs images" in capsys.readouterr().err
+    assert "--stages conv-ladder needs images" in capsys.readouterr().err

@@ -42,6 +42,8 @@ def interpolate(
         out: the folder, RUN/paths by default.
         seed: of pairs and samples.
     """
+    if seed < 0:
+        raise ValueError(f"--seed {seed} must be at least 0")
     opened, folder = Run.load(run), out or run / "paths"
     starts, ends = _pairs(opened, pairs, seed)
     graph = explore.latent_graph(opened.model, nodes=nodes, neighbours=neighbours, lengths=lengths, seed=seed)

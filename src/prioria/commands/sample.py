@@ -15,6 +15,7 @@ from prioria.data import DataError, Split, load
 from prioria.data.catalogue import BY_NAME
 from prioria.data.loading import read_rows
 from prioria.distributions import mean
+from prioria.stage import check_decided
 from prioria.storage import write_atomically
 from prioria.train import Run
 
@@ -36,6 +37,7 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
     if num_samples < 1:
         raise ValueError(f"--num-samples {num_samples} must be at least 1")
     opened = Run.load(run)
+    check_decided(opened.model.stages_)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
@@ -60,6 +62,7 @@ def encode(
         level: latent group, the top one by default.
     """
     opened = Run.load(run)
+    check_decided(opened.model.stages_)
     x = rows(opened, data).tensor()
     with torch.inference_mode():
         z = torch.cat([opened.model.encode(part, level) for part in x.split(1000)])

@@ -191,6 +191,10 @@ class ConvLadder:
     def parts(self, networks: Networks) -> Parts:
         if networks.options != NetworkOptions():
             raise ValueError("--network does not belong to --stages conv-ladder, which has its own; leave it out")
+        if len(networks.shape) != 3:
+            raise ValueError(
+                f"--stages conv-ladder needs images, not data of shape {networks.shape}; use ladder, binary or graph"
+            )
         shape, smallest = networks.image, len(self.groups)
         scales = stages.groups_at({smallest - index: count for index, count in enumerate(self.groups)})
         look = partial(dict, channels=self.channels, normalisation=self.normalisation)

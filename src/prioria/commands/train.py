@@ -146,6 +146,7 @@ def train(
             fit_dependency_graph, build, objectives, source, epochs=phases, warm_start=bool(chosen.warm_start)
         )
         return _finish(learned(seed=seed, out=_unless(overwrite, folder), options=options))
+    _check_free(folder, overwrite)
     _finish(fit(built, objectives(), source, epochs=total, seed=seed, out=folder, overwrite=overwrite, **options))
 
 
@@ -204,6 +205,14 @@ def _unless(overwrite: bool, folder: Path) -> Path:
     if overwrite:
         raise ValueError(f"--overwrite: a graph whose edges are learned goes on with what is in {folder}; remove it")
     return folder
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    if exists(folder) and not overwrite:
+        raise ValueError(
+            f"--out {folder} holds a run; go on with it by prioria train --resume {folder}, replace it with "
+            "--overwrite, or choose another folder"
+        )
 
 
 def _propose(found: Suggestion) -> None:
