@@ -11,6 +11,7 @@ from torch import nn
 from torch.distributions import MultivariateNormal
 
 from prioria import VAE, evaluate, likelihoods, posteriors, priors
+from prioria.distributions import Mixture, normal
 from prioria.stage import Stage
 from tests.contract.variants import INPUTS, MODELS, single
 from tests.evaluate.test_certify import linear_gaussian
@@ -87,6 +88,47 @@ def test_groups_and_auxiliary_latents_share_the_grid() -> None:
 class Square(nn.Module):
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         return z.square()
+
+
+class TwoPeaks(nn.Module):
+    """A prior of two narrow peaks at -4 and 4."""
+
+    def forward(self, context: torch.Tensor | None = None) -> Mixture:
+        return Mixture(normal(torch.tensor([[-4.0], [4.0]]), torch.full((2, 1), 0.1)))
+
+
+def test_a_mode_that_the_search_loses_is_missed() -> None:
+    # p(x|z) = N(x; z, 20^2) hardly tells the peaks apart: p(0) = N(0; 4, 400.01), half of it from each peak.
+    decoder = nn.Linear(1, 1)
+    nn.init.ones_(decoder.weight), nn.init.zeros_(decoder.bias)
+    vae = VAE(
+        encoder=nn.Identity(),
+        posterior=posteriors.Gaussian(1, 1),
+        prior=TwoPeaks(),
+        likelihood=likelihoods.Gaussian(decoder, scale=20.0),
+    )
+    x, expected = torch.zeros(1, 1), stats.norm.logpdf(0.0, 4.0, math.sqrt(400.01))
+    few = evaluate.quadrature_log_likelihood(vae, x)
+    assert not few.converged and abs(few.value - expected) < few.error.item()
+    many = evaluate.quadrature_log_likelihood(vae, x, points=1601)
+    assert many.converged and many.value == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("x", "scale"), [(4.0, 0.2), (4.0, 0.1), (4.0, 0.05), (1.0, 0.02)])
+def test_the_error_covers_a_lost_mode(x: float, scale: float) -> None:
+    vae = VAE(
+        encoder=nn.Identity(),
+        posterior=posteriors.Gaussian(1, 1),
+        prior=priors.StandardNormal(1),
+        likelihood=likelihoods.Gaussian(Square(), scale=scale),
+    )
+    places = [-math.sqrt(x), math.sqrt(x)]
+    mass = integrate.quad(lambda z: stats.norm.pdf(z) * stats.norm.pdf(x, z * z, scale), -8, 8, points=places)[0]
+    few = evaluate.quadrature_log_likelihood(vae, torch.tensor([[x]]))
+    # about thirty of the draws are in the lost half: log 2 may come out as log 1.55 at three standard errors
+    assert not few.converged and abs(few.value - math.log(mass)) < 1.6 * few.error.item()
+    many = evaluate.quadrature_log_likelihood(vae, torch.tensor([[x]]), points=3201)
+    assert many.converged and many.value == pytest.approx(math.log(mass), abs=1e-5)
 
 
 def test_a_posterior_with_two_modes_is_integrated_or_said_not_to_be() -> None:

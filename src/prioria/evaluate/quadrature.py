@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from prioria.distributions import logsumexp
@@ -34,8 +34,9 @@ class GridEstimate(Estimate):
     """An estimate without noise, whose error is that of the rule.
 
     Attributes:
-        error: of each example, nats: |log I - log I'| where I' leaves out every second point along each latent, and
-            what the mass beyond three quarters of the reach adds. (I' converges far more slowly than I.)
+        error: of each example, nats: |log I - log I'| where I' leaves out every second point along each latent, what
+            the mass beyond three quarters of the reach adds, and what draws from the prior find beyond the grid, in
+            another mode. (I' converges far more slowly than I.)
     """
 
     error: Float[Tensor, " N"] = field(kw_only=True)
@@ -88,7 +89,9 @@ def quadrature_log_likelihood(
     The grid starts with the moments of five thousand draws from the prior, weighed by p(x|z), and takes the mean and
     the covariance of the posterior mass that it finds until they settle (Naylor and Smith, 1982, section 3, there with
     Gauss-Hermite points, here with equidistant ones, whose error falls as fast and which also measure themselves).
-    The encoder has no part in it. zeta of a hierarchical prior counts as a latent, and its density is exact then.
+    The encoder has no part in it. Where draws from the prior find mass beyond that grid, one around all of the weighed
+    draws takes its place if it has points enough: two narrow modes far apart need many. zeta of a hierarchical prior
+    counts as a latent, and its density is exact then.
 
     Args:
         model: one or two real latents in all its groups; its mode and the global random numbers are left as they were.
@@ -119,7 +122,7 @@ def quadrature_log_likelihood(
         found = []
         for group in sampling_of(model, x, EXAMPLES_TOGETHER, 0, limit=limit).groups:
             rows = group.condition.x[group.wanted]
-            found.append(torch.stack(_integrate(joint, rows, _search(joint, rows), points, reach)))
+            found.append(torch.stack(_on_grids(joint, rows, points, reach)))
     value, error = torch.cat(found, 1).cpu().clone()
     estimator = f"quadrature, {points} points along each latent"
     return GridEstimate(value, torch.zeros_like(value), points ** len(joint.bits), 0, estimator, error=error)
@@ -133,9 +136,65 @@ def _check(joint: Joint) -> None:
         raise ValueError(f"{latents} latents in all groups, zeta included: a grid takes one or two; use method='ais'")
 
 
-def _search(joint: Joint, x: Tensor) -> Frame:
+def _on_grids(joint: Joint, x: Tensor, points: int, reach: float) -> tuple[Tensor, Tensor]:
+    """Returns log p(x) (B,) and its error, on a grid around one mode, or around all where that loses some."""
+    draws = _draws(joint, x)
+    start = draws.frame()
+    frame = _search(joint, x, start)
+    value, error = _integrate(joint, x, frame, points, reach)
+    missing = draws.missing(frame, reach, value)
+    error += missing
+    again = (missing > ACCURATE).nonzero().squeeze(-1)
+    if len(again):
+        wide, wide_error = _integrate(joint, x[again], start[again], points, reach)
+        wide_error += draws[again].missing(start[again], reach, wide)
+        better = wide_error < ACCURATE  # where points are too few for it, its error is no bound
+        value[again[better]], error[again[better]] = wide[better], wide_error[better]
+    return value, error
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws from the prior, the same for all examples.
+
+    Attributes:
+        z: the draws (S, L).
+        log_px: log p(x|z) of each example (S, B).
+    """
+
+    z: Float[Tensor, "S L"]
+    log_px: Float[Tensor, "S B"]
+
+    def __getitem__(self, examples: Tensor) -> Draws:
+        return Draws(self.z, self.log_px[:, examples])
+
+    def frame(self) -> Frame:
+        """Returns their moments, each draw weighed by p(x|z)."""
+        spread = torch.linalg.cholesky(self.z.mT.cov().reshape(2 * self.z.shape[1:]))
+        middle, examples = self.z.mean(0), self.log_px.shape[1]
+        whitened = torch.linalg.solve_triangular(spread, (self.z - middle).mT, upper=False).mT
+        prior = Frame(middle.expand(examples, -1), spread.expand(examples, -1, -1))
+        return prior.moved(whitened, self.log_px.softmax(0), NARROWEST**2)
+
+    def missing(self, frame: Frame, reach: float, value: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+        """Returns log(1 + m/p(x)), where m, the mean over draws of p(x|z) beyond the grid, estimates the mass there."""
+        away = (self.z.unsqueeze(1) - frame.mean).permute(1, 2, 0)
+        u = torch.linalg.solve_triangular(frame.factor, away, upper=False)
+        beyond = torch.where(u.abs().amax(1).mT > reach, self.log_px, -math.inf)
+        return nn.functional.softplus(torch.logsumexp(beyond, 0) - math.log(len(self.z)) - value)
+
+
+def _draws(joint: Joint, x: Tensor) -> Draws:
+    z = joint.draw(STARTS, 1)
+    log_px = torch.cat([px.log_prob(x).double() for _, px in _decoded(joint, z, len(x))])
+    if log_px.isnan().any():
+        raise ValueError("x has a row whose log p(x|z) is not a number; check the row and the model's weights")
+    return Draws(z[:, 0].double(), log_px)
+
+
+def _search(joint: Joint, x: Tensor, start: Frame) -> Frame:
     """Returns the mean and covariance of each posterior, from grids that follow their own mass."""
-    frame = _start(joint, x)
+    frame = Frame(start.mean.clone(), start.factor.clone())
     u, spacing = _grid(SEARCH_POINTS, reach=8.0, latents=frame.mean.shape[-1], like=frame.mean)
     moving = torch.arange(len(x), device=x.device)
     for _ in range(ROUNDS):
@@ -146,17 +205,6 @@ def _search(joint: Joint, x: Tensor) -> Frame:
         if not len(moving):
             break
     return frame
-
-
-def _start(joint: Joint, x: Tensor) -> Frame:
-    """Returns the moments of draws from the prior, all examples' own, each weighed by p(x|z)."""
-    draws = joint.draw(STARTS, 1)
-    mass = torch.cat([px.log_prob(x).double() for _, px in _decoded(joint, draws, len(x))]).softmax(0)
-    u = draws[:, 0].double()
-    spread = torch.linalg.cholesky(u.mT.cov().reshape(2 * u.shape[1:]))
-    whitened = torch.linalg.solve_triangular(spread, (u - u.mean(0)).mT, upper=False).mT
-    prior = Frame(u.mean(0).expand(len(x), -1), spread.expand(len(x), -1, -1))
-    return prior.moved(whitened, mass, NARROWEST**2)
 
 
 def _settled(before: Frame, after: Frame) -> Bool[Tensor, " B"]:
