@@ -34,6 +34,14 @@ def test_refit_leaves_a_run_with_another_prior(run: Path, prior: list, tmp_path:
     call("diagnose", folder)
     findings = json.loads((folder / "diagnosis.json").read_text())["findings"]
     assert all(finding["name"] in (folder / "diagnosis.html").read_text() for finding in findings)
+    call("report", folder)
+    best = new.best
+    assert best is not None
+    assert f"step {best['step']:,} of the refitted prior" in (folder / "report.html").read_text()
+    call("compare", run, folder, "--out", tmp_path / "both.html")
+    with pytest.raises(SystemExit) as end:
+        main(["train", "--resume", str(folder)])
+    assert end.value.code == 2 and f"no checkpoint; resume {run} and refit again" in capsys.readouterr().err
 
 
 def test_refit_names_its_folder_and_refuses_options_of_other_priors(run: Path, capsys) -> None:

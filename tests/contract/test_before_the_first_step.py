@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import zuko
 from torch import nn
 
 from prioria import VAE, likelihoods, nets, objectives, posteriors, priors
@@ -46,6 +47,29 @@ def test_one_draw_makes_no_score_function(objective: Objective) -> None:
     with pytest.raises(ValueError, match="num_samples=1 leaves no other draw"):
         objective.check(bits_below(straight_through=False), range(100))
     objective.check(bits_below(straight_through=True), range(100))
+
+
+MISMATCHED = [
+    (priors.RealNVP(3), posteriors.Bernoulli(5, 3, straight_through=True)),
+    (priors.Hierarchical(3, 2, num_samples=2), posteriors.Bernoulli(5, 3, straight_through=True)),
+    (priors.Mixture(3, 4), posteriors.Bernoulli(5, 3, straight_through=True)),
+    (zuko.flows.MAF(3), posteriors.Bernoulli(5, 3, straight_through=True)),
+    (priors.Bernoulli(3), posteriors.Gaussian(5, 3)),
+    (priors.Bernoulli(3), posteriors.IAF(5, 3)),
+]
+
+
+@pytest.mark.parametrize(("prior", "posterior"), MISMATCHED)
+@pytest.mark.parametrize("objective", [objectives.ELBO(), objectives.IWAE(2)], ids=["elbo", "iwae"])
+def test_bits_have_no_rate_against_a_density(objective: Objective, prior: nn.Module, posterior: nn.Module) -> None:
+    model = VAE(
+        encoder=nets.MLP(4, 5, activate_output=True),
+        posterior=posterior,
+        prior=prior,
+        likelihood=likelihoods.Bernoulli(nn.Linear(3, 4)),
+    )
+    with pytest.raises(ValueError, match="over (real numbers|discrete values), the posterior .* over"):
+        objective.check(model, range(100))
 
 
 def test_two_draws_do() -> None:

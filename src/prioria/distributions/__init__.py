@@ -17,9 +17,11 @@ from prioria.distributions.simple import categorical as categorical
 from prioria.distributions.simple import normal as normal
 from prioria.distributions.straight_through import StraightThroughBernoulli as StraightThroughBernoulli
 from prioria.distributions.straight_through import straight_through_bernoulli as straight_through_bernoulli
+from prioria.distributions.traits import check_support as check_support
 from prioria.distributions.traits import factors as factors
 from prioria.distributions.traits import has_kl as has_kl
 from prioria.distributions.traits import is_bound as is_bound
+from prioria.distributions.traits import is_discrete as is_discrete
 from prioria.distributions.traits import is_reparameterized as is_reparameterized
 from prioria.distributions.traits import kl as kl
 from prioria.distributions.traits import kl_per_dimension as kl_per_dimension

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Size, Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from prioria.distributions.reduce import log_mean_exp
 from prioria.distributions.traits import sample_and_log_prob
@@ -45,6 +45,10 @@ class Marginal(Distribution):
     ) -> None:
         self.zeta, self.decoder, self.encoder, self.num_samples = zeta, decoder, encoder, num_samples
         super().__init__(event_shape=event_shape, validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        return constraints.independent(constraints.real, len(self.event_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         if torch.is_grad_enabled():

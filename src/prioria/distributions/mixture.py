@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Size, Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from prioria.distributions.families import natural_parameters, sufficient_statistics, take
 from prioria.distributions.reduce import logsumexp, logsumexp_
@@ -42,6 +42,10 @@ class Mixture(Distribution):
         self._natural = _natural(components)
         self.log_weights = _log_weights(log_weights, self._natural[1])
         super().__init__(event_shape=components.event_shape, validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint | None:
+        return self.components.support
 
     def log_prob(self, value: Tensor) -> Tensor:
         eta, constant = self._natural

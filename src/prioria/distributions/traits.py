@@ -21,6 +21,34 @@ def sample_and_log_prob(d: Distribution, sample_shape: Size | tuple[int, ...] = 
     return z, d.log_prob(z)
 
 
+def is_discrete(d: Distribution) -> bool | None:
+    """Says whether draws are bits or classes; None where the distribution does not tell.
+
+    Example:
+        >>> is_discrete(Bernoulli(torch.zeros(2))), is_discrete(Normal(0.0, 1.0))
+        (True, False)
+    """
+    try:
+        return d.support.is_discrete  # pyright: ignore[reportOptionalMemberAccess]
+    except NotImplementedError:  # a flow of zuko tells by the transform that takes z to the base
+        transform = getattr(d, "transform", None)
+        return None if transform is None else transform.domain.is_discrete
+
+
+def check_support(name: str, p: Distribution, q: Distribution) -> None:
+    """Raises ValueError where one of prior and posterior draws bits or classes and the other real numbers.
+
+    A density and a probability have no ratio: the "KL" of the two may be negative, and the "bound" above log p(x).
+    """
+    found = is_discrete(p), is_discrete(q)
+    if None not in found and found[0] != found[1]:
+        kinds = ["discrete values" if each else "real numbers" for each in found]
+        raise ValueError(
+            f"group {name!r}: the prior {type(p).__name__} is over {kinds[0]}, the posterior {type(q).__name__} over "
+            f"{kinds[1]}; bits take priors.Bernoulli, VampPrior or AggregatePosterior, real latents any but Bernoulli"
+        )
+
+
 def factors(d: Distribution) -> Distribution:
     """Returns the independent per-dimension marginals of a factorised distribution.
 

@@ -7,19 +7,28 @@ from contextlib import contextmanager
 
 import torch
 
+from prioria.distributions import check_support
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
 
 
 def probe(model: VAE) -> Draw:
-    """Returns a draw for two rows that the model itself generated; it and the random numbers stay as they were."""
+    """Returns a draw for two rows that the model itself generated; it and the random numbers stay as they were.
+
+    Raises:
+        ValueError: a group's prior is over bits or classes and its posterior over real numbers, or the reverse.
+    """
     with _looking(model):
         px = generated(model).px
         try:
             x = px.sample()
         except NotImplementedError:  # a likelihood of the user's own need not draw
             x = px.mean
-        return model.draw(x[0].float())
+        draw = model.draw(x[0].float())
+    for name, latent in draw.latents.items():
+        if latent.q is not None:
+            check_support(name, latent.p, latent.q)
+    return draw
 
 
 def generated(model: VAE) -> Draw:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Size, Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 from torch.nn import functional as F
 
 from prioria.conditional import Gaussian
@@ -30,6 +30,7 @@ class Pushforward(Distribution):
 
     arg_constraints: dict = {}
     has_rsample = True
+    support = constraints.real_vector  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, base: Distribution, steps: Sequence[Step]) -> None:
         self.base, self.steps = base, steps

@@ -143,6 +143,9 @@ def _best(subject: Subject) -> Cell:
     if best is None:
         return Cell("", "nothing was validated")
     specification = subject.specification
+    if "refit" in specification:  # its history is that of the prior alone
+        note = f"-E log p(z) {best['loss']:.2f} nats, encodings of the validation split"
+        return Cell(f"step {best['step']:,} of the refitted prior", note)
     drawn = specification["step"]["args"]["objective"].get("args", {}).get("num_samples", 1)
     note = f"objective {best['loss']:.2f} nats, {_basis(drawn, 'validation', len(rows))}"
     return Cell(f"{best['epoch']} of {specification['options']['epochs']}", note)

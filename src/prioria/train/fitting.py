@@ -160,6 +160,11 @@ def resume(
     """
     folder = Path(path)
     specification = run.read_specification(folder)
+    if "refit" in specification:
+        first = specification["refit"]["from"]
+        raise ValueError(
+            f"path={str(path)!r} holds a refitted prior, which has no checkpoint; resume {first} and refit again"
+        )
     options = Options(**specification["options"])
     if epochs is not None:
         options = replace(options, epochs=_total(epochs, checkpoint.read_state(folder)["epoch"]))

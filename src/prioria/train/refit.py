@@ -19,6 +19,7 @@ from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior
 from prioria.evaluate.sampling import device_of, has_density, measuring
 from prioria.model import VAE
 from prioria.module import describe
+from prioria.objectives.probe import probe
 from prioria.stage import Stage
 from prioria.storage import write_text
 from prioria.train import run as runs
@@ -109,9 +110,9 @@ def refit_prior(
         out: folder of a new run, which every command reads as it does the first; for a ``Run`` source only.
 
     Raises:
-        ValueError: no data, a posterior that depends on the prior (a fused stage), a folder that holds a run already,
-            a model with no run whose specification the new one could repeat, or steps, draws or a learning rate
-            that are not positive.
+        ValueError: no data, a posterior that depends on the prior (a fused stage), a prior over real numbers where the
+            latents are bits, a folder that holds a run already, a model with no run whose specification the new one
+            could repeat, or steps, draws or a learning rate that are not positive.
     """
     for name, value in {"steps": steps, "batch_size": batch_size, "check_every": check_every}.items():
         if value < 1:
@@ -120,6 +121,7 @@ def refit_prior(
         raise ValueError(f"learning_rate={learning_rate} must be positive")
     model, data, folder = _source(source, data, out)
     refitted = with_prior(model, prior.to(device_of(model)))
+    probe(refitted)
     held_out = aggregate_draws(model, data.validation, HELD_OUT, seed)
     before = _fit_of(model, data, seed)
     with _evaluation_mode(refitted), torch.random.fork_rng():
