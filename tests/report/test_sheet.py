@@ -1,5 +1,6 @@
 """The sheet shows what it says, pixel by pixel, and leaves the model and the random numbers alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from prioria.report.pictures import DPI, FIELD, GAP, HEADING, MARGIN, page
 from prioria.report.sheet import draw, sections
 from prioria.report.shown import mean, pseudo_inputs, show
 from prioria.report.style import INK
+from prioria.report.vectors import plane
 from tests.contract.variants import INPUTS, MODELS
 from tests.report.conftest import COMPONENTS, dataset_of, model_of
 
@@ -170,7 +172,8 @@ def test_points_in_the_plane_are_scattered_beside_the_latent_space():
     data = load("two-moons")
     figure = draw(model_of(data, vamp=True, latents=2), data)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["data (test)", "reconstructions", "samples", "posterior over prior (grey)"]
+    kinds = [title.partition(",")[0] for title in titles]
+    assert kinds == ["data (test)", "reconstructions", "samples", "posterior over prior (grey)"]
     points = figure.axes[0].collections[0].get_offsets()
     np.testing.assert_array_equal(points, data.test.tensor(2000))
     np.testing.assert_array_equal(figure.axes[0].collections[1].get_offsets().shape, (COMPONENTS, 2))
@@ -206,3 +209,15 @@ def test_refusals_write_nothing(digits: Dataset, tmp_path: Path):
 
 def test_page_is_written_pixel_on_pixel(digits: Dataset):
     assert draw(model_of(digits), digits).dpi == DPI
+
+
+def test_points_beyond_the_axes_are_counted_in_the_title() -> None:
+    data = load("two-moons")
+    model = model_of(data, latents=2)
+    shown = show(model, data, rows=100, samples=200, seed=0)
+    draws = torch.cat([shown.data[:50], 9 + shown.data, 9 - shown.data[:50]])
+    far = replace(shown, draws=draws, reconstructions=shown.data)
+    titles = [
+        axes.get_title("left") for axes in plane(far, cloud_of(model, data, seed=0, points=50), data.protocol).axes
+    ]
+    assert titles[1:3] == ["reconstructions", "samples, 75% outside"]

@@ -23,18 +23,21 @@ def plane(shown: Shown, cloud: Cloud, protocol: Protocol) -> Figure:
     """Returns scatter plots of data, reconstructions and samples in the plane, and the latent space."""
     figure, axes = style.panels(7.2, 6.0, rows=2, columns=2)
     data = protocol.unscaled(shown.data)
+    margin = 0.15 * (data.max(0).values - data.min(0).values)
+    low, high = data.min(0).values - margin, data.max(0).values + margin
     _points(axes[0], "data (test)", data, style.DATA)
-    reconstructions = protocol.unscaled(shown.reconstructions)
-    _points(axes[1], "reconstructions", reconstructions, style.RECONSTRUCTION)
-    _points(axes[2], "samples", protocol.unscaled(shown.draws), style.SAMPLE)
+    for each, title, rows, colour in (
+        (axes[1], "reconstructions", protocol.unscaled(shown.reconstructions), style.RECONSTRUCTION),
+        (axes[2], "samples", protocol.unscaled(shown.draws), style.SAMPLE),
+    ):
+        outside = ((rows < low) | (rows > high)).any(1).double().mean().item()
+        _points(each, title + f", {outside:.0%} outside" * (outside >= 0.005), rows, colour)
     if shown.pseudo_inputs is not None:
         x, y = protocol.unscaled(shown.pseudo_inputs).T.numpy()
         axes[0].scatter(x, y, s=28, marker="x", color=style.INK, linewidths=1, label="pseudo-inputs")
         style.legend(axes[0])
-    margin = 0.15 * (data.max(0).values - data.min(0).values)
-    (left, bottom), (right, top) = (data.min(0).values - margin).tolist(), (data.max(0).values + margin).tolist()
     for each in axes[:3]:
-        each.set(xlim=(left, right), ylim=(bottom, top))
+        each.set(xlim=(low[0].item(), high[0].item()), ylim=(low[1].item(), high[1].item()))
     draw_cloud(axes[3], cloud, protocol)
     return figure
 
