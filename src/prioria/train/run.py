@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +142,14 @@ def read_specification(folder: Path) -> dict[str, Any]:
     known = {"format", "step", "data", "options"}
     if not isinstance(specification, dict) or not known <= set(specification) or specification["format"] != FORMAT:
         raise ValueError(f"path={str(folder)!r} is not a run of format {FORMAT}; train it again with this version")
-    if differing := {field.name for field in fields(Options)} ^ set(specification["options"]):
+    try:
+        options = Options(**specification["options"])  # an older run lacks options that are newer, at their defaults
+    except TypeError as error:
         raise ValueError(
-            f"path={str(folder / SPECIFICATION)!r} lacks options of a run or has unknown ones: "
-            f"{', '.join(sorted(differing))}; put the file right, or train again"
-        )
-    return specification
+            f"path={str(folder / SPECIFICATION)!r} has other options than a run ({error}); put the file right, or train "
+            "again"
+        ) from error
+    return specification | {"options": asdict(options)}
 
 
 def find_data(specification: dict[str, Any], data: Dataset | None) -> Dataset:
