@@ -47,6 +47,57 @@ def test_what_it_does_not_resolve_is_refused(scale: float, noise: float) -> None
     assert found.log_likelihood.item() == pytest.approx(truth, abs=1e-4)
 
 
+def wide(centre: float, prior_scale: float, latents: int = 1, *, noise: float = 1.0) -> VAE:
+    """q(z|x) = N(centre, 0.3^2), p(z) = N(0, prior_scale^2), p(x|z) = N(z, noise^2), on each axis."""
+    posterior, decoder = posteriors.Gaussian(1, latents), nn.Linear(latents, latents, bias=False)
+    prior = priors.Mixture(latents, components=1)
+    with torch.no_grad():
+        posterior.heads.weight.zero_()
+        posterior.heads.bias.copy_(torch.tensor([centre] * latents + [2 * math.log(0.3)] * latents))
+        decoder.weight.copy_(torch.eye(latents))
+        prior.mean.zero_()
+        prior.log_variance.fill_(2 * math.log(prior_scale))
+    return VAE(
+        encoder=nn.Linear(latents, 1),
+        posterior=posterior,
+        prior=prior,
+        likelihood=likelihoods.Gaussian(decoder, scale=noise),
+    ).double()
+
+
+@pytest.mark.parametrize("x", [12.0, 9.0, 7.5, -12.0])
+def test_a_joint_that_goes_on_beyond_the_grid_is_refused(x: float) -> None:
+    model, row = wide(math.copysign(6.0, x), 50.0), torch.tensor([[x]], dtype=torch.float64)
+    with pytest.raises(ValueError, match="beyond the grid"):
+        theory.exact(model, row)
+    truth = stats.norm(0, math.sqrt(2501)).logpdf(x)
+    assert theory.exact(model, row, reach=25.0).log_likelihood.item() == pytest.approx(truth, abs=1e-4)
+
+
+@pytest.mark.parametrize(("x", "refused"), [((12.0, 0.0), True), ((0.0, 12.0), True), ((0.0, 3.0), False)])
+def test_on_either_axis(x: tuple[float, float], refused: bool) -> None:
+    model, row = wide(0.0, 50.0, 2), torch.tensor([x], dtype=torch.float64)
+    if refused:
+        with pytest.raises(ValueError, match="beyond the grid"):
+            theory.exact(model, row, points=81)
+    else:
+        truth = stats.norm(0, math.sqrt(2501)).logpdf(x).sum()
+        assert theory.exact(model, row, points=81).log_likelihood.item() == pytest.approx(truth, abs=1e-4)
+
+
+@pytest.mark.parametrize("reach", [2.0, 3.0, 3.05, 3.5, 4.0])
+def test_a_joint_is_refused_where_a_thousandth_is_beyond_an_end(reach: float) -> None:
+    # Given x = 0 the latent is N(0, 1), whose tails are known.
+    model, row = wide(0.0, math.sqrt(2), noise=math.sqrt(2)), torch.zeros(1, 1, dtype=torch.float64)
+    tail = stats.norm.sf(reach)
+    if tail > 1e-3:
+        with pytest.raises(ValueError, match="beyond the grid"):
+            theory.exact(model, row, reach=reach)
+    else:
+        found = theory.exact(model, row, reach=reach).log_likelihood.item()
+        assert found == pytest.approx(stats.norm(0, 2).logpdf(0) + math.log1p(-2 * tail), abs=1e-4)
+
+
 def test_bits_and_reals_bounds_and_gates_are_refused() -> None:
     groups = {
         "z2": Stage(prior=priors.Bernoulli(1), posterior=posteriors.Bernoulli(5, 1)),

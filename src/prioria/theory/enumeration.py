@@ -23,7 +23,7 @@ from prioria.stage import check_decided
 
 MAXIMUM_BITS = 20
 ROWS = 2**20  # numbers of x held at a time
-MASS = 1e-3  # of q(z|x) that a grid may miss
+MASS = 1e-3  # of q(z|x) or p(x, z) that a grid may miss
 SHARE = 0.45  # of a mass at one place along a latent: a Gaussian as wide as a step has 0.4, and is right to 1e-8
 
 
@@ -143,21 +143,32 @@ def _is_bits(d: Distribution | None) -> bool:
 
 @torch.no_grad()
 def _check_grid(joint: Tensor, log_q: Tensor, states: States) -> None:
-    """Raises ValueError where q(z|x) has not its mass on the grid, or it or p(x, z) is narrower than a step of it."""
+    """Raises ValueError where q(z|x) or p(x, z) has not its mass on the grid, or is narrower than a step of it."""
     missing = ((torch.logsumexp(log_q, 0) + states.log_volume).exp() - 1).abs().max().item()
-    largest = max(_largest_share(joint, states.sides), _largest_share(log_q, states.sides))
-    if missing > MASS or largest > SHARE:
+    along_joint, along_q = _shares(joint, states.sides), _shares(log_q, states.sides)
+    largest, beyond = max(along_joint.max().item(), along_q.max().item()), _beyond(along_joint)
+    if missing > MASS or beyond > MASS or largest > SHARE:
         raise ValueError(
             f"points={states.sides[0]} along each latent do not resolve q(z|x) or p(x, z): the mass of q is off by "
-            f"{missing:.2g}, and a single step holds {largest:.0%} of a mass; use more points, or a larger reach"
+            f"{missing:.2g}, about {beyond:.2g} of that of p(x, z) is beyond the grid, and a single step holds "
+            f"{largest:.0%} of a mass; use more points, or a larger reach"
         )
 
 
-def _largest_share(log_mass: Tensor, sides: tuple[int, ...]) -> float:
-    """Returns the largest share of a mass (S, B) that is at one place along a latent."""
+def _shares(log_mass: Tensor, sides: tuple[int, ...]) -> Tensor:
+    """Returns the shares of a mass (S, B) at each place along each latent (places, latents, B)."""
     mass = log_mass.softmax(0).unflatten(0, sides)
-    others = [[other for other in range(len(sides)) if other != axis] for axis in range(len(sides))]
-    return max((mass.sum(rest) if rest else mass).max().item() for rest in others)
+    return mass.unsqueeze(1) if len(sides) == 1 else torch.stack([mass.sum(1), mass.sum(0)], 1)
+
+
+def _beyond(shares: Tensor) -> float:
+    """Returns the largest share beyond an end of a latent, were it to fall from there on as at the last step.
+
+    A log-concave mass has no more there. One that does not fall is taken to go on as high for another grid.
+    """
+    last, before = shares[[0, -1]], shares[[1, -2]]
+    lost = last.square() / torch.maximum(before - last, last / len(shares))  # last (r + r^2 + ...), r = last / before
+    return lost.nan_to_num().max().item()  # 0 / 0 where nothing is left at the end
 
 
 def _replay(condition: Condition, states: States) -> tuple[Tensor, Tensor]:
