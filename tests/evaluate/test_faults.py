@@ -73,6 +73,23 @@ def test_draws_that_are_all_one_do_not_differ() -> None:
     assert evaluate.two_sample_test(torch.ones(20, 2), torch.ones(20, 2)).p_value == 1.0
 
 
+def test_divisions_that_differ_as_much_are_counted_whatever_their_rounding() -> None:
+    a, b = torch.zeros(50, 4), torch.zeros(50, 4)
+    a[0, 0] = 1.0
+    for seed in range(5):
+        torch.manual_seed(seed)
+        assert evaluate.two_sample_test(a, b).p_value == 1.0  # on whichever side the odd draw is
+    a[1, 0] = 1.0
+    together = 2 * math.comb(98, 48) / math.comb(100, 50)
+    # 999 divisions of which 0.495 have both odd draws on one side: five deviations, false alarm 6e-7
+    assert abs(evaluate.two_sample_test(a, b).p_value - together) < 5 * math.sqrt(together * (1 - together) / 999)
+
+
+def test_draws_that_are_no_numbers_are_not_tested() -> None:
+    with pytest.raises(ValueError, match="must be finite"):
+        evaluate.two_sample_test(torch.tensor([[0.0], [math.nan]]), torch.zeros(2, 1))
+
+
 def test_flow_posteriors_have_leaks_but_no_measurable_pockets() -> None:
     found = evaluate.overlap(
         single(posterior="opaque-flow"), torch.rand(30, INPUTS).round(), torch.rand(30, INPUTS).round(), 200

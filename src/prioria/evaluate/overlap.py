@@ -14,6 +14,7 @@ from prioria.model import VAE
 
 TEST_DRAWS = 500  # of each distribution in the two-sample test: its matrix has as many rows squared
 PERMUTATIONS = 999
+ROUNDING = 1e-12  # of the statistic, a sum of float64 terms of which none is above one
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,15 @@ def two_sample_test(
     Args:
         a: draws of one.
         b: draws of the other.
-        permutations: random divisions of all draws that the statistic is compared with.
+        permutations: random divisions of all draws that the statistic is compared with; those that differ as much up to
+            rounding count.
+
+    Raises:
+        ValueError: a draw is not finite.
     """
     pooled = torch.cat([a, b]).double()
+    if not pooled.isfinite().all():
+        raise ValueError("a and b must be finite, and a draw is not; check the model's weights and the rows")
     distance = torch.cdist(pooled, pooled)
     if not distance.any():  # the median of no distance is no number, and these draws are all one
         return TwoSampleTest(0.0, 1.0, len(a))
@@ -119,7 +126,7 @@ def two_sample_test(
     orders = torch.stack([torch.arange(len(pooled)), *(torch.randperm(len(pooled)) for _ in range(permutations))])
     divisions = signs[orders].to(pooled.device)
     statistics = ((divisions @ gram) * divisions).sum(1)
-    exceeded = (statistics[1:] >= statistics[0]).sum().item()
+    exceeded = (statistics[1:] >= statistics[0] - ROUNDING).sum().item()
     return TwoSampleTest(statistics[0].item(), (1 + exceeded) / (1 + permutations), len(a))
 
 
