@@ -58,7 +58,16 @@ def test_kid_is_the_unbiased_discrepancy_of_its_kernel() -> None:
     truth = within(a) + within(b) - 2 * kernel(a, b).mean()
     found = evaluate.kid(a, b, Pixels(), subsets=3)  # a subset of all is all
     assert found.value == pytest.approx(truth.item(), rel=1e-5)
-    assert found.spread == pytest.approx(0.0, abs=1e-6)
+    assert found.spread is None and "spread" not in str(found)
+
+
+def test_the_spread_of_a_kid_is_that_of_its_subsets() -> None:
+    # Pairs of {0, 0, 1} against {1, 1}, kernel (u v + 1)^3: 1 + 8 - 2 = 7 for {0, 0}, 1 + 8 - 9 = 0 for {0, 1}.
+    found = evaluate.kid(torch.tensor([[0.0], [0.0], [1.0]]), torch.ones(2, 1), Pixels(), subsets=400, subset_size=2)
+    share = found.value / 7
+    assert abs(share - 1 / 3) < 5 * math.sqrt(2 / 9 / 400)  # five deviations: false alarm 6e-7
+    assert found.spread == pytest.approx(7 * math.sqrt(share * (1 - share)), rel=1e-5)
+    assert f"spread over subsets {found.spread:.3g}" in str(found) and "+-" not in str(found)
 
 
 def test_kid_repeats_and_leaves_the_random_numbers_alone() -> None:

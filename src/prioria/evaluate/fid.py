@@ -28,7 +28,8 @@ class ImageDistance:
         value: the distance; a FID is biased upwards by about 1/n, compare at equal counts and with its floor.
         counts: images of both sets.
         extractor: name of the features.
-        spread: standard deviation over subsets (KID alone).
+        spread: standard deviation of the distance over subsets (KID alone), no standard error of ``value``; None where
+            a subset is the whole of both sets.
     """
 
     metric: str
@@ -42,7 +43,7 @@ class ImageDistance:
         return {**vars(self), "counts": list(self.counts)}
 
     def __str__(self) -> str:
-        spread = "" if self.spread is None else f" +- {self.spread:.3g}"
+        spread = "" if self.spread is None else f", spread over subsets {self.spread:.3g}"
         return (
             f"{self.metric} {self.value:.4g}{spread} ({self.counts[0]} and {self.counts[1]} images, {self.extractor})"
         )
@@ -86,7 +87,8 @@ def kid(
         reference: rows in [0, 1].
         extractor: features.
         subsets: how many.
-        subset_size: images of each set in one, at most as many as there are.
+        subset_size: images of each set in one, at most as many as there are; where that is all of both sets there is
+            but one subset, and no spread.
         seed: of the subsets.
 
     Raises:
@@ -97,9 +99,11 @@ def kid(
     a, b = _features(images, reference, extractor)
     size = min(subset_size, len(a), len(b))
     generator = torch.Generator().manual_seed(seed)
-    places = ([torch.randperm(len(each), generator=generator)[:size] for each in (a, b)] for _ in range(subsets))
+    whole = size == len(a) == len(b)
+    draws = range(1 if whole else subsets)
+    places = ([torch.randperm(len(each), generator=generator)[:size] for each in (a, b)] for _ in draws)
     values = torch.stack([poly_mmd(b[j], a[i]) for i, j in places])
-    spread = values.std(correction=0).item()
+    spread = None if whole else values.std(correction=0).item()
     return ImageDistance("KID", values.mean().item(), (len(a), len(b)), extractor.name, spread)
 
 
@@ -148,7 +152,7 @@ def _features(images: Tensor, reference: Tensor, extractor: Extractor) -> tuple[
     if min(len(images), len(reference)) < 2:
         raise ValueError(f"{len(images)} and {len(reference)} images: give at least two in each set")
     first, second = (
-        torch.cat([extractor(rows).double() for rows in each.split(BATCH)]) for each in (images, reference)
+        torch.cat([extractor(rows).cpu().double() for rows in each.split(BATCH)]) for each in (images, reference)
     )
     if not math.isfinite(first.sum().item() + second.sum().item()):
         raise ValueError(f"features of {extractor.name} are not finite; check the images")
