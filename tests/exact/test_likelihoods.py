@@ -10,7 +10,7 @@ import torch
 from scipy import integrate, stats
 from torch import Tensor, nn
 
-from prioria import likelihoods
+from prioria import distributions, likelihoods
 
 
 class Output(nn.Module):
@@ -62,6 +62,25 @@ def test_discretized_logistic_is_sampled_as_it_is_scored() -> None:
     counts = (px.sample(torch.Size([20_000])) * 8).int().flatten().bincount(minlength=8)
     expected = 20_000 * px.log_prob(torch.arange(8)[:, None] / 8).double().exp().numpy()
     assert stats.chisquare(counts.numpy(), expected * 20_000 / expected.sum()).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("bins", [2, 4, 32, 256])
+def test_discretized_logistic_has_the_mean_of_its_bins(bins: int) -> None:
+    location = torch.linspace(0, 1, 41, dtype=torch.float64).requires_grad_()
+    log_scale = torch.linspace(-9, 0, 19, dtype=torch.float64)[:, None].requires_grad_()
+    pixels = distributions.DiscretizedLogistic(location, log_scale, bins)
+    assert pixels.mean.shape == pixels.batch_shape
+    grey = torch.arange(bins, dtype=torch.float64)[:, None, None] / bins
+    expected = (pixels.log_prob(grey).exp() * grey).sum(0)
+    torch.testing.assert_close(pixels.mean, expected, atol=3e-7, rtol=0)
+    gradients = [torch.autograd.grad(each.sum(), (location, log_scale)) for each in (pixels.mean, expected)]
+    torch.testing.assert_close(*gradients, atol=1e-3, rtol=1e-3)
+
+
+def test_the_mean_of_a_wide_discretized_logistic_is_not_its_location() -> None:
+    px = likelihoods.DiscretizedLogistic(Output(torch.tensor([3.0, -1.0])))(Z)
+    edges = stats.logistic.cdf(np.arange(1, 256) / 256, loc=1 / (1 + math.exp(-3)), scale=math.exp(-1))
+    assert px.mean.item() == pytest.approx((1 - edges).sum() / 256, abs=1e-6)
 
 
 def test_categorical_sums_to_one_over_all_rows() -> None:
