@@ -79,6 +79,9 @@ def test_total_correlation_is_that_of_quadrature() -> None:
     found = evaluate.total_correlation(vae, x, num_samples=20_000)
     assert expected > 0.01 and found.standard_error < expected / 10
     assert abs(found.value - expected) < 5 * found.standard_error
+    assert found.monte_carlo_error == pytest.approx(found.standard_error)  # there is no other error
+    described = found.to_json()
+    assert (described["num_samples"], described["examples"]) == (20_000, 12)
 
 
 def test_total_correlation_of_bits_is_that_of_all_codes() -> None:

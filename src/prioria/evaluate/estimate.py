@@ -37,10 +37,12 @@ class Estimate:
     Attributes:
         pointwise: the estimate of each example (N,), float64.
         monte_carlo_variance: variance of each from the samples that were drawn (N,); nan where one sample cannot tell.
-        num_samples: S, samples for each example.
+        num_samples: S, samples for each example, or in all where ``examples`` is given.
         seed: of the noise.
         estimator: how it was estimated, in words.
         weights: quality of the importance weights, where there are any.
+        examples: rows that the value is about, where it is a mean over draws of all of them together: ``pointwise`` is
+            of the draws then, and ``standard_error`` is the error from their finite number.
 
     Example:
         >>> print(Estimate(torch.tensor([-90.0, -88.0]), torch.zeros(2), 1, seed=0, estimator="ELBO"))
@@ -53,6 +55,7 @@ class Estimate:
     seed: int
     estimator: str
     weights: WeightQuality | None = None
+    examples: int | None = None
 
     @property
     def value(self) -> float:
@@ -99,7 +102,7 @@ class Estimate:
         return {
             **{name: _finite(number) for name, number in numbers.items()},
             "num_samples": self.num_samples,
-            "examples": len(self.pointwise),
+            "examples": len(self.pointwise) if self.examples is None else self.examples,
             "converged": self.converged,
             "seed": self.seed,
             "estimator": self.estimator,

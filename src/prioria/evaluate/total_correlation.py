@@ -55,7 +55,9 @@ def total_correlation(
         seed_generators(device_of(model), (seed, num_samples))
         z = q.sample((num_samples,))
         terms = (q.log_prob(z) - _log_marginals(q, z)).double().cpu()
-    return Estimate(terms, torch.zeros_like(terms), 1, seed, "draws of the aggregate posterior, its exact density")
+    error = torch.full_like(terms, terms.var().item() if num_samples > 1 else torch.nan)
+    estimator = "draws of the aggregate posterior, its exact density"
+    return Estimate(terms, error, num_samples, seed, estimator, examples=len(q.log_weights))
 
 
 def _log_marginals(q: Mixture, z: Tensor) -> Tensor:
