@@ -197,3 +197,14 @@ def test_what_is_not_a_chain_has_no_backward_recursion() -> None:
     model.stages["z0"].parents = "all"
     with pytest.raises(ValueError, match="chain"):
         theory.backward_messages(model, rows(1))
+
+
+def test_a_chain_of_real_latents_has_no_codes() -> None:
+    sizes, features = {"z2": 2, "z1": 2}, {"z2": 4, "z1": 4}
+    model = VAE(
+        encoder=nets.BottomUp(INPUTS, features),
+        stages=stages.Ladder(sizes, features),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, INPUTS)),
+    )
+    with pytest.raises(ValueError, match="'z2' has prior .*, no bits"):
+        theory.backward_messages(model, rows(1).float())

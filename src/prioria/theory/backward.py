@@ -13,16 +13,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from prioria.draw import descend
 from prioria.model import VAE
 from prioria.stages import Fused
-from prioria.theory.enumeration import codes
+from prioria.theory.enumeration import codes, is_bits
 
 
 def backward_messages(model: VAE, x: Float[Tensor, "B D"]) -> dict[str, Float[Tensor, "S B"]]:
     """Returns log p(x | z_i) for each group and each of its codes, in the order of :func:`codes`, in nats.
 
     Raises:
-        ValueError: the model is not a chain (every stage ``Fused`` with parents="last"), or a group is over 20 bits.
+        ValueError: the model is not a chain (every stage ``Fused`` with parents="last"), or a group is no bits, or over
+            20 of them.
     """
     _check(model)
     below: Tensor | None = None
@@ -66,3 +68,10 @@ def _check(model: VAE) -> None:
     for name, stage in model.stages_.items():
         if not (isinstance(stage, Fused) and stage.parents == "last"):
             raise ValueError(f"group {name!r} is not part of a chain; the recursion needs stages.BinaryHierarchy")
+    with torch.random.fork_rng(), torch.no_grad():
+        latents, _ = descend(model.stages_, (1, 1))
+    for name, latent in latents.items():
+        if not is_bits(latent.p):
+            raise ValueError(
+                f"group {name!r} has prior {latent.p}, no bits; the recursion needs stages.BinaryHierarchy"
+            )
