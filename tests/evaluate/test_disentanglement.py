@@ -95,6 +95,32 @@ def test_a_factor_with_one_value_is_refused_and_few_rows_make_no_tree() -> None:
     assert dci(PERFECT[:8], FACTORS[:8])[:2] == (0.0, 0.0)
 
 
+def test_a_value_that_no_machine_sees_is_refused_before_forests_are_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    factors = np.stack([np.arange(40) % 2, np.arange(40) == 0], 1).astype(np.int64)
+    codes = factors + 0.1 * GENERATOR.standard_normal((40, 2))
+
+    def refused(seed: int) -> bool:
+        try:
+            sap(codes, factors, seed=seed)
+        except ValueError as error:
+            assert "column 1 has one value only in the 20 of 40 rows" in str(error)
+            return True
+        return False
+
+    found = [refused(seed) for seed in range(20)]  # all alike with a chance of 2e-6
+    assert any(found) and not all(found)
+    monkeypatch.setitem(scores.__globals__, "dci", None)
+    with pytest.raises(ValueError, match="column 1 has one value only in the 20 of 40 rows"):
+        scores(codes, factors, seed=found.index(True))
+
+
+def test_scores_leave_the_random_numbers_of_numpy_alone() -> None:
+    before = np.random.get_state()
+    sap(BINARY.astype(float), BINARY)
+    after = np.random.get_state()
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
 def test_posterior_means_of_a_model_are_scored() -> None:
     protocol = dataclasses.replace(load_data("two-moons").protocol, shape=(INPUTS,), factors=("a", "b", "c"))
     labels = torch.from_numpy(BINARY)

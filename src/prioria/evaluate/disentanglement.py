@@ -93,13 +93,15 @@ def scores(codes: Codes, factors: Factors, *, seed: int = 0, names: tuple[str, .
     """Returns all scores of codes (N, L) against factors (N, K).
 
     Raises:
-        ValueError: fewer than two factors or two codes, or a factor with one value only.
+        ValueError: fewer than two factors or two codes, or a factor with one value only, in all rows or in the half
+            that SAP is trained on.
     """
     if min(codes.shape[1], factors.shape[1]) < 2:
         raise ValueError(f"{codes.shape[1]} latents and {factors.shape[1]} factors: at least two of each must vary")
     if (constant := np.flatnonzero(np.ptp(factors, axis=0) == 0)).size:
         raise ValueError(f"factors: column {constant[0]} has one value only, which nothing can tell; leave it out")
     codes, factors = _ordered(codes, factors)
+    _halves(factors, seed)  # refuses before forests are grown
     return Disentanglement(
         mig=mig(codes, factors),
         factor_vae=factor_vae_score(codes, factors, seed=seed),
@@ -198,15 +200,18 @@ def sap(codes: Codes, factors: Factors, *, seed: int = 0) -> float:
     Args:
         codes: (N, L).
         factors: (N, K).
-        seed: of the halves.
+        seed: of the halves and the machines.
+
+    Raises:
+        ValueError: a factor has one value only in the half to train on.
     """
     from sklearn.svm import LinearSVC
 
     codes, factors = _ordered(codes, factors)
-    train, test = np.split(np.random.default_rng(seed).permutation(len(codes)), [len(codes) // 2])
+    train, test = _halves(factors, seed)
 
     def accuracy(z: Codes, v: Factors) -> float:
-        machine = LinearSVC(C=0.01, class_weight="balanced", dual="auto")
+        machine = LinearSVC(C=0.01, class_weight="balanced", dual="auto", random_state=seed)
         return float(machine.fit(z[train, None], v[train]).score(z[test, None], v[test]))
 
     best = np.sort([[accuracy(z, v) for z in codes.T] for v in factors.T], axis=1)[:, ::-1]
@@ -222,6 +227,18 @@ def _concentration(importance: NDArray[np.float64]) -> float:
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     concentrated = 1 + (shares * logs).sum(1) / np.log(importance.shape[1])
     return float(np.average(concentrated, weights=totals.squeeze(1)))
+
+
+def _halves(factors: Factors, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the rows that SAP is trained on and those that it is scored on."""
+    train, test = np.split(np.random.default_rng(seed).permutation(len(factors)), [len(factors) // 2])
+    for k, v in enumerate(factors.T):
+        if len(np.unique(v[train])) < 2:
+            raise ValueError(
+                f"factors: column {k} has one value only in the {len(train)} of {len(factors)} rows that SAP is "
+                "trained on; use more rows, or leave it out"
+            )
+    return train, test
 
 
 def _ordered(codes: Codes, factors: Factors) -> tuple[Codes, Factors]:
