@@ -106,6 +106,18 @@ def test_dead_and_duplicate_components() -> None:
     assert evaluate.prior_components(linear(priors.StandardNormal(2)), X) is None
 
 
+def test_a_chain_of_components_is_not_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    # KL between N(a, 1) and N(b, 1), both ways, is (a - b)^2: every second one is 0.16 from the last kept.
+    chain = fixed_mixture([[0.2 * k, 0.0] for k in range(101)])
+    with torch.no_grad():
+        chain.log_variance.zero_()
+    found = evaluate.prior_components(linear(chain), X, 100)
+    assert found is not None and found.distinct == 51
+    monkeypatch.setattr("prioria.evaluate.components.KEPT", 10)  # of 101, 20 are within the ten: the rest are 81
+    found = evaluate.prior_components(linear(chain), X, 100)
+    assert found is not None and found.distinct == 10 + 81
+
+
 def test_a_component_that_is_hardly_sampled_is_not_dead() -> None:
     prior = fixed_mixture([[0.0, 0.0], [2.0, 0.0], [50.0, 0.0]])
     weighted = priors.Mixture(2, 3, learned_weights=True)

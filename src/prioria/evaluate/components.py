@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from scipy.sparse import coo_array, vstack
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -18,6 +16,7 @@ from prioria.model import VAE
 
 UNUSED = 0.1  # of its weight: a component with less is dead, unless its weight is as far below an even share
 SAME = 0.05  # nats of symmetric KL below which two components are one
+KEPT = 1000  # distinct components that all others are compared with: half a minute for 50,000 of 40 latents
 ROWS = 50
 
 
@@ -29,7 +28,8 @@ class Components:
         usage: average responsibility of each for draws of the aggregate posterior (C,), which adds up to one.
         dead: how many have less than a tenth of their weight, by which they are sampled, of those that are: the
             weight is at least a tenth of an even share.
-        distinct: how many are left when those within 0.05 nats of symmetric KL of each other count once.
+        distinct: how many are left when, in their order, each is left out that is within 0.05 nats of symmetric KL of
+            one that is kept. Once 1,000 are kept, what is not within that of any of them counts as distinct.
     """
 
     usage: Float[Tensor, " C"]
@@ -67,10 +67,9 @@ def prior_components(
 
 
 def _distinct(components: Distribution) -> int:
-    count = components.batch_shape[0]
-    rows = []
-    for part in torch.arange(count).split(ROWS):
-        some = take(components, part[:, None])  # (rows, 1) against (count,)
-        same = kl(some, components) + kl(components, some) < SAME
-        rows.append(coo_array(same.cpu().numpy()))
-    return int(connected_components(vstack(rows), directed=False)[0])
+    rest, kept = torch.arange(components.batch_shape[0]), 0
+    while len(rest) and kept < KEPT:
+        first, others = take(components, rest[:1]), take(components, rest)
+        apart = kl(first, others) + kl(others, first) >= SAME
+        rest, kept = rest[apart.cpu()], kept + 1
+    return kept + len(rest)
