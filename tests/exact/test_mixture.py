@@ -99,3 +99,20 @@ def test_weights_alone_may_be_learned() -> None:
 
 def _parts(prior: priors.Mixture) -> list[tuple[np.ndarray, np.ndarray]]:
     return list(zip(prior.mean.numpy(), prior.log_variance.numpy(), strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32, torch.float64])
+def test_bits_of_any_type_have_a_density(dtype: torch.dtype) -> None:
+    logits, z = torch.randn(3, 2), torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
+    probabilities = logits.sigmoid()[:, None]
+    expected = torch.where(z == 1, probabilities, 1 - probabilities).prod(-1).mean(0).log()
+    found = Mixture(bernoulli(logits)).log_prob(z.to(dtype))
+    assert found.dtype == (dtype if dtype.is_floating_point else torch.float32)
+    torch.testing.assert_close(found.float(), expected)
+
+
+def test_no_values_have_no_densities() -> None:
+    d = Mixture(normal(torch.randn(3, 2), torch.ones(3, 2)))
+    assert d.log_prob(torch.zeros(4, 0, 2)).shape == (4, 0)
+    assert d.log_prob(torch.zeros(0, 2, requires_grad=True)).shape == (0,)
+    assert d.component_log_prob(torch.zeros(0, 2)).shape == (0, 3)

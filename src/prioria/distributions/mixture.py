@@ -57,7 +57,9 @@ class Mixture(Distribution):
             log_density = constant.new_empty(sum(len(tile) for tile in tiles))
             for tile, out in zip(tiles, log_density.split(len(tiles[0])), strict=True):
                 out.copy_(logsumexp_(self._log_terms(tile, self.log_weights)))
-        return log_density.reshape(value.shape[:-1]).to(value.dtype)
+        # The density of bits or counts that are no floats is one all the same.
+        kind = value if value.is_floating_point() else self.components.mean
+        return log_density.reshape(value.shape[:-1]).to(kind.dtype)
 
     def component_log_prob(self, value: Tensor) -> Tensor:
         """Returns log p_k(value) for every component: (..., D) -> (..., C) in float64."""
@@ -68,7 +70,7 @@ class Mixture(Distribution):
         eta, constant = self._natural
         statistics = sufficient_statistics(self.components, value, eta.dtype)
         rows = torch.addmm(constant + log_weights, statistics.reshape(-1, eta.shape[-1]), eta.mT)
-        return rows.reshape(*value.shape[:-1], -1)
+        return rows.reshape(*value.shape[:-1], len(constant))
 
     def sample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:
         with torch.no_grad():
