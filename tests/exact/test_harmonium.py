@@ -48,6 +48,33 @@ def test_sum_over_either_side_gives_the_same_partition() -> None:
     assert wide.log_prob_hidden(theory.codes(9).double()).exp().sum().item() == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("shape", [(3, 9), (9, 3)])
+def test_a_sum_in_parts_is_the_same_and_holds_little(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    weight, biases = torch.randn(shape, dtype=F64), [torch.randn(n, dtype=F64) for n in shape]
+    sums = []
+    for numbers in (2**22, 27):
+        monkeypatch.setattr("prioria.theory.harmonium.NUMBERS", numbers)
+        model = theory.Harmonium(weight, *biases)
+        held: list[int] = []
+        for name in ("encode", "decode"):
+            monkeypatch.setattr(model, name, _noting(getattr(model, name), held))
+        with torch.inference_mode():
+            model.log_partition()
+        total = model.log_partition()
+        sums.append([total, *torch.autograd.grad(total, list(model.parameters()))])
+        assert max(held) == min(numbers, 8 * 9)
+    torch.testing.assert_close(*sums)
+
+
+def _noting(network, held: list[int]):
+    def noting(states: torch.Tensor) -> torch.Tensor:
+        held.append(network(states).numel())
+        return network(states)
+
+    return noting
+
+
 def test_gaussian_visible_marginal_is_the_mixture_and_integrates_to_one() -> None:
     harmonium = theory.Harmonium(W[:1], U[:1], V, visible="gaussian")
     mass, _ = integrate.quad(lambda x: harmonium.log_prob_visible(torch.tensor([x], dtype=F64)).exp().item(), -12, 12)

@@ -10,6 +10,7 @@ its bound tight, exactly if d(z) = W psi(z) + u and e(x) = W^T nu(x) + v, which 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -17,12 +18,14 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import softplus
+from torch.utils.checkpoint import checkpoint
 
 from prioria.distributions import bernoulli, logsumexp, normal
 from prioria.module import Module
 from prioria.theory.enumeration import MAXIMUM_BITS, codes
 
 GIBBS_STEPS = 1000
+NUMBERS = 2**22  # natural parameters held at a time in a sum over states
 
 
 class Harmonium(Module):
@@ -78,7 +81,7 @@ class Harmonium(Module):
         """
         side, bits = self._smaller()
         states = codes(bits).to(self.weight)
-        return logsumexp(self._hidden_energy(states) if side == "hidden" else self._visible_energy(states))
+        return logsumexp(self._of_all(self._hidden_energy if side == "hidden" else self._visible_energy, states))
 
     def log_prob_visible(self, x: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch"]:
         """Returns log p(x)."""
@@ -113,7 +116,7 @@ class Harmonium(Module):
         if hidden > MAXIMUM_BITS:
             return self.gibbs(count, steps=steps)[1]
         states = codes(hidden).to(self.weight)
-        return states[torch.multinomial(self._hidden_energy(states).softmax(-1), count, replacement=True)]
+        return states[torch.multinomial(self._of_all(self._hidden_energy, states).softmax(-1), count, replacement=True)]
 
     @torch.no_grad()
     def gibbs(self, count: int, *, steps: int = GIBBS_STEPS) -> tuple[Tensor, Tensor]:
@@ -133,6 +136,13 @@ class Harmonium(Module):
         if sides[side] > MAXIMUM_BITS:
             raise ValueError(f"{sides} bits are too many to sum over; at most {MAXIMUM_BITS} on one side, or use gibbs")
         return side, sides[side]
+
+    def _of_all(self, energy: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
+        # 2^20 codes of 784 pixels would take gigabytes: parts are computed again in the backward pass.
+        parts = states.split(max(1, NUMBERS // max(self.weight.shape)))
+        if len(parts) == 1:
+            return energy(states)
+        return torch.cat([checkpoint(energy, part, use_reentrant=False) for part in parts])
 
     def _hidden_energy(self, z: Tensor) -> Tensor:
         with torch.autocast(z.device.type, enabled=False):  # a density: networks may run in half precision, it may not
