@@ -136,6 +136,8 @@ def test_lower_groups_and_unknown_ones() -> None:
     assert lower.event_shape == evaluate.aggregate_draws(vae, x, 7, group="z1").shape[1:] == (4,)
     assert lower.components.batch_shape == (40,)
     assert evaluate.prior_draws(vae, 7, group="z1").shape == (7, 4)
+    with pytest.raises(ValueError, match="num_samples=0 must be at least 1"):
+        evaluate.aggregate_draws(vae, x, 0)
     with pytest.raises(ValueError, match="group='z9' is unknown; this model has z2, z1"):
         evaluate.aggregate_posterior(vae, x, group="z9")
 

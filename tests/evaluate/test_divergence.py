@@ -144,6 +144,8 @@ def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(ValueError, match="use a diagonal one"):
         evaluate.symmetric_kl(flow, x)
     assert math.isfinite(evaluate.nearest_neighbour_kl(flow, x, 200).value)
+    with pytest.raises(ValueError, match="num_samples=1 draws have no error; use at least 2"):
+        evaluate.symmetric_kl(two_level(), x.sigmoid().round(), 1)
     with pytest.raises(ValueError, match="draws coincide"):
         perez_cruz(np.zeros((5, 2)), np.ones((5, 2)))
     with pytest.raises(ValueError, match="for the top group 'z2', not for group='z1'"):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from prioria import VAE, evaluate, likelihoods, posteriors, priors
+from prioria import VAE, evaluate, likelihoods, posteriors, priors, theory
 from tests.contract.standins import OpaqueFlow
 from tests.contract.variants import INPUTS, single, two_level
 
@@ -168,6 +168,17 @@ def test_kl_per_dimension_against_closed_forms() -> None:
     normal = torch.distributions.Normal(mean, variance.sqrt())
     by_hand = torch.distributions.kl_divergence(torch.distributions.Normal(X, torch.tensor(0.5)), normal).mean(0)
     torch.testing.assert_close(flow.values, by_hand.double(), rtol=1e-4, atol=1e-5)
+
+
+def test_bits_under_a_harmonium_have_no_kl_for_each() -> None:
+    prior = theory.Harmonium(torch.randn(3, 2), torch.randn(3), torch.randn(2))
+    model = VAE(
+        encoder=nn.Identity(),
+        posterior=posteriors.Bernoulli(2, 2),
+        prior=prior,
+        likelihood=likelihoods.Gaussian(nn.Linear(2, 2)),
+    )
+    assert evaluate.kl_per_dimension(model, X, 2) == {"z": None}
 
 
 def test_kl_per_dimension_of_hierarchies_and_flows() -> None:

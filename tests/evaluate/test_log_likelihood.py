@@ -112,6 +112,14 @@ def test_a_failure_leaves_the_model_and_the_random_numbers_too() -> None:
     assert model.training
 
 
+@pytest.mark.parametrize("options", [{}, {"method": "ais", "num_steps": 2, "num_chains": 2}])
+def test_a_row_without_a_number_is_named_by_its_place_among_all(options: dict) -> None:
+    x = rows(100)
+    x[90] = torch.nan
+    with pytest.raises(ValueError, match=r"x\[90\].*not a number"):
+        evaluate.log_likelihood(MODELS["standard-prior"](), x, limit=10, **options)
+
+
 def test_dropout_is_off_and_batches_do_not_mix() -> None:
     network = nn.Sequential(nn.Linear(INPUTS, 5), nn.BatchNorm1d(5), nn.Dropout(0.5))
     decoder = likelihoods.Bernoulli(nets.GatedMLP(2, INPUTS))

@@ -75,6 +75,7 @@ def aggregate_draws(
         ValueError: no sample, or no such group.
     """
     name = known_group(model, group)
+    require_samples(num_samples)
     with measuring(model):
         rows = sampling_of(model, x, 1, seed, limit=limit).x
         sampling = sampling_of(model, rows[torch.randint(len(rows), (num_samples,))], 1, seed, limit=None)

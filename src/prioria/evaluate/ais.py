@@ -99,9 +99,7 @@ def _weights(log_w: Tensor, group: Group) -> Weights:
     keep = group.wanted
     weights = Weights(len(log_w), keep.stop - keep.start)
     weights.add(log_w[:, keep])
-    if weights.log_mean.isnan().any():
-        first = group.first + keep.start + int(weights.log_mean.isnan().nonzero()[0])
-        raise ValueError(f"x[{first}] has a log-weight that is not a number; check the row and the model's weights")
+    group.require_numbers(weights.log_mean)
     return weights
 
 

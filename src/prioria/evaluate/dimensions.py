@@ -33,7 +33,9 @@ class KLPerDimension:
 def kl_per_dimension(
     model: VAE, x: Examples, num_samples: int = 10, seed: int = 0, *, limit: int | None = None
 ) -> dict[str, KLPerDimension | None]:
-    """Measures each latent of each group; None where posteriors do not factorise (flows).
+    """Measures each latent of each group; None where there is no number for each.
+
+    There is none where posteriors do not factorise (flows), nor for bits under a prior that does not (a harmonium).
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.

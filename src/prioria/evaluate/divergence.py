@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prioria.distributions import is_bound
-from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, known_group, prior_draws, require_samples
+from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, known_group, prior_draws
 from prioria.evaluate.sampling import Examples, device_of, measuring, sampling_of, seed_generators
 from prioria.flows import to_generation
 from prioria.model import VAE
@@ -81,7 +81,8 @@ def symmetric_kl(
         limit: take so many rows only, at even distances.
 
     Raises:
-        ValueError: no sample, or a posterior without a density elsewhere (a flow); use :func:`nearest_neighbour_kl`.
+        ValueError: fewer than two samples, or a posterior without a density elsewhere (a flow); use
+            :func:`nearest_neighbour_kl`.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors
@@ -93,7 +94,8 @@ def symmetric_kl(
         ... )
         >>> symmetric_kl(model, torch.eye(6), num_samples=100).warning
     """
-    require_samples(num_samples)
+    if num_samples < 2:
+        raise ValueError(f"num_samples={num_samples} draws have no error; use at least 2")
     q = aggregate_posterior(model, x, limit=limit, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))

@@ -107,9 +107,7 @@ def weighted(group: Group, parts: Iterable[tuple[Tensor, bool]], num_samples: in
     for log_w, is_bound in parts:
         weights.add(log_w)
         bound = bound or is_bound
-    if weights.log_mean.isnan().any():
-        first = group.first + keep.start + int(weights.log_mean.isnan().nonzero()[0])
-        raise ValueError(f"x[{first}] has a log-weight that is not a number; check the row and the model's weights")
+    group.require_numbers(weights.log_mean)
     return Estimate(
         pointwise=weights.log_mean,
         monte_carlo_variance=weights.variance,

@@ -49,6 +49,7 @@ class Sampling:
         num_samples: S.
         seed: of all noise.
         examples: which of the rows.
+        total: rows that x was taken from, at even distances.
     """
 
     model: VAE
@@ -56,6 +57,7 @@ class Sampling:
     num_samples: int
     seed: int
     examples: range
+    total: int
 
     @property
     def group_size(self) -> int:
@@ -108,6 +110,13 @@ class Group:
         examples = self.sampling.examples
         return slice(max(0, examples.start - self.first), min(self.sampling.group_size, examples.stop - self.first))
 
+    def require_numbers(self, log_mean: Tensor) -> None:
+        """Raises ValueError where a wanted example has no number, with the row that it is of all that were given."""
+        if log_mean.isnan().any():
+            example = self.first + self.wanted.start + int(log_mean.isnan().nonzero()[0])
+            row = int(evenly(self.sampling.total, len(self.sampling.x))[example])
+            raise ValueError(f"x[{row}] has a log-weight that is not a number; check the row and the model's weights")
+
 
 @contextmanager
 def measuring(model: VAE) -> Iterator[None]:
@@ -158,7 +167,7 @@ def sampling_of(
     examples = range(len(rows)) if examples is None else examples
     if not (0 <= examples.start < examples.stop <= len(rows) and examples.step == 1):
         raise ValueError(f"examples={examples} of x with {len(rows)} rows: give at least one row, and ranges inside x")
-    return Sampling(model, rows, num_samples, seed, examples)
+    return Sampling(model, rows, num_samples, seed, examples, len(x))
 
 
 def device_of(model: VAE) -> torch.device:
