@@ -41,10 +41,9 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
-        x = _as_in_the_data(opened, draw.px.sample()[0])
-    if isinstance(opened.model.likelihood, likelihoods.DiscretizedLogistic):
-        x = x.ceil()  # a draw stands at the lower end of its bin, a stored value v in its middle
-    arrays = {"mean": _as_in_the_data(opened, mean(draw.px)[0]), "x": x, **{k: z[0] for k, z in draw.z.items()}}
+        values = {"mean": mean(draw.px)[0], "x": draw.px.sample()[0]}
+    arrays = {name: _as_in_the_data(opened, value) for name, value in values.items()}
+    arrays |= {group: z[0] for group, z in draw.z.items()}
     write_arrays(out, arrays)
     print(f"{num_samples} samples in {out}")
 
@@ -105,8 +104,14 @@ def rows(run: Run, source: str) -> Split:
 
 
 def _as_in_the_data(run: Run, x: Tensor) -> Tensor:
-    bits = isinstance(run.model.likelihood, likelihoods.Bernoulli)
-    return (x if bits else run.data.protocol.unscaled(x)).unflatten(-1, run.data.shape)
+    match run.model.likelihood:
+        case likelihoods.Bernoulli():
+            values = x
+        case likelihoods.DiscretizedLogistic(bins=bins):  # its values are lower ends of bins, stored ones their middles
+            values = run.data.protocol.unscaled(x + 0.5 / bins)
+        case _:
+            values = run.data.protocol.unscaled(x)
+    return values.unflatten(-1, run.data.shape)
 
 
 def write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:

@@ -71,9 +71,8 @@ def consistency(model: VAE, x: Float[Tensor, "B D"]) -> Consistency:
 def _affine_fit(inputs: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor, float]:
     """Least squares outputs = inputs @ w + b: w, b and the root mean square residual."""
     design = torch.cat([inputs, torch.ones_like(inputs[:, :1])], -1)
-    solution = torch.linalg.lstsq(design.cpu(), outputs.cpu(), driver="gelsd").solution.to(
-        design
-    )  # no driver elsewhere
+    found = torch.linalg.lstsq(design.cpu(), outputs.cpu(), driver="gelsd")  # other devices lack this driver
+    solution = found.solution.to(design)
     residual = (outputs - design @ solution).square().mean().sqrt().item()
     return solution[:-1], solution[-1], residual
 

@@ -146,8 +146,8 @@ def read_specification(folder: Path) -> dict[str, Any]:
         options = Options(**specification["options"])  # an older run lacks options that are newer, at their defaults
     except TypeError as error:
         raise ValueError(
-            f"path={str(folder / SPECIFICATION)!r} has other options than a run ({error}); put the file right, or train "
-            "again"
+            f"path={str(folder / SPECIFICATION)!r} has other options than a run ({error}); put the file right, or "
+            "train again"
         ) from error
     return specification | {"options": asdict(options)}
 
