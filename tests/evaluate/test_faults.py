@@ -153,7 +153,9 @@ def test_reconstruction_errors_of_a_linear_model() -> None:
     )  # of 500 draws of N(0, I)
     dead = evaluate.reconstruction(linear(priors.StandardNormal(2), gain=0.0), X)
     assert dead.response == dead.sensitivity == 0.0 and dead.from_mean >= dead.without
-    assert evaluate.reconstruction(single(), torch.rand(9, INPUTS).round()).scale is None
+    assert found.standardised == pytest.approx(found.from_draws / 0.1)  # one scale for all
+    bits = evaluate.reconstruction(single(), torch.rand(9, INPUTS).round())
+    assert bits.scale is None and bits.standardised is None
 
 
 def test_kl_per_dimension_against_closed_forms() -> None:

@@ -107,6 +107,30 @@ def test_decoder_variances_are_told_from_their_errors() -> None:
     assert "decoder variance too large" in names(linear_model(scale=2.0), linear_data())
 
 
+def test_columns_of_different_noise_are_no_collapse_of_the_variance() -> None:
+    # x_d = s_d (0.8 z + 0.6 noise): precision 1 + 10 * (0.8 / 0.6)^2 of q(z|x), mean sum_d 0.8 x_d / (0.36 s_d) over it
+    torch.manual_seed(1)
+    scales = torch.tensor([0.01] * 6 + [1.0] * 4)
+    rows = scales * (0.8 * torch.randn(1000, 1) + 0.6 * torch.randn(1000, 10))
+    precision = 1 + 10 * (0.8 / 0.6) ** 2
+    posterior, decoder = posteriors.Gaussian(10, 1), nn.Linear(1, 20)
+    with torch.no_grad():
+        posterior.heads.weight.copy_(torch.stack([0.8 / (0.36 * scales) / precision, torch.zeros(10)]))
+        posterior.heads.bias.copy_(torch.tensor([0, -math.log(precision)]))
+        decoder.weight.copy_(torch.cat([0.8 * scales, torch.zeros(10)])[:, None])
+        decoder.bias.copy_(torch.cat([torch.zeros(10), 2 * (0.6 * scales).log()]))
+    exact = VAE(
+        encoder=nn.Identity(),
+        posterior=posterior,
+        prior=priors.StandardNormal(1),
+        likelihood=likelihoods.Gaussian(decoder, variance="pixel"),
+    )
+    found = diagnose(exact, dataset_of(rows, (10,)))
+    assert found.findings == []
+    # residuals of the true model are N(0, I): five standard errors of 10,000 values
+    assert found.measurements.reconstruction.standardised == pytest.approx(1, abs=5 / math.sqrt(2 * 10_000))
+
+
 def test_idle_and_noisy_latents_are_notes() -> None:
     model, data = linear_model(), linear_data()
     with torch.no_grad():

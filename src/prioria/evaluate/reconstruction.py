@@ -27,6 +27,8 @@ class Reconstruction:
             a decoder that ignores its latents.
         sensitivity: the same over draws of the prior; zero for a decoder that would ignore any latents.
         scale: median standard deviation of p(x|z) where it is a Gaussian, else None.
+        standardised: root mean square of (x - m(z)) / s(z) at one draw of the posterior where p(x|z) = N(m, s^2), else
+            None; 1 where s is the size of the errors.
         examples: rows.
     """
 
@@ -36,6 +38,7 @@ class Reconstruction:
     response: float
     sensitivity: float
     scale: float | None
+    standardised: float | None
     examples: int
 
 
@@ -57,7 +60,7 @@ def reconstruction(model: VAE, x: Examples, seed: int = 0, *, limit: int | None 
         first = sampling.x[:ROWS].to(device_of(model))
         generated = mean(model.generate(ROWS).px)[0].cpu()
         scale = _scale(model.decode({name: model.encode(first, name) for name in model.groups}))
-    rows, at_mean, at_draw = (torch.cat([part[i] for part in parts]).double() for i in range(3))
+    rows, at_mean, at_draw, residuals = (torch.cat(each).double() for each in zip(*parts, strict=True))
     spread = max(_rms(rows - rows.mean(0)), 1e-12)
     return Reconstruction(
         from_mean=_rms(rows - at_mean),
@@ -66,19 +69,26 @@ def reconstruction(model: VAE, x: Examples, seed: int = 0, *, limit: int | None 
         response=_rms(at_mean - at_mean.mean(0)) / spread,
         sensitivity=_rms((generated - generated.mean(0)).double()) / spread,
         scale=scale,
+        standardised=None if scale is None else _rms(residuals),
         examples=len(rows),
     )
 
 
-def _reconstructed(model: VAE, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    px = model.decode({group: model.encode(x, group) for group in model.groups})
-    return x.cpu(), mean(px)[0].cpu(), mean(model.draw(x).px)[0].cpu()
+def _reconstructed(model: VAE, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    at_mean = model.decode({group: model.encode(x, group) for group in model.groups})
+    at_draw = model.draw(x).px
+    gaussian = _gaussian(at_draw)
+    residuals = x[:0] if gaussian is None else ((x - gaussian.loc) / gaussian.scale)[0]
+    return x.cpu(), mean(at_mean)[0].cpu(), mean(at_draw)[0].cpu(), residuals.cpu()
 
 
 def _scale(px: Distribution) -> float | None:
-    if isinstance(px, Independent) and isinstance(px.base_dist, Normal):
-        return px.base_dist.scale.median().item()
-    return None
+    gaussian = _gaussian(px)
+    return None if gaussian is None else gaussian.scale.median().item()
+
+
+def _gaussian(px: Distribution) -> Normal | None:
+    return px.base_dist if isinstance(px, Independent) and isinstance(px.base_dist, Normal) else None
 
 
 def _rms(difference: Tensor) -> float:

@@ -20,7 +20,7 @@ IGNORED = 0.05  # of the data's spread
 MISPLACED = 5.0  # times the share that would lie outside if prior and aggregate posterior were one
 WASTED = 0.1  # of the components
 NOISY = 2.0  # times the error from the means
-NARROW, WIDE = 0.2, 4.0  # scale of p(x|z), times the error of reconstructions from draws
+NARROW, WIDE = 0.2, 4.0  # scale of p(x|z), times the size of its errors: each error is measured in its own scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,26 +186,26 @@ def _noise(seen: Measurements) -> Finding | None:
 
 def _narrow_decoder(seen: Measurements) -> Finding | None:
     parts = seen.reconstruction
-    if parts.scale is None or parts.scale >= NARROW * parts.from_draws:
+    if parts.standardised is None or parts.standardised <= 1 / NARROW:
         return None
     return Finding(
         "decoder variance collapse",
         "fault",
-        f"p(x|z) claims a standard deviation of {parts.scale:.3g} where its errors are {parts.from_draws:.3g}: the "
-        "likelihood is dominated by a few values, and the rate counts for nothing.",
+        f"Errors are {parts.standardised:.3g} times the standard deviation that p(x|z) claims for them: the likelihood "
+        "is dominated by a few values, and the rate counts for nothing.",
         "Learn one variance for all values (--likelihood.variance global), or raise --likelihood.minimum-scale.",
     )
 
 
 def _wide_decoder(seen: Measurements) -> Finding | None:
     parts = seen.reconstruction
-    if parts.scale is None or parts.scale <= WIDE * parts.from_draws:
+    if parts.standardised is None or parts.standardised >= 1 / WIDE:
         return None
     return Finding(
         "decoder variance too large",
         "note",
-        f"p(x|z) has a standard deviation of {parts.scale:.3g} where its errors are {parts.from_draws:.3g}: "
-        "reconstruction is weighed as little as under a large beta.",
+        f"Errors are {parts.standardised:.3g} times the standard deviation that p(x|z) claims for them: reconstruction "
+        "is weighed as little as under a large beta.",
         "Learn it (--likelihood.variance global) or lower --likelihood.scale.",
     )
 
