@@ -158,6 +158,34 @@ def test_reconstruction_errors_of_a_linear_model() -> None:
     assert bits.scale is None and bits.standardised is None
 
 
+def test_words_are_compared_in_documents_as_long_as_the_rows() -> None:
+    # Two topics, each word 9/10 of its own; one bit that a document's words decide, lengths of 2 to 2,000 words.
+    topics = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
+    which, length = torch.arange(400) % 2, torch.tensor([2.0, 2000.0]).repeat_interleave(2).repeat(100)
+    x = length[:, None] * topics[which]
+    encoder, decoder = nn.Linear(2, 1, bias=False), nn.Linear(1, 2)
+    with torch.no_grad():
+        encoder.weight.copy_(torch.tensor([[-100.0, 100.0]]))
+        decoder.bias.copy_(topics[0].log())
+        decoder.weight.copy_((topics[1] / topics[0]).log()[:, None])
+    model = VAE(
+        encoder=encoder,
+        posterior=posteriors.Bernoulli(None, 1),
+        prior=priors.Bernoulli(1, uniform=True),
+        likelihood=likelihoods.Multinomial(decoder),
+    )
+    found = evaluate.reconstruction(model, x)
+    assert found.from_mean == pytest.approx(0, abs=1e-3) and found.from_draws == pytest.approx(0, abs=1e-3)
+    # half of either topic at every length: the mean frequencies are 1/2, each count is 0.4 of its length off
+    assert found.without == pytest.approx(0.4 * length.square().mean().sqrt().item(), rel=1e-5)
+    assert found.response == pytest.approx(1, rel=1e-5) and found.sensitivity == pytest.approx(1, rel=0.05)
+    with torch.no_grad():
+        decoder.weight.zero_()
+    dead = evaluate.reconstruction(model, x)
+    assert dead.response == pytest.approx(0, abs=1e-6) and dead.sensitivity == pytest.approx(0, abs=1e-6)
+    assert dead.from_mean >= dead.without
+
+
 def test_kl_per_dimension_against_closed_forms() -> None:
     found = evaluate.kl_per_dimension(linear(priors.StandardNormal(2), scale=0.5), X)["z"]
     assert found is not None and found.against == "the prior"

@@ -30,7 +30,11 @@ class Words(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        return self.length * self.log_probabilities.exp()
+        return self.expected(self.length)
+
+    def expected(self, length: Tensor | int) -> Tensor:
+        """Returns the expected counts of documents of other lengths, (..., 1) or one for all."""
+        return length * self.log_probabilities.exp()
 
     def log_prob(self, value: Tensor) -> Tensor:
         return (value * self.log_probabilities).sum(-1)

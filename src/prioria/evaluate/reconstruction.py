@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from prioria.distributions import mean
+from prioria.distributions import Words, mean
 from prioria.evaluate.sampling import Examples, device_of, measuring, sampling_of
 from prioria.model import VAE
 
@@ -19,10 +19,12 @@ ROWS = 500  # that tell the scale of p(x|z), and how it follows the prior
 class Reconstruction:
     """Root mean squared errors over all values of all rows, in the units of x.
 
+    Counts of words are compared with those expected in a document of the row's own length, which p(x|z) is given.
+
     Attributes:
         from_mean: of E[x|z] at the posterior means of all groups.
         from_draws: of E[x|z] at one draw of the posterior.
-        without: of the mean row, what a decoder that reads nothing can reach.
+        without: of the mean row (of words: the mean frequencies), what a decoder that reads nothing can reach.
         response: standard deviation over rows of E[x|z] at the posterior means, relative to that of the rows; zero for
             a decoder that ignores its latents.
         sensitivity: the same over draws of the prior; zero for a decoder that would ignore any latents.
@@ -58,16 +60,19 @@ def reconstruction(model: VAE, x: Examples, seed: int = 0, *, limit: int | None 
         sampling = sampling_of(model, x, 1, seed, limit=limit)
         parts = [_reconstructed(model, group.condition.x[group.wanted]) for group in sampling.groups]
         first = sampling.x[:ROWS].to(device_of(model))
-        generated = mean(model.generate(ROWS).px)[0].cpu()
+        px = model.generate(ROWS).px
+        # Under the prior lengths and frequencies are independent: the mean squares multiply.
+        generated = _expected(px, first.sum(-1).square().mean().sqrt()).cpu()
         scale = _scale(model.decode({name: model.encode(first, name) for name in model.groups}))
     rows, at_mean, at_draw, residuals = (torch.cat(each).double() for each in zip(*parts, strict=True))
-    spread = max(_rms(rows - rows.mean(0)), 1e-12)
+    centred = _of_words if isinstance(px, Words) else _centred
+    spread = max(_rms(centred(rows)), 1e-12)
     return Reconstruction(
         from_mean=_rms(rows - at_mean),
         from_draws=_rms(rows - at_draw),
-        without=_rms(rows - rows.mean(0)),
-        response=_rms(at_mean - at_mean.mean(0)) / spread,
-        sensitivity=_rms((generated - generated.mean(0)).double()) / spread,
+        without=_rms(centred(rows)),
+        response=_rms(centred(at_mean)) / spread,
+        sensitivity=_rms(centred(generated.double())) / spread,
         scale=scale,
         standardised=None if scale is None else _rms(residuals),
         examples=len(rows),
@@ -77,9 +82,22 @@ def reconstruction(model: VAE, x: Examples, seed: int = 0, *, limit: int | None 
 def _reconstructed(model: VAE, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     at_mean = model.decode({group: model.encode(x, group) for group in model.groups})
     at_draw = model.draw(x).px
-    gaussian = _gaussian(at_draw)
+    gaussian, length = _gaussian(at_draw), x.sum(-1, keepdim=True)
     residuals = x[:0] if gaussian is None else ((x - gaussian.loc) / gaussian.scale)[0]
-    return x.cpu(), mean(at_mean)[0].cpu(), mean(at_draw)[0].cpu(), residuals.cpu()
+    return x.cpu(), _expected(at_mean, length).cpu(), _expected(at_draw, length).cpu(), residuals.cpu()
+
+
+def _expected(px: Distribution, length: Tensor) -> Tensor:
+    return (px.expected(length) if isinstance(px, Words) else mean(px))[0]
+
+
+def _centred(values: Tensor) -> Tensor:
+    return values - values.mean(0)
+
+
+def _of_words(counts: Tensor) -> Tensor:
+    """Returns counts less those of the mean frequencies in documents as long."""
+    return counts - counts.sum(-1, keepdim=True) * counts.sum(0) / counts.sum()
 
 
 def _scale(px: Distribution) -> float | None:
