@@ -14,7 +14,9 @@ from torch import nn
 from prioria import VAE, Run, fit, likelihoods, nets, objectives, posteriors, priors
 from prioria.cli import main
 from prioria.data import Dataset, load
+from prioria.evaluate import ActiveUnits
 from prioria.report import diagnose, write_diagnosis
+from prioria.report.findings import findings
 from tests.contract.standins import OpaqueFlow
 from tests.contract.variants import INPUTS, two_level
 from tests.report.conftest import dataset_of, model_of
@@ -150,6 +152,26 @@ def test_idle_and_noisy_latents_are_notes() -> None:
         likelihood=likelihoods.Gaussian(nn.Linear(5, 3), scale=0.5),
     )
     assert "idle latents" in names(idle, data)
+
+
+def test_one_posterior_for_all_examples_is_a_dead_encoder() -> None:
+    model, data = linear_model(), linear_data()
+    with torch.no_grad():
+        model.stages["z"].q.heads.weight.zero_()
+        model.stages["z"].q.heads.bias.fill_(-1.5)
+    found = diagnose(model, data)
+    # KL(N(m, s^2) || N(0, 1)) = (m^2 + s^2 - 1 - log s^2) / 2 of two latents, m = log s^2 = -1.5
+    rate = 1.5**2 + math.exp(-1.5) - 1 + 1.5
+    dead = next(each for each in found.findings if each.name == "dead encoder")
+    assert dead.severity == "fault" and f"by {rate:.2g} nats" in dead.meaning
+    assert not {"idle latents", "posterior collapse", "dead decoder"} & {each.name for each in found.findings}
+
+
+def test_idle_latents_of_a_hierarchy_are_told_its_own_options() -> None:
+    seen = diagnose(linear_model(), linear_data()).measurements
+    units = ActiveUnits({"z2": torch.zeros(4), "z1": torch.ones(4)}, 0.01, 100)
+    note = next(each for each in findings(replace(seen, units=units)) if each.name == "idle latents")
+    assert "4 of 4 in z2" in note.meaning and "--latents" not in note.remedy and "--stages.groups" in note.remedy
 
 
 def test_hierarchies_and_flows_are_diagnosed_too() -> None:

@@ -100,17 +100,32 @@ def _dead_decoder(seen: Measurements) -> Finding | None:
     )
 
 
+def _dead_encoder(seen: Measurements) -> Finding | None:
+    if seen.rate < COLLAPSED or any(seen.units.counts.values()) or seen.reconstruction.response >= IGNORED:
+        return None
+    return Finding(
+        "dead encoder",
+        "fault",
+        f"Every example has the same posterior, and it differs from the prior by {seen.rate:.2g} nats: the latents "
+        "carry nothing about x, and the rate is paid for nothing.",
+        "Check the encoder's last layers, the heads of the posterior and the learning rate (saturated or dead units, a "
+        "zero initialisation), and the scale of the data; then train again.",
+    )
+
+
 def _dead_units(seen: Measurements) -> Finding | None:
     counts, units = seen.units.counts, seen.units.variances
     idle = {name: units[name].numel() - count for name, count in counts.items() if 2 * count < units[name].numel()}
-    if not idle or seen.rate < COLLAPSED:
+    if not idle or not any(counts.values()) or seen.rate < COLLAPSED:
         return None
+    where = " in these groups (--stages.groups or --stages.latents where a run has --stages)"
+    fewer = "--latents" if len(units) == 1 else f"latents{where}"
     parts = ", ".join(f"{number} of {units[name].numel()} in {name}" for name, number in idle.items())
     return Finding(
         "idle latents",
         "note",
         f"The posterior means of {parts} vary by less than {seen.units.threshold:g} over the data: they carry nothing.",
-        "Harmless; fewer --latents give the same model, a warm-up or a learned prior may wake some.",
+        f"Harmless; fewer {fewer} give the same model, a warm-up or a learned prior may wake some.",
     )
 
 
@@ -213,6 +228,7 @@ def _wide_decoder(seen: Measurements) -> Finding | None:
 RULES: tuple[Callable[[Measurements], Finding | None], ...] = (
     _collapse,
     _dead_decoder,
+    _dead_encoder,
     _narrow_decoder,
     _pockets,
     _leaks,
