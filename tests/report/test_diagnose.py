@@ -17,6 +17,7 @@ from prioria.data import Dataset, load
 from prioria.evaluate import ActiveUnits
 from prioria.report import diagnose, write_diagnosis
 from prioria.report.findings import findings
+from prioria.train import refit_prior
 from tests.contract.standins import OpaqueFlow
 from tests.contract.variants import INPUTS, two_level
 from tests.report.conftest import dataset_of, model_of
@@ -86,7 +87,7 @@ def test_duplicate_pseudo_inputs_are_named() -> None:
     decoder = likelihoods.Bernoulli(nets.GatedMLP(2, 8, 64))
     found = diagnose(VAE(encoder=encoder, posterior=posterior, prior=vamp, likelihood=decoder), data)
     duplicates = next(finding for finding in found.findings if finding.name == "duplicate components")
-    assert "Of the 10 components (pseudo-inputs, for a VampPrior) only 1 differ" in duplicates.meaning
+    assert "Of the 10 pseudo-inputs only 1 differ" in duplicates.meaning and "--prior.initial" in duplicates.remedy
 
 
 def mixture(means: list[list[float]], variance: float = 1.0) -> priors.Mixture:
@@ -102,6 +103,55 @@ def test_pockets_leaks_and_dead_components_are_told_apart() -> None:
     pockets = names(linear_model(mixture([[0.0, 0.0], [20.0, 0.0]])), data)
     assert pockets == ["pockets", "dead components"]
     assert names(linear_model(mixture([[0.0, 0.0]], variance=0.1)), data) == ["leaks"]
+
+
+def remedies(model: VAE, data: Dataset) -> dict[str, str]:
+    return {finding.name: finding.remedy for finding in diagnose(model, data).findings}
+
+
+def test_remedies_are_options_of_the_prior_at_hand() -> None:
+    data = linear_data()
+    found = remedies(linear_model(mixture([[0.0, 0.0], [0.0, 0.0], [20.0, 0.0]])), data)
+    assert {"pockets", "dead components", "duplicate components"} <= set(found)
+    assert "--prior realnvp" in found["pockets"]
+    for name in ("dead components", "duplicate components"):
+        assert "pseudo-inputs" not in found[name] and "--prior.initial" not in found[name]
+    flow = priors.RealNVP(2, 2, hidden=4)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(1.0)
+    again = remedies(linear_model(flow), data)
+    assert set(again) & {"pockets", "leaks"}
+    assert all("--prior.blocks" in again[name] for name in set(again) & {"pockets", "leaks"})
+
+
+def test_bits_are_advised_a_prior_of_bits() -> None:
+    # Every row has six ones, of which the prior has 2^-6 of its draws.
+    data = dataset_of(torch.rand(200, 4).round(), (4,))
+    encoder, prior = nn.Linear(4, 6), priors.Bernoulli(6, uniform=True)
+    with torch.no_grad():
+        encoder.weight.zero_()
+        encoder.bias.fill_(8.0)
+    model = VAE(
+        encoder=encoder,
+        posterior=posteriors.Bernoulli(None, 6),
+        prior=prior,
+        likelihood=likelihoods.Bernoulli(nn.Linear(6, 4)),
+    )
+    found = remedies(model, data)
+    assert "--prior vamp" in found["pockets"] and "realnvp" not in found["pockets"]
+    # and such a prior can be had: it makes pockets disappear
+    vamp = priors.VampPrior(model.encoder["x"], model.stages["z"].q, components=3, inputs=4)
+    refitted = refit_prior(model, vamp, data, steps=1, batch_size=20).model
+    assert "pockets" not in remedies(refitted, data)
+
+
+def test_a_fused_hierarchy_is_not_told_to_refit_its_prior() -> None:
+    seen = replace(
+        diagnose(linear_model(mixture([[0.0, 0.0], [20.0, 0.0]])), linear_data()).measurements, is_fused=True
+    )
+    pockets = next(each for each in findings(seen) if each.name == "pockets")
+    assert "refit-prior" not in pockets.remedy and "--levels 2" in pockets.remedy
 
 
 def test_decoder_variances_are_told_from_their_errors() -> None:

@@ -29,6 +29,11 @@ def base(d: Distribution) -> Distribution:
     )
 
 
+def is_binary(d: Distribution) -> bool:
+    """Says whether every value is a bit of its own."""
+    return isinstance(d, Independent) and isinstance(d.base_dist, Bernoulli)
+
+
 def natural_parameters(d: Distribution, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Returns eta (..., P) and log h - A(eta) summed over the event (...) of a diagonal Gaussian or Bernoulli.
 

@@ -3,6 +3,7 @@
 from prioria.evaluate.aggregate import aggregate_draws as aggregate_draws
 from prioria.evaluate.aggregate import aggregate_posterior as aggregate_posterior
 from prioria.evaluate.aggregate import prior_draws as prior_draws
+from prioria.evaluate.aggregate import top_posterior as top_posterior
 from prioria.evaluate.ais import annealed_log_likelihood as annealed_log_likelihood
 from prioria.evaluate.bound import elbo as elbo
 from prioria.evaluate.bound import parts as parts

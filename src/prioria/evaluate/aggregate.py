@@ -52,6 +52,13 @@ def mixture_of(sampling: Sampling, group: str | None = None) -> Mixture:
         ) from error
 
 
+def top_posterior(model: VAE, x: Examples) -> Distribution:
+    """Returns q(z | x_0) of the top group, to ask what kind of distribution it is."""
+    with measuring(model):
+        group = next(sampling_of(model, x, 1, 0, limit=1).groups)
+        return group.condition.top[1]
+
+
 def aggregate_draws(
     model: VAE,
     x: Examples,

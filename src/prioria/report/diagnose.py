@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from prioria.data import Dataset
+from prioria.distributions import is_binary
 from prioria.evaluate import (
     Divergence,
     active_units,
@@ -19,6 +20,7 @@ from prioria.evaluate import (
     prior_components,
     reconstruction,
     symmetric_kl,
+    top_posterior,
 )
 from prioria.model import VAE
 from prioria.report import pictures, style
@@ -27,6 +29,7 @@ from prioria.report.page import Picture
 from prioria.report.pictures import Section
 from prioria.report.pockets import ROWS, Margins, decoded_margins, draw_margins, draw_plane, margins
 from prioria.report.sheet import sections
+from prioria.stage import Stage
 from prioria.storage import write_json, write_text
 from prioria.train import Run
 
@@ -106,7 +109,11 @@ def diagnose(model: VAE, data: Dataset, *, name: str = "model", seed: int = 0, l
     """
     averages = parts(model, data.test, 10, seed, limit=limit)
     rates = {group: averages.get(f"rate/{group}", averages["rate"]).value for group in model.groups}
+    top = model.stages_[model.groups[0]]
     seen = Measurements(
+        prior=type(top.p).__name__,
+        is_binary=is_binary(top_posterior(model, data.test)),
+        is_fused=type(top) is not Stage,
         units=active_units(model, data.test, seed=seed, limit=limit),
         rates=rates,
         dimensions=kl_per_dimension(model, data.test, seed=seed, limit=limit),

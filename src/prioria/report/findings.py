@@ -28,6 +28,9 @@ class Measurements:
     """What a diagnosis looks at.
 
     Attributes:
+        prior: class of the top group's prior.
+        is_binary: whether the latents of the top group are bits.
+        is_fused: whether its posterior depends on its prior, so that no other prior can be fitted to it.
         units: variances of posterior means.
         rates: of the groups, nats.
         dimensions: KL of single latents by group.
@@ -37,6 +40,9 @@ class Measurements:
         reconstruction: errors from means and draws.
     """
 
+    prior: str
+    is_binary: bool
+    is_fused: bool
     units: ActiveUnits
     rates: dict[str, float]
     dimensions: dict[str, KLPerDimension | None]
@@ -138,8 +144,24 @@ def _pockets(seen: Measurements) -> Finding | None:
         "warning",
         f"{share:.0%} of the samples start where less than {seen.overlap.level:.0%} of the encodings are: the decoder "
         "was never trained there, and these samples are off the data.",
-        "Fit a learned prior to this encoder, which leaves the representation as it is: prioria refit-prior RUN "
-        "--prior realnvp. Or train with one.",
+        _better_prior(seen),
+    )
+
+
+def _better_prior(seen: Measurements) -> str:
+    if seen.is_fused:
+        return (
+            "Train with --levels 2, a hierarchy under any prior: the posterior of this one depends on its prior, so "
+            "that no other can be fitted to it."
+        )
+    options = "--prior vamp" if seen.is_binary else "--prior realnvp"  # a flow gives bits no probability
+    if seen.prior == "VampPrior" and seen.is_binary:
+        options += " --prior.components with more of them"
+    if seen.prior == "RealNVP":
+        options += " --prior.blocks 12 and more --steps, or --prior vamp"
+    return (
+        "Fit another prior to this encoder, which leaves the representation as it is: prioria refit-prior RUN "
+        f"{options}. Or train with it."
     )
 
 
@@ -152,8 +174,7 @@ def _leaks(seen: Measurements) -> Finding | None:
         "warning",
         f"{share:.0%} of the encodings lie where the prior draws less than {seen.overlap.level:.0%} of its samples: "
         "that part of the data is hardly ever generated.",
-        "Fit a learned prior to this encoder: prioria refit-prior RUN --prior realnvp. Or raise beta, which pulls the "
-        "encodings in at the price of reconstructions.",
+        _better_prior(seen) + " Or raise beta, which pulls the encodings in at the price of reconstructions.",
     )
 
 
@@ -164,10 +185,9 @@ def _dead_components(seen: Measurements) -> Finding | None:
     return Finding(
         "dead components",
         "warning",
-        f"{parts.dead} of the {parts.count} components (pseudo-inputs, for a VampPrior) have less than a tenth of the "
+        f"{parts.dead} of the {parts.count} {_components(seen)} have less than a tenth of the "
         "encodings that their weight stands for, but all of the samples.",
-        "Use fewer (--prior.components), start pseudo-inputs at training rows (priors.VampPrior(pseudo_inputs=...)), "
-        "or learn the weights (--prior mixture --prior.learned-weights).",
+        f"Use fewer (--prior.components){_start(seen)}{_weights(seen)}.",
     )
 
 
@@ -178,11 +198,29 @@ def _duplicates(seen: Measurements) -> Finding | None:
     return Finding(
         "duplicate components",
         "warning",
-        f"Of the {parts.count} components (pseudo-inputs, for a VampPrior) only {parts.distinct} differ by 0.05 nats "
+        f"Of the {parts.count} {_components(seen)} only {parts.distinct} differ by 0.05 nats "
         "or more: the prior has fewer modes than it pays for.",
-        "Start pseudo-inputs apart, at training rows (priors.VampPrior(pseudo_inputs=...)) or with more noise "
-        "(--prior.initial), or use fewer.",
+        f"Use fewer (--prior.components){_start(seen)}.",
     )
+
+
+def _components(seen: Measurements) -> str:
+    return "pseudo-inputs" if seen.prior == "VampPrior" else "components"
+
+
+def _start(seen: Measurements) -> str:
+    if seen.prior != "VampPrior":
+        return ""
+    return (
+        ", or start the pseudo-inputs apart: at training rows (priors.VampPrior(pseudo_inputs=...)) or with more noise "
+        "(--prior.initial)"
+    )
+
+
+def _weights(seen: Measurements) -> str:
+    if seen.is_binary:  # the mixture's components are Gaussians
+        return ""
+    return ", or learn the weights (" + "--prior mixture " * (seen.prior != "Mixture") + "--prior.learned-weights)"
 
 
 def _noise(seen: Measurements) -> Finding | None:
