@@ -127,6 +127,13 @@ def base_log_prob(prior: Distribution, z: Tensor) -> Tensor:
     return prior.log_prob(z)
 
 
+def has_generation(prior: Distribution) -> bool:
+    """Says whether there is a map to the generation space: for flows and diagonal Gaussians."""
+    return isinstance(prior, NormalizingFlow) or (
+        isinstance(prior, Independent) and isinstance(prior.base_dist, Normal)
+    )
+
+
 def _generation(prior: Distribution) -> Transform:
     if isinstance(prior, NormalizingFlow):
         return prior.transform

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import special, stats
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from prioria import VAE, evaluate, likelihoods, load, nets, posteriors, priors
 from prioria.distributions import Mixture, bernoulli, mixture, normal
 from prioria.distributions.reduce import logsumexp_
 from tests.contract.standins import OpaqueFlow
+from tests.contract.structured import conv_ladder
 from tests.contract.variants import INPUTS, two_level
 
 ALPHA = 1e-4
@@ -142,9 +146,25 @@ def test_lower_groups_and_unknown_ones() -> None:
         evaluate.aggregate_posterior(vae, x, group="z9")
 
 
+def test_feature_maps_have_an_aggregate_density() -> None:
+    vae, x = conv_ladder("free", "none", INPUTS), rows(6)
+    q, z = evaluate.aggregate_posterior(vae, x), evaluate.prior_draws(vae, 4)
+    assert evaluate.has_aggregate_density(vae, x) and z.dim() == 4 and q.sample((3,)).shape[1:] == z.shape[1:]
+    with torch.no_grad():
+        each = vae.condition(x).top[1].expand((6,))
+    # one Gaussian for each value of the maps, of every row at every z
+    single = stats.norm(each.mean[:, None].double().numpy(), each.stddev[:, None].double().numpy()).logpdf(z.numpy())
+    expected = special.logsumexp(single.sum((2, 3, 4)), axis=0) - math.log(len(x))
+    np.testing.assert_allclose(q.log_prob(z).numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(q.mean.numpy(), each.mean.mean(0).numpy(), rtol=1e-4, atol=1e-6)
+    assert evaluate.overlap(vae, x, x, 50).pockets is not None
+    assert math.isfinite(evaluate.symmetric_kl(vae, x, 50).value)
+
+
 def test_a_flow_posterior_has_draws_but_no_density_elsewhere() -> None:
     vae = model(OpaqueFlow(7, 2))
     assert evaluate.aggregate_draws(vae, rows(5), 20).shape == (20, 2)
+    assert not evaluate.has_aggregate_density(vae, rows(5))
     with pytest.raises(ValueError, match="posterior of 'z'.*use a diagonal one"):
         evaluate.aggregate_posterior(vae, rows(5))
 

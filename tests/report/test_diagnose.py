@@ -234,7 +234,9 @@ def test_hierarchies_and_flows_are_diagnosed_too() -> None:
         prior=priors.StandardNormal(2),
         likelihood=likelihoods.Gaussian(nn.Linear(2, 3)),
     )
-    found = diagnose(flow, linear_data(200)).to_json()
+    seen = diagnose(flow, linear_data(200))
+    found = seen.to_json()
+    assert "not measured: pockets" in str(seen)
     assert found["overlap"]["pockets"] is None and "nearest-neighbour" in found["divergence"]["estimator"]
     json.dumps(found)
 

@@ -13,7 +13,10 @@ from prioria import VAE, explore, likelihoods, posteriors, priors
 from prioria.cli import main
 from prioria.data import load
 from prioria.report.exploration import write_exploration
-from prioria.report.pockets import ROWS
+from prioria.report.pockets import OPAQUE, ROWS
+from tests.contract.standins import OpaqueFlow
+from tests.contract.structured import conv_ladder
+from tests.contract.variants import INPUTS
 from tests.report.conftest import dataset_of, model_of
 
 
@@ -68,3 +71,33 @@ def test_a_mixture_has_no_generation_space(tmp_path) -> None:
     found = write_exploration(model, data, tmp_path, pairs=1)
     assert set(found["lowest_density"]["means"]) == {"straight in z"}
     assert sorted(path.name for path in tmp_path.glob("*.gif")) == ["mine.gif", "straight-in-z-1.gif"]
+    assert list(found["left_out"]) == ["lines straight in the generation space"]
+
+
+def test_what_a_flow_posterior_does_not_offer_is_said(tmp_path) -> None:
+    data = dataset_of(torch.randn(60, 3), (3,))
+    model = VAE(
+        encoder=nn.Identity(),
+        posterior=OpaqueFlow(3, 2),
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Gaussian(nn.Linear(2, 3)),
+    )
+    found = write_exploration(model, data, tmp_path, pairs=1)
+    assert found["lowest_density"] is None and list(found["extremes"]) == ["high-posterior"]
+    assert found["left_out"] == {"low-posterior samples and densities along lines": OPAQUE}
+
+
+def test_an_error_of_another_kind_is_not_taken_for_a_missing_density(tmp_path, monkeypatch) -> None:
+    def broken(*arguments, **options):
+        raise ValueError("out of range")
+
+    monkeypatch.setattr(explore, "low_posterior", broken)
+    with pytest.raises(ValueError, match="out of range"):
+        write_exploration(model_of(load("two-moons")), load("two-moons"), tmp_path)
+
+
+def test_feature_maps_have_pockets(tmp_path) -> None:
+    data = dataset_of(torch.rand(60, INPUTS).round(), (INPUTS,))
+    found = write_exploration(conv_ladder("free", "none", INPUTS), data, tmp_path, pairs=1)
+    assert {"low-posterior", "high-posterior"} <= set(found["extremes"]) and found["left_out"] == {}
+    assert found["lowest_density"]["lines"] > 0

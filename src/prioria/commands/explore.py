@@ -30,6 +30,8 @@ def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, seed: in
     if found["lowest_density"] is not None:
         for name, value in found["lowest_density"]["means"].items():
             print(f"lowest log q(z) on a line {name}: {value:.2f} nats, mean of {found['lowest_density']['lines']}")
+    for name, reason in found["left_out"].items():
+        print(f"left out: {name}. {reason}")
     (folder / "levels.png").unlink(missing_ok=True)
     if len(opened.model.groups) > 1 and len(opened.data.shape) == 3:
         for name, rate in levels(opened.model, opened.data, folder / "levels.png", seed=seed).items():

@@ -4,6 +4,7 @@ from prioria.distributions.discretized import DiscretizedLogistic as Discretized
 from prioria.distributions.families import concatenate as concatenate
 from prioria.distributions.families import fuse as fuse
 from prioria.distributions.families import is_binary as is_binary
+from prioria.distributions.families import is_diagonal as is_diagonal
 from prioria.distributions.families import log_normalizer as log_normalizer
 from prioria.distributions.families import natural_parameters as natural_parameters
 from prioria.distributions.families import sufficient_statistics as sufficient_statistics

@@ -20,13 +20,18 @@ def base(d: Distribution) -> Distribution:
     """Returns the univariate family of a diagonal distribution.
 
     Raises:
-        ValueError: the distribution is not ``Independent(Normal | Bernoulli)`` with one event axis.
+        ValueError: the distribution is not ``Independent(Normal | Bernoulli)``.
     """
-    if isinstance(d, Independent) and isinstance(d.base_dist, Normal | Bernoulli) and d.reinterpreted_batch_ndims == 1:
-        return d.base_dist
+    if is_diagonal(d):
+        return d.base_dist  # pyright: ignore[reportAttributeAccessIssue]
     raise ValueError(
         f"components={d} is not a diagonal Gaussian or Bernoulli; use posteriors.Gaussian or posteriors.Bernoulli"
     )
+
+
+def is_diagonal(d: Distribution) -> bool:
+    """Says whether values are independent Gaussians or bits: the families whose mixtures have a density everywhere."""
+    return isinstance(d, Independent) and isinstance(d.base_dist, Normal | Bernoulli)
 
 
 def is_binary(d: Distribution) -> bool:
@@ -37,22 +42,25 @@ def is_binary(d: Distribution) -> bool:
 def natural_parameters(d: Distribution, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Returns eta (..., P) and log h - A(eta) summed over the event (...) of a diagonal Gaussian or Bernoulli.
 
+    An event of several axes, such as feature maps, counts as one of D values.
+
     Gaussian: t(z) = [z^2, z], eta = [-1/(2 s^2), m/s^2]. Bernoulli: t(z) = z, eta = logits.
     """
     match base(d):
         case Normal(loc=loc, scale=scale):
-            mean, precision = loc.to(dtype), scale.to(dtype).pow(-2)
+            mean, precision = _vector(d, loc).to(dtype), _vector(d, scale).to(dtype).pow(-2)
             constant = 0.5 * (precision.log() - mean.square() * precision - math.log(2 * math.pi)).sum(-1)
             return torch.cat([-0.5 * precision, mean * precision], -1), constant
         case Bernoulli(logits=logits):
-            return logits.to(dtype), -torch.nn.functional.softplus(logits.to(dtype)).sum(-1)
+            eta = _vector(d, logits).to(dtype)
+            return eta, -torch.nn.functional.softplus(eta).sum(-1)
         case other:
             raise AssertionError(other)
 
 
 def sufficient_statistics(d: Distribution, z: Tensor, dtype: torch.dtype) -> Tensor:
     """Returns t(z) (..., P) for the family of ``d``."""
-    z = z.to(dtype)
+    z = _vector(d, z).to(dtype)
     return torch.cat([z.square(), z], -1) if isinstance(base(d), Normal) else z
 
 
@@ -60,9 +68,9 @@ def take(d: Distribution, index: Tensor) -> Distribution:
     """Returns the distributions at ``index`` of the first batch axis."""
     match base(d):
         case Normal(loc=loc, scale=scale):
-            return normal(loc[index], scale[index])
+            return normal(loc[index], scale[index], len(d.event_shape))
         case Bernoulli(logits=logits):
-            return bernoulli(logits[index])
+            return bernoulli(logits[index], len(d.event_shape))
         case other:
             raise AssertionError(other)
 
@@ -75,19 +83,20 @@ def concatenate(parts: Sequence[Distribution]) -> Independent:
         >>> concatenate([bits, bits]).batch_shape
         torch.Size([6])
     """
-    bases = [base(part) for part in parts]
+    bases, axes = [base(part) for part in parts], len(parts[0].event_shape)
     if isinstance(bases[0], Normal):
-        return normal(torch.cat([each.mean for each in bases]), torch.cat([each.stddev for each in bases]))
-    return bernoulli(torch.cat([natural_parameters(part, part.mean.dtype)[0] for part in parts]))
+        return normal(torch.cat([each.mean for each in bases]), torch.cat([each.stddev for each in bases]), axes)
+    return bernoulli(torch.cat([each.logits for each in bases]), axes)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def marginals(d: Distribution) -> list[Independent]:
     """Returns the distributions of the single latents, each with event shape (1,)."""
     match base(d):
         case Normal(loc=loc, scale=scale):
-            return [normal(m, s) for m, s in zip(loc.split(1, -1), scale.split(1, -1), strict=True)]
+            parts = (_vector(d, each).split(1, -1) for each in (loc, scale))
+            return [normal(m, s) for m, s in zip(*parts, strict=True)]
         case Bernoulli(logits=logits):
-            return [bernoulli(each) for each in logits.split(1, -1)]
+            return [bernoulli(each) for each in _vector(d, logits).split(1, -1)]
         case other:
             raise AssertionError(other)
 
@@ -103,8 +112,12 @@ def log_normalizer(d: Distribution, dtype: torch.dtype = torch.float64) -> Tenso
         tensor(2., dtype=torch.float64)
     """
     _, constant = natural_parameters(d, dtype)
-    dimensions = d.event_shape[-1] if isinstance(base(d), Normal) else 0
+    dimensions = d.event_shape.numel() if isinstance(base(d), Normal) else 0
     return -constant - 0.5 * dimensions * math.log(2 * math.pi)  # constant = log h - A
+
+
+def _vector(d: Distribution, values: Tensor) -> Tensor:
+    return values.flatten(-len(d.event_shape))
 
 
 def fuse(prior: Distribution, evidence: Distribution) -> Independent:

@@ -59,10 +59,10 @@ class Mixture(Distribution):
                 out.copy_(logsumexp_(self._log_terms(tile, self.log_weights)))
         # The density of bits or counts that are no floats is one all the same.
         kind = value if value.is_floating_point() else self.components.mean
-        return log_density.reshape(value.shape[:-1]).to(kind.dtype)
+        return log_density.reshape(value.shape[: -len(self.event_shape)]).to(kind.dtype)
 
     def component_log_prob(self, value: Tensor) -> Tensor:
-        """Returns log p_k(value) for every component: (..., D) -> (..., C) in float64."""
+        """Returns log p_k(value) for every component: (..., *event) -> (..., C) in float64."""
         return self._log_terms(value, 0.0)
 
     def _log_terms(self, value: Tensor, log_weights: Tensor | float) -> Tensor:
@@ -70,7 +70,7 @@ class Mixture(Distribution):
         eta, constant = self._natural
         statistics = sufficient_statistics(self.components, value, eta.dtype)
         rows = torch.addmm(constant + log_weights, statistics.reshape(-1, eta.shape[-1]), eta.mT)
-        return rows.reshape(*value.shape[:-1], len(constant))
+        return rows.reshape(*statistics.shape[:-1], len(constant))
 
     def sample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:
         with torch.no_grad():
@@ -79,7 +79,7 @@ class Mixture(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        return self.log_weights.exp().to(self.components.mean.dtype) @ self.components.mean
+        return torch.tensordot(self.log_weights.exp().to(self.components.mean.dtype), self.components.mean, 1)
 
 
 def _natural(components: Distribution) -> tuple[Tensor, Tensor]:

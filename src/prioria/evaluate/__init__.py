@@ -2,6 +2,7 @@
 
 from prioria.evaluate.aggregate import aggregate_draws as aggregate_draws
 from prioria.evaluate.aggregate import aggregate_posterior as aggregate_posterior
+from prioria.evaluate.aggregate import has_aggregate_density as has_aggregate_density
 from prioria.evaluate.aggregate import prior_draws as prior_draws
 from prioria.evaluate.aggregate import top_posterior as top_posterior
 from prioria.evaluate.ais import annealed_log_likelihood as annealed_log_likelihood

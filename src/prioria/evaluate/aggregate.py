@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from prioria.distributions import Mixture, concatenate, take
+from prioria.distributions import Mixture, concatenate, is_diagonal, take
 from prioria.draw import descend
 from prioria.evaluate.sampling import Examples, Group, Sampling, device_of, measuring, sampling_of, seed_generators
 from prioria.model import VAE
@@ -43,13 +43,7 @@ def mixture_of(sampling: Sampling, group: str | None = None) -> Mixture:
         ValueError: as for :func:`aggregate_posterior`.
     """
     name = known_group(sampling.model, group)
-    try:
-        return Mixture(concatenate([_posteriors(each, name) for each in sampling.groups]))
-    except ValueError as error:
-        raise ValueError(
-            f"posterior of {name!r}: an aggregate posterior needs log q(z | x_n) of every example at every z; "
-            "use a diagonal one, posteriors.Gaussian or posteriors.Bernoulli"
-        ) from error
+    return Mixture(concatenate([_posteriors(each, name) for each in sampling.groups]))
 
 
 def top_posterior(model: VAE, x: Examples) -> Distribution:
@@ -57,6 +51,14 @@ def top_posterior(model: VAE, x: Examples) -> Distribution:
     with measuring(model):
         group = next(sampling_of(model, x, 1, 0, limit=1).groups)
         return group.condition.top[1]
+
+
+def has_aggregate_density(model: VAE, x: Examples) -> bool:
+    """Says whether the posterior of the top group has a density at every z, not only at its own draws, as a flow has.
+
+    :func:`aggregate_posterior` exists where it has.
+    """
+    return is_diagonal(top_posterior(model, x))
 
 
 def aggregate_draws(
@@ -132,9 +134,18 @@ def known_group(model: VAE, group: str | None) -> str:
 def _posteriors(group: Group, name: str) -> Distribution:
     members = torch.arange(group.sampling.group_size)[group.wanted]
     if name == group.sampling.model.groups[0]:
-        _, q = group.condition.top
+        q = _diagonal(group.condition.top[1], name)
         return take(q.expand(torch.Size([group.sampling.group_size])), members)
     draw = next(group.draws)
     q = draw.latents[name].q
     assert q is not None
-    return take(take(q.expand(draw.log_w.shape), torch.tensor(0)), members)
+    return take(take(_diagonal(q, name).expand(draw.log_w.shape), torch.tensor(0)), members)
+
+
+def _diagonal(q: Distribution, name: str) -> Distribution:
+    if is_diagonal(q):
+        return q
+    raise ValueError(
+        f"posterior of {name!r}: an aggregate posterior needs log q(z | x_n) of every example at every z; "
+        "use a diagonal one, posteriors.Gaussian or posteriors.Bernoulli"
+    )

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, prior_draws
+from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, has_aggregate_density, prior_draws
 from prioria.evaluate.sampling import Examples, device_of, measuring, seed_generators
 from prioria.model import VAE
 
@@ -92,10 +92,9 @@ def overlap(
         prior = next(iter(model.stages_.values())).prior(None)
         leaks = _beyond(prior.log_prob(z_q), prior.log_prob(z_p), level)
         test = two_sample_test(z_q[:TEST_DRAWS].flatten(1), z_p[:TEST_DRAWS].flatten(1))
-    try:
-        q = aggregate_posterior(model, x, limit=limit, seed=seed)
-    except ValueError:  # a flow: draws alone
+    if not has_aggregate_density(model, x):
         return Overlap(None, leaks, level, num_samples, test, seed)
+    q = aggregate_posterior(model, x, limit=limit, seed=seed)
     return Overlap(_beyond(q.log_prob(z_p), q.log_prob(z_q), level), leaks, level, num_samples, test, seed)
 
 

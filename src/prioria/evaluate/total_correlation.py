@@ -63,4 +63,4 @@ def total_correlation(
 def _log_marginals(q: Mixture, z: Tensor) -> Tensor:
     """Returns the sum of log q(z_j) for each row of z (S, L): (S,)."""
     mixtures = [Mixture(each) for each in marginals(q.components)]
-    return torch.stack([p.log_prob(z_j) for p, z_j in zip(mixtures, z.split(1, -1), strict=True)]).sum(0)
+    return torch.stack([p.log_prob(z_j) for p, z_j in zip(mixtures, z.flatten(1).split(1, -1), strict=True)]).sum(0)

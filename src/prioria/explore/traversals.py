@@ -84,7 +84,8 @@ def lowest_density(model: VAE, x: Examples, paths: Sequence[Path], *, limit: int
 
 def _lowest(model: VAE, x: Examples, lines: Sequence[Tensor], limit: int | None) -> Float[Tensor, " P"]:
     q = aggregate_posterior(model, x, limit=limit)
-    return torch.stack([q.log_prob(z.to(device_of(model))).min().cpu() for z in lines])
+    shape = (-1, *q.event_shape)  # a line holds feature maps as vectors
+    return torch.stack([q.log_prob(z.to(device_of(model)).reshape(shape)).min().cpu() for z in lines])
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from prioria.distributions import is_binary
 from prioria.evaluate import (
     Divergence,
     active_units,
+    has_aggregate_density,
     kl_per_dimension,
     nearest_neighbour_kl,
     overlap,
@@ -27,7 +28,7 @@ from prioria.report import pictures, style
 from prioria.report.findings import Finding, Measurements, findings
 from prioria.report.page import Picture
 from prioria.report.pictures import Section
-from prioria.report.pockets import ROWS, Margins, decoded_margins, draw_margins, draw_plane, margins
+from prioria.report.pockets import OPAQUE, ROWS, Margins, decoded_margins, draw_margins, draw_plane, margins
 from prioria.report.sheet import sections
 from prioria.stage import Stage
 from prioria.storage import write_json, write_text
@@ -84,11 +85,10 @@ class Diagnosis:
         }
 
     def __str__(self) -> str:
-        if not self.findings:
-            return f"{self.name}: nothing found"
-        return "\n".join(
-            f"{each.severity}: {each.name}\n  {each.meaning}\n  Try: {each.remedy}" for each in self.findings
-        )
+        lines = [f"{each.severity}: {each.name}\n  {each.meaning}\n  Try: {each.remedy}" for each in self.findings]
+        if self.measurements.overlap.pockets is None:
+            lines.append(f"not measured: pockets\n  {OPAQUE}")
+        return "\n".join(lines) if lines else f"{self.name}: nothing found"
 
 
 def diagnose(model: VAE, data: Dataset, *, name: str = "model", seed: int = 0, limit: int = TEST_ROWS) -> Diagnosis:
@@ -147,7 +147,7 @@ def write_diagnosis(run: Run, out: str | Path, *, seed: int = 0) -> Diagnosis:
     )
     shown = _pictures(run.model, run.data, found)
     page = environment.get_template("diagnosis.html").render(
-        found=found, sweep=sweep(found.measurements), pictures=shown
+        found=found, sweep=sweep(found.measurements), pictures=shown, opaque=OPAQUE
     )
     write_text(out, page)
     write_json(out.with_suffix(".json"), found.to_json())
@@ -163,10 +163,8 @@ def sweep(seen: Measurements) -> dict[float, dict[str, int]]:
 
 
 def _divergence(model: VAE, data: Dataset, seed: int) -> Divergence:
-    try:
-        return symmetric_kl(model, data.train, seed=seed, limit=ROWS)
-    except ValueError:  # a flow: draws alone
-        return nearest_neighbour_kl(model, data.train, seed=seed, limit=ROWS)
+    estimate = symmetric_kl if has_aggregate_density(model, data.train) else nearest_neighbour_kl
+    return estimate(model, data.train, seed=seed, limit=ROWS)
 
 
 def _pictures(model: VAE, data: Dataset, found: Diagnosis) -> list[Picture]:

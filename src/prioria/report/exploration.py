@@ -10,13 +10,15 @@ from torch import Tensor
 
 from prioria import explore
 from prioria.data import Dataset
+from prioria.evaluate import has_aggregate_density
 from prioria.evaluate.sampling import device_of, measuring
 from prioria.explore import Extremes, decoded
+from prioria.flows import has_generation
 from prioria.model import VAE
 from prioria.report import pictures, style
 from prioria.report.moons import traversals
 from prioria.report.pictures import Section
-from prioria.report.pockets import ROWS, margins, pockets
+from prioria.report.pockets import OPAQUE, ROWS, margins, pockets
 from prioria.report.strips import animation, is_drawable, strips, strips_of
 from prioria.storage import discard, write_json
 
@@ -30,12 +32,12 @@ def write_exploration(
 ) -> dict[str, Any]:
     """Writes pictures of pockets, leaks, lines and single latents of a model into a folder, and returns the numbers.
 
-    ``exploration.json`` holds the fractions that were kept and how they were ranked, and the lowest aggregate density
-    along 100 lines between test rows; ``latent.png`` the aggregate posterior with pockets and leaks. Of pictures:
-    ``extremes.png`` (low-posterior samples under the whole aggregate posterior and, beside, under mini-batches as
-    released; high-posterior samples), ``lines.png`` with one .gif for each line, ``factors.png``. Of two latents:
-    ``lines-latent.png``, lines over the aggregate posterior. Lines in the generation space need a prior that has one,
-    low-posterior samples a posterior with a density.
+    ``exploration.json`` holds the fractions that were kept and how they were ranked, the lowest aggregate density along
+    100 lines between test rows, and what was left out and why; ``latent.png`` the aggregate posterior with pockets and
+    leaks. Of pictures: ``extremes.png`` (low-posterior samples under the whole aggregate posterior and, beside, under
+    mini-batches as released; high-posterior samples), ``lines.png`` with one .gif for each line, ``factors.png``. Of
+    two latents: ``lines-latent.png``, lines over the aggregate posterior. Lines in the generation space need a prior
+    that has one, low-posterior samples a posterior with a density everywhere.
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.
@@ -51,6 +53,7 @@ def write_exploration(
     numbers = {
         "extremes": {name: _recorded(each) for name, each in extremes.items()},
         "lowest_density": _densities(model, data, starts, ends, GENERATION in lines),
+        "left_out": _left_out(model, data, GENERATION in lines),
         "seed": seed,
     }
     discard(folder, EARLIER)
@@ -69,12 +72,20 @@ def write_exploration(
 
 def _extremes(model: VAE, data: Dataset, seed: int) -> dict[str, Extremes]:
     high = explore.high_posterior(model, data.train, SHOWN, seed, limit=ROWS)
-    try:
-        low = explore.low_posterior(model, data.train, SHOWN, seed, limit=ROWS)
-    except ValueError:  # a flow: no density at a z that it did not draw
+    if not has_aggregate_density(model, data.train):
         return {"high-posterior": high}
+    low = explore.low_posterior(model, data.train, SHOWN, seed, limit=ROWS)
     released = explore.low_posterior_as_released(model, data.train, SHOWN, seed)
     return {"low-posterior": low, "low-posterior, as released": released, "high-posterior": high}
+
+
+def _left_out(model: VAE, data: Dataset, has_lines: bool) -> dict[str, str]:
+    found = {}
+    if not has_aggregate_density(model, data.train):
+        found["low-posterior samples and densities along lines"] = OPAQUE
+    if not has_lines:
+        found[f"lines {GENERATION}"] = "Only priors that are a flow or a Gaussian have that space."
+    return found
 
 
 def _recorded(found: Extremes) -> dict[str, Any]:
@@ -94,21 +105,20 @@ def _ends(data: Dataset, count: int, seed: int) -> tuple[Tensor, Tensor]:
 
 def _lines(model: VAE, starts: Tensor, ends: Tensor) -> dict[str, list[explore.Path]]:
     found = {STRAIGHT: explore.straight(model, starts, ends, nodes=NODES)}
-    try:
+    with measuring(model):
+        has_lines = has_generation(model.stages_[model.groups[0]].prior(None))
+    if has_lines:
         found[GENERATION] = explore.generation_lines(model, starts, ends, nodes=NODES)
-    except ValueError:  # a prior without a generation space
-        return found
     return found
 
 
 def _densities(model: VAE, data: Dataset, starts: Tensor, ends: Tensor, both: bool) -> dict[str, Any] | None:
-    try:
-        if not both:
-            lowest = explore.lowest_density(model, data.train, explore.straight(model, starts, ends), limit=ROWS)
-            return {"means": {STRAIGHT: lowest.mean().item()}, "lines": len(lowest)}
-        found = explore.line_densities(model, data.train, starts, ends, limit=ROWS)
-    except ValueError:  # a flow: no density at a z that it did not draw
+    if not has_aggregate_density(model, data.train):
         return None
+    if not both:
+        lowest = explore.lowest_density(model, data.train, explore.straight(model, starts, ends), limit=ROWS)
+        return {"means": {STRAIGHT: lowest.mean().item()}, "lines": len(lowest)}
+    found = explore.line_densities(model, data.train, starts, ends, limit=ROWS)
     means = {STRAIGHT: found.representation.mean().item(), GENERATION: found.generation.mean().item()}
     return {"means": means, "lines": len(found.generation), **found.to_json()}
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from prioria.data import Dataset
-from prioria.evaluate import aggregate_draws, aggregate_posterior
+from prioria.evaluate import aggregate_draws, aggregate_posterior, has_aggregate_density
 from prioria.evaluate.sampling import device_of
 from prioria.explore import Extremes, decoded, high_posterior, low_posterior
 from prioria.model import VAE
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ROWS = 5000  # training rows that make the aggregate posterior
 SIDE = 150  # of the grid that its density is drawn on
 POINTS = 1500
+OPAQUE = "The density of the posterior is not known at every z, as that of a flow is not; posteriors.Gaussian has one."
 POCKET, LEAK = style.SAMPLE, style.SERIES[3]
 
 
@@ -49,13 +50,12 @@ def margins(model: VAE, data: Dataset, *, seed: int = 0, count: int = 200) -> Ma
     """Draws the encodings, the low- and the high-posterior samples of a model."""
     encodings = aggregate_draws(model, data.train, POINTS, seed, limit=ROWS).flatten(1).cpu()
     high = high_posterior(model, data.train, count, seed, limit=ROWS)
-    low, density, extent = None, None, (0.0, 1.0, 0.0, 1.0)
-    try:
-        low = low_posterior(model, data.train, count, seed, limit=ROWS)
-    except ValueError:  # a flow: no density at a z that it did not draw
+    density, extent = None, (0.0, 1.0, 0.0, 1.0)
+    if not has_aggregate_density(model, data.train):
         return Margins(encodings, None, high, None, extent)
+    low = low_posterior(model, data.train, count, seed, limit=ROWS)
     if encodings.shape[1] == 2:
-        density, extent = _density(model, data, torch.cat([encodings, low.z]), seed)
+        density, extent = _density(model, data, torch.cat([encodings, low.z.flatten(1)]), seed)
     return Margins(encodings, low, high, density, extent)
 
 
@@ -104,7 +104,8 @@ def _density(model: VAE, data: Dataset, z: Tensor, seed: int) -> tuple[Tensor, t
     (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
     grid = torch.cartesian_prod(torch.linspace(bottom, top, SIDE), torch.linspace(left, right, SIDE)).flip(-1)
     q = aggregate_posterior(model, data.train, limit=ROWS, seed=seed)
-    return q.log_prob(grid.to(device_of(model))).reshape(SIDE, SIDE).cpu(), (left, right, bottom, top)
+    grid = grid.to(device_of(model)).reshape(-1, *q.event_shape)
+    return q.log_prob(grid).reshape(SIDE, SIDE).cpu(), (left, right, bottom, top)
 
 
 def _plane(encodings: Tensor):  # noqa: ANN202 - a projection (n, L) -> x and y

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from prioria.data import Dataset
 from prioria.distributions import take
 from prioria.evaluate import Divergence, Estimate, elbo, nearest_neighbour_kl, symmetric_kl
-from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior
+from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, has_aggregate_density
 from prioria.evaluate.sampling import device_of, has_density, measuring
 from prioria.model import VAE
 from prioria.module import describe
@@ -210,12 +210,11 @@ def _draws(model: VAE, data: Dataset, batch: int, seed: int) -> Iterator[Tensor]
     if data.train.fresh:  # stored posteriors would know one draw of the bits of each row
         while True:
             yield _encoded(model, data.train.batch(torch.randint(len(data.train), (batch,))))
-    try:
-        posteriors = aggregate_posterior(model, data.train, seed=seed).components
-    except ValueError:  # a flow or a point has no density elsewhere, but draws
+    if not has_aggregate_density(model, data.train):  # a flow, or a point: draws alone
         stored = aggregate_draws(model, data.train, DRAWS, seed)
         while True:
             yield stored[torch.randint(len(stored), (batch,))]
+    posteriors = aggregate_posterior(model, data.train, seed=seed).components
     while True:
         yield take(posteriors, torch.randint(posteriors.batch_shape[0], (batch,))).sample()
 
@@ -232,10 +231,8 @@ def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
     if not has_density(model):
         return PriorFit(log_prior, None, None)
     bound = elbo(model, data.test, 10, seed)
-    try:
-        return PriorFit(log_prior, bound, symmetric_kl(model, data.train, seed=seed))
-    except ValueError:
-        return PriorFit(log_prior, bound, nearest_neighbour_kl(model, data.train, seed=seed))
+    divergence = symmetric_kl if has_aggregate_density(model, data.train) else nearest_neighbour_kl
+    return PriorFit(log_prior, bound, divergence(model, data.train, seed=seed))
 
 
 @contextmanager
