@@ -13,7 +13,7 @@ from prioria import VAE, explore, likelihoods, posteriors, priors
 from prioria.cli import main
 from prioria.data import load
 from prioria.report.exploration import write_exploration
-from prioria.report.pockets import OPAQUE, ROWS
+from prioria.report.pockets import OPAQUE, ROWS, margins, pockets
 from tests.contract.standins import OpaqueFlow
 from tests.contract.structured import conv_ladder
 from tests.contract.variants import INPUTS
@@ -94,6 +94,30 @@ def test_an_error_of_another_kind_is_not_taken_for_a_missing_density(tmp_path, m
     monkeypatch.setattr(explore, "low_posterior", broken)
     with pytest.raises(ValueError, match="out of range"):
         write_exploration(model_of(load("two-moons")), load("two-moons"), tmp_path)
+
+
+def test_between_bits_no_density_is_drawn_or_read(tmp_path) -> None:
+    data = dataset_of(torch.rand(60, 4).round(), (4,))
+    model = VAE(
+        encoder=nn.Linear(4, 2),
+        posterior=posteriors.Bernoulli(None, 2),
+        prior=priors.Bernoulli(2),
+        likelihood=likelihoods.Gaussian(nn.Linear(2, 4)),
+    )
+    edges = margins(model, data)
+    assert edges.density is None and edges.low is not None and set(edges.encodings.unique().tolist()) <= {0.0, 1.0}
+    found = write_exploration(model, data, tmp_path, pairs=1)
+    assert found["lowest_density"] is None
+    assert found["left_out"]["densities along lines"] == "Between bits there is no density."
+
+
+def test_one_latent_is_drawn_on_one_axis() -> None:
+    data = dataset_of(torch.randn(60, 3), (3,))
+    (axes,) = pockets(model_of(data, latents=1), data).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("z[0]", "density")
+    # the encodings' bars hold all of their mass
+    bars = [bar.get_width() * bar.get_height() for bar in axes.containers[0]]
+    assert sum(bars) == pytest.approx(1, rel=1e-6)
 
 
 def test_feature_maps_have_pockets(tmp_path) -> None:

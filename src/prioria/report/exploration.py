@@ -10,7 +10,8 @@ from torch import Tensor
 
 from prioria import explore
 from prioria.data import Dataset
-from prioria.evaluate import has_aggregate_density
+from prioria.distributions import is_binary, is_diagonal
+from prioria.evaluate import has_aggregate_density, top_posterior
 from prioria.evaluate.sampling import device_of, measuring
 from prioria.explore import Extremes, decoded
 from prioria.flows import has_generation
@@ -83,6 +84,8 @@ def _left_out(model: VAE, data: Dataset, has_lines: bool) -> dict[str, str]:
     found = {}
     if not has_aggregate_density(model, data.train):
         found["low-posterior samples and densities along lines"] = OPAQUE
+    if is_binary(top_posterior(model, data.train)):
+        found["densities along lines"] = "Between bits there is no density."
     if not has_lines:
         found[f"lines {GENERATION}"] = "Only priors that are a flow or a Gaussian have that space."
     return found
@@ -113,7 +116,8 @@ def _lines(model: VAE, starts: Tensor, ends: Tensor) -> dict[str, list[explore.P
 
 
 def _densities(model: VAE, data: Dataset, starts: Tensor, ends: Tensor, both: bool) -> dict[str, Any] | None:
-    if not has_aggregate_density(model, data.train):
+    q = top_posterior(model, data.train)
+    if is_binary(q) or not is_diagonal(q):  # between bits there is no density
         return None
     if not both:
         lowest = explore.lowest_density(model, data.train, explore.straight(model, starts, ends), limit=ROWS)

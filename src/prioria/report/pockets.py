@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from prioria.data import Dataset
-from prioria.evaluate import aggregate_draws, aggregate_posterior, has_aggregate_density
+from prioria.distributions import is_binary
+from prioria.evaluate import aggregate_draws, aggregate_posterior, has_aggregate_density, top_posterior
 from prioria.evaluate.sampling import device_of
 from prioria.explore import Extremes, decoded, high_posterior, low_posterior
 from prioria.model import VAE
@@ -35,7 +37,7 @@ class Margins:
         encodings: draws of the aggregate posterior of the top group (n, L).
         low: low-posterior samples, None for a posterior without a density elsewhere.
         high: high-posterior samples.
-        density: log q(z) on a grid of the plane (side, side), None unless z has two dimensions.
+        density: log q(z) on a grid of the plane (side, side), None unless z has two dimensions and is no pair of bits.
         extent: of the grid: left, right, bottom, top.
     """
 
@@ -54,7 +56,7 @@ def margins(model: VAE, data: Dataset, *, seed: int = 0, count: int = 200) -> Ma
     if not has_aggregate_density(model, data.train):
         return Margins(encodings, None, high, None, extent)
     low = low_posterior(model, data.train, count, seed, limit=ROWS)
-    if encodings.shape[1] == 2:
+    if encodings.shape[1] == 2 and not is_binary(top_posterior(model, data.train)):
         density, extent = _density(model, data, torch.cat([encodings, low.z.flatten(1)]), seed)
     return Margins(encodings, low, high, density, extent)
 
@@ -69,6 +71,8 @@ def pockets(model: VAE, data: Dataset, *, seed: int = 0) -> Figure:
 
 def draw_margins(axes: Axes, found: Margins, title: str = "aggregate posterior, pockets and leaks") -> None:
     """Draws encodings (or their density), low-posterior samples (pockets) and high-posterior samples (leaks)."""
+    if found.encodings.shape[1] == 1:
+        return _histograms(axes, found, title)
     project = _plane(found.encodings)
     name = "z[{}]" if found.encodings.shape[1] <= 2 else "principal component {}"
     style.dress(axes, title, x=name.format(0), y=name.format(1))
@@ -82,6 +86,17 @@ def draw_margins(axes: Axes, found: Margins, title: str = "aggregate posterior, 
     if found.low is not None:
         axes.scatter(*project(found.low.z.flatten(1)), color=POCKET, label="low-posterior (pockets)", **look)
     axes.scatter(*project(found.high.z.flatten(1)), color=LEAK, label="high-posterior (leaks)", **look)
+
+
+def _histograms(axes: Axes, found: Margins, title: str) -> None:
+    style.dress(axes, title, x="z[0]", y="density")
+    shown = {"low-posterior (pockets)": (found.low, POCKET), "high-posterior (leaks)": (found.high, LEAK)}
+    parts = {label: (e.z.flatten().cpu(), colour) for label, (e, colour) in shown.items() if e is not None}
+    every = torch.cat([found.encodings.flatten(), *(z for z, _ in parts.values())]).numpy()
+    bins = np.histogram_bin_edges(every, bins=60).tolist()
+    axes.hist(found.encodings[:, 0].numpy(), bins, density=True, color=style.PALE, label="encodings")
+    for label, (z, colour) in parts.items():
+        axes.hist(z.numpy(), bins, density=True, histtype="step", color=colour, label=label)
 
 
 def draw_plane(axes: Axes, data: Tensor, rows: dict[str, tuple[Tensor, str]], title: str) -> None:
@@ -110,10 +125,7 @@ def _density(model: VAE, data: Dataset, z: Tensor, seed: int) -> tuple[Tensor, t
 
 def _plane(encodings: Tensor):  # noqa: ANN202 - a projection (n, L) -> x and y
     centre = encodings.double().mean(0)
-    width = encodings.shape[1]
-    if width == 1:
-        return lambda z: (z[:, 0].cpu().numpy(), torch.zeros(len(z)).numpy())
-    if width == 2:
+    if encodings.shape[1] == 2:
         return lambda z: z.cpu().T.numpy()
     _, _, directions = torch.linalg.svd(encodings.double() - centre, full_matrices=False)
     return lambda z: ((z.double() - centre) @ directions[:2].T).cpu().T.numpy()
