@@ -258,6 +258,14 @@ def test_page_stands_alone_and_says_what_the_json_says(trained, tmp_path, capsys
     assert (tmp_path / "cli.html").exists() and "Page:" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["diagnose", "report"])
+def test_a_page_that_is_no_html_is_refused(trained, tmp_path, capsys, command: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([command, str(trained / "standard"), "--out", str(tmp_path / "d.json")])
+    assert "d.json' is no page; give a file that ends in .html" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_points_of_the_plane_are_drawn(tmp_path) -> None:
     data = dataset_of(torch.randn(300, 2), (2,))
     write_diagnosis(Run(model_of(data), data, [], None), tmp_path / "page.html")

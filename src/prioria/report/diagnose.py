@@ -26,7 +26,7 @@ from prioria.evaluate import (
 from prioria.model import VAE
 from prioria.report import pictures, style
 from prioria.report.findings import Finding, Measurements, findings
-from prioria.report.page import Picture
+from prioria.report.page import Picture, check_page
 from prioria.report.pictures import Section
 from prioria.report.pockets import OPAQUE, ROWS, Margins, decoded_margins, draw_margins, draw_plane, margins
 from prioria.report.sheet import sections
@@ -134,9 +134,10 @@ def write_diagnosis(run: Run, out: str | Path, *, seed: int = 0) -> Diagnosis:
         seed: of all draws.
 
     Raises:
-        ValueError: as for :func:`diagnose`.
+        ValueError: as for :func:`diagnose`, or a file that is no .html.
     """
-    out, name = Path(out), run.data.name if run.path is None else run.path.resolve().name
+    out = check_page(out)
+    name = run.data.name if run.path is None else run.path.resolve().name
     found = diagnose(run.model, run.data, name=name, seed=seed)
     environment = Environment(
         loader=PackageLoader("prioria.report"),

@@ -73,9 +73,9 @@ def report(run: Run | str | Path, out: str | Path, *, seed: int = 0) -> Path:
         seed: of the samples in the pictures.
 
     Raises:
-        ValueError: there is no run, or one of its files is damaged.
+        ValueError: there is no run, one of its files is damaged, or ``out`` is no .html.
     """
-    return _write(Comparison((Subject.of(run),)), Path(out), seed)
+    return _write(Comparison((Subject.of(run),)), check_page(out), seed)
 
 
 def compare(runs: Sequence[Run | str | Path], out: str | Path | None = None, *, seed: int = 0) -> Comparison:
@@ -89,14 +89,26 @@ def compare(runs: Sequence[Run | str | Path], out: str | Path | None = None, *, 
         seed: of the samples in the pictures.
 
     Raises:
-        ValueError: fewer than two runs, no run in a folder, or a damaged file.
+        ValueError: fewer than two runs, no run in a folder, a damaged file, or an ``out`` that is no .html.
     """
     if len(runs) < 2:
         raise ValueError(f"runs has {len(runs)} entries; give at least two to compare")
+    page = None if out is None else check_page(out)
     comparison = Comparison(tuple(Subject.of(run) for run in runs))
-    if out is not None:
-        _write(comparison, Path(out), seed)
+    if page is not None:
+        _write(comparison, page, seed)
     return comparison
+
+
+def check_page(out: str | Path) -> Path:
+    """Returns the file of a page.
+
+    Raises:
+        ValueError: it does not end in .html; files of other endings, such as the numbers, are written beside it.
+    """
+    if Path(out).suffix != ".html":
+        raise ValueError(f"out={str(out)!r} is no page; give a file that ends in .html")
+    return Path(out)
 
 
 def _write(comparison: Comparison, out: Path, seed: int) -> Path:
