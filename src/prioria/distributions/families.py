@@ -34,7 +34,7 @@ def is_diagonal(d: Distribution) -> bool:
     return isinstance(d, Independent) and isinstance(d.base_dist, Normal | Bernoulli)
 
 
-def is_binary(d: Distribution) -> bool:
+def is_binary(d: Distribution | None) -> bool:
     """Says whether every value is a bit of its own."""
     return isinstance(d, Independent) and isinstance(d.base_dist, Bernoulli)
 

@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from prioria.distributions import is_binary
 from prioria.draw import descend
 from prioria.model import VAE
 from prioria.stages import Fused
-from prioria.theory.enumeration import codes, is_bits
+from prioria.theory.enumeration import codes
 
 
 def backward_messages(model: VAE, x: Float[Tensor, "B D"]) -> dict[str, Float[Tensor, "S B"]]:
@@ -71,7 +72,7 @@ def _check(model: VAE) -> None:
     with torch.random.fork_rng(), torch.no_grad():
         latents, _ = descend(model.stages_, (1, 1))
     for name, latent in latents.items():
-        if not is_bits(latent.p):
+        if not is_binary(latent.p):
             raise ValueError(
                 f"group {name!r} has prior {latent.p}, no bits; the recursion needs stages.BinaryHierarchy"
             )

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Independent
 
-from prioria.distributions import is_bound
+from prioria.distributions import is_binary, is_bound
 from prioria.draw import Draw
 from prioria.model import VAE, Condition
 from prioria.stage import check_decided
@@ -118,9 +117,9 @@ def states_of(model: VAE, x: Float[Tensor, "B D"], *, reach: float = 10.0, point
         latents = model.draw(x[:1]).latents
     sizes = {name: latent.z.shape[-1] for name, latent in latents.items()}
     like = next(iter(latents.values())).z
-    if all(is_bits(latent.q) for latent in latents.values()):
+    if all(is_binary(latent.q) for latent in latents.values()):
         return States(_split(codes(sum(sizes.values())).to(like), sizes), 0.0)
-    if sum(sizes.values()) > 2 or any(is_bits(latent.q) for latent in latents.values()):
+    if sum(sizes.values()) > 2 or any(is_binary(latent.q) for latent in latents.values()):
         raise ValueError(
             f"latents={sizes} are too many, or of two kinds: bits alone are summed over, or 1 or 2 real latents"
         )
@@ -135,11 +134,6 @@ def states_of(model: VAE, x: Float[Tensor, "B D"], *, reach: float = 10.0, point
 def _split(values: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
     parts = values.unsqueeze(1).split(list(sizes.values()), -1)
     return dict(zip(sizes, parts, strict=True))
-
-
-def is_bits(d: Distribution | None) -> bool:
-    """Says whether a distribution is one of independent bits."""
-    return isinstance(d, Independent) and isinstance(d.base_dist, Bernoulli)
 
 
 @torch.no_grad()
