@@ -187,7 +187,7 @@ def _dead_components(seen: Measurements) -> Finding | None:
         "warning",
         f"{parts.dead} of the {parts.count} {_components(seen)} have less than a tenth of the "
         "encodings that their weight stands for, but all of the samples.",
-        f"Use fewer (--prior.components){_start(seen)}{_weights(seen)}.",
+        f"{_start(seen)}Use fewer (--prior.components){_weights(seen)}.",
     )
 
 
@@ -200,7 +200,7 @@ def _duplicates(seen: Measurements) -> Finding | None:
         "warning",
         f"Of the {parts.count} {_components(seen)} only {parts.distinct} differ by 0.05 nats "
         "or more: the prior has fewer modes than it pays for.",
-        f"Use fewer (--prior.components){_start(seen)}.",
+        f"{_start(seen)}Use fewer (--prior.components).",
     )
 
 
@@ -212,8 +212,8 @@ def _start(seen: Measurements) -> str:
     if seen.prior != "VampPrior":
         return ""
     return (
-        ", or start the pseudo-inputs apart: at training rows (priors.VampPrior(pseudo_inputs=...)) or with more noise "
-        "(--prior.initial)"
+        "Start pseudo-inputs apart, at training rows (priors.VampPrior(pseudo_inputs=...)) or with more noise "
+        "(--prior.initial). "
     )
 
 
