@@ -94,7 +94,7 @@ def step(objective: objectives.Objective) -> Step:
 
 def test_a_run_cites_what_it_used_and_nothing_else(tmp_path: Path) -> None:
     description = module.describe(step(objectives.ELBO()))
-    protocol = {"data": {"name": "mnist-static"}, "options": {"optimiser": "adam"}}
+    protocol = {"data": {"name": "mnist-static"}, "options": {"epochs": 1, "optimiser": "adam"}}
     storage.write_json(tmp_path / "run.json", {"format": storage.FORMAT, "step": description} | protocol)
     own = {"kingma2014auto", "rezende2014stochastic", "kingma2015adam", "dauphin2017language"}
     flows = {"kingma2016improved", "germain2015made", "bhalodia2020dpvaes", "dinh2017density"}

@@ -284,7 +284,11 @@ for option in ({"optimiser": "sgd"}, {"schedule": "cosin"}, {"precision": "fp16"
     [
         ("metrics.jsonl", '{"split": "tra', "--resume .* writes it anew"),
         ("run.json", '{"format": 1}', "is not a run of format"),
-        ("run.json", '{"format": 1, "step": 0, "data": 0, "options": {"warp": 9}}', "epochs, .* warp; put the file"),
+        (
+            "run.json",
+            '{"format": 1, "step": 0, "data": 0, "options": {"epochs": 1, "warp": 9}}',
+            "'warp'.; put the file",
+        ),
         ("best/model.json", '{"format": 1}', "is not a model of format"),
     ],
 )
