@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,18 @@ class VAE(Module):
                 raise ValueError(
                     f"prior of {name!r} was built on another encoder or posterior; pass the model's own objects to it"
                 )
+
+
+@contextmanager
+def evaluation_mode(model: VAE) -> Iterator[None]:
+    """Puts every module into evaluation mode, and each back into its own afterwards."""
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
 
 
 def load(path: str | Path, modules: dict[str, nn.Module] | None = None) -> VAE:

@@ -10,6 +10,7 @@ import torch
 
 from prioria import VAE, fit, likelihoods, nets, objectives, posteriors, priors
 from prioria.data import load
+from prioria.report.pockets import OPAQUE
 from prioria.train import Run
 from tests.commands.test_commands import call
 
@@ -77,3 +78,12 @@ def test_command_blames_no_part_of_a_run_that_was_not_broken(tmp_path: Path) -> 
     found = json.loads((tmp_path / "run/diagnosis.json").read_text())["findings"]
     named = {finding["name"] for finding in found}
     assert not named & {"posterior collapse", "dead decoder", "duplicate components"}
+
+
+def test_a_page_says_why_pockets_of_a_flow_are_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--network.hidden", 8, 8, "--latents", 2, "--epochs", 1]
+    call("train", "digits", "--posterior", "iaf", *small, "--out", tmp_path)
+    call("diagnose", tmp_path)
+    assert "not measured: pockets" in capsys.readouterr().out
+    cell = (tmp_path / "diagnosis.html").read_text().split("not measurable")[1].partition("</td>")[0]
+    assert cell == f"<small>{OPAQUE}</small>"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot, rcParams
+from matplotlib.axes import Axes
 from PIL import Image
 from torch.distributions import Categorical, Independent, Normal
 
@@ -168,12 +169,21 @@ def test_every_model_can_be_shown(name: str):
     assert cloud.prior.shape == cloud.posterior[:6].shape == (6, len(cloud.names))
 
 
+def _share_beyond(axes: Axes) -> float:
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    x, y = np.asarray(axes.collections[0].get_offsets()).T
+    return float(((x < left) | (x > right) | (y < bottom) | (y > top)).mean())
+
+
 def test_points_in_the_plane_are_scattered_beside_the_latent_space():
     data = load("two-moons")
     figure = draw(model_of(data, vamp=True, latents=2), data)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    kinds = [title.partition(",")[0] for title in titles]
-    assert kinds == ["data (test)", "reconstructions", "samples", "posterior over prior (grey)"]
+    beyond = [_share_beyond(axes) for axes in figure.axes[1:3]]
+    wanted = [
+        f"{name}, {share:.0%} outside" for name, share in zip(("reconstructions", "samples"), beyond, strict=True)
+    ]
+    assert titles == ["data (test)", *wanted, "posterior over prior (grey)"] and min(beyond) > 0.01
     points = figure.axes[0].collections[0].get_offsets()
     np.testing.assert_array_equal(points, data.test.tensor(2000))
     np.testing.assert_array_equal(figure.axes[0].collections[1].get_offsets().shape, (COMPONENTS, 2))

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from prioria.data.base import evenly
 from prioria.draw import Draw
-from prioria.model import VAE, Condition
+from prioria.model import VAE, Condition, evaluation_mode
 from prioria.stage import check_decided
 
 ROWS = 1000  # of one block: a quarter of it takes 1.5 times as long on two cores, twice leaves the cache
@@ -126,15 +126,10 @@ def measuring(model: VAE) -> Iterator[None]:
         ValueError: a part of the model itself is still random, such as the gates of a dependency graph.
     """
     check_decided(model.stages_)
-    training = {module: module.training for module in model.modules()}
     device = device_of(model)
-    model.eval()
-    try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.inference_mode():
-            yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode
+    devices = [device] if device.type == "cuda" else []
+    with evaluation_mode(model), torch.random.fork_rng(devices), torch.inference_mode():
+        yield
 
 
 def has_density(model: VAE) -> bool:

@@ -9,7 +9,7 @@ import torch
 
 from prioria.distributions import check_support
 from prioria.draw import Draw, Latent
-from prioria.model import VAE
+from prioria.model import VAE, evaluation_mode
 
 
 def probe(model: VAE) -> Draw:
@@ -40,14 +40,8 @@ def generated(model: VAE) -> Draw:
 @contextmanager
 def _looking(model: VAE) -> Iterator[None]:
     # in evaluation mode: batch normalisation would take what is only looked at for a batch of data
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode
+    with evaluation_mode(model), torch.random.fork_rng():
+        yield
 
 
 def group_of(draw: Draw, group: str | None) -> Latent:

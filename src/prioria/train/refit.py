@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from prioria.distributions import take
 from prioria.evaluate import Divergence, Estimate, elbo, nearest_neighbour_kl, symmetric_kl
 from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, has_aggregate_density
 from prioria.evaluate.sampling import device_of, has_density, measuring
-from prioria.model import VAE
+from prioria.model import VAE, evaluation_mode
 from prioria.module import describe
 from prioria.objectives.probe import probe
 from prioria.stage import Stage
@@ -124,7 +123,7 @@ def refit_prior(
     probe(refitted)
     held_out = aggregate_draws(model, data.validation, HELD_OUT, seed)
     before = _fit_of(model, data, seed)
-    with _evaluation_mode(refitted), torch.random.fork_rng():
+    with evaluation_mode(refitted), torch.random.fork_rng():
         torch.manual_seed(seed)
         draws = _draws(model, data, batch_size, seed)
         history = _maximise(prior, draws, held_out, steps=steps, learning_rate=learning_rate, check_every=check_every)
@@ -221,7 +220,7 @@ def _draws(model: VAE, data: Dataset, batch: int, seed: int) -> Iterator[Tensor]
 
 @torch.no_grad()
 def _encoded(model: VAE, x: Tensor) -> Tensor:
-    return model.draw(x.to(device_of(model))).z[model.groups[0]][0]
+    return model.condition(x.to(device_of(model))).top[1].sample()
 
 
 def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
@@ -233,17 +232,6 @@ def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
     bound = elbo(model, data.test, 10, seed)
     divergence = symmetric_kl if has_aggregate_density(model, data.train) else nearest_neighbour_kl
     return PriorFit(log_prior, bound, divergence(model, data.train, seed=seed))
-
-
-@contextmanager
-def _evaluation_mode(model: VAE) -> Iterator[None]:
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode
 
 
 def _write(found: Refit, source: Run, folder: Path) -> None:
