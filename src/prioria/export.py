@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from prioria.model import VAE
+from prioria.model import VAE, evaluation_mode
 from prioria.stage import check_decided
 from prioria.storage import discard, write_atomically
 
@@ -93,17 +93,13 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
     if len(x) < 2:
         raise ValueError(f"x has {len(x)} rows; give at least two, so that the number of rows stays free")
     check_decided(model.stages_)
-    training = model.training
-    model.eval()
     try:
-        with torch.no_grad():
+        with evaluation_mode(model), torch.no_grad():
             z = tuple(mean[0].contiguous() for _, _, mean in _closed_means(model, x))
             parts = {"encoder": (Encoder(model), (x,)), "decoder": (Decoder(model), z)}
             files = [_files(name, module, inputs, onnx) for name, (module, inputs) in parts.items()]
     except RuntimeError as error:
         raise ValueError(f"model: torch cannot export it ({_reason(error)}); change that module's forward") from error
-    finally:
-        model.train(training)
     if not onnx:
         discard(Path(folder), r"(encoder|decoder)\.onnx")  # of another model, perhaps
     return [_write(Path(folder) / name, content) for part in files for name, content in part.items()]
@@ -126,7 +122,7 @@ def _reason(error: BaseException) -> str:
     """Returns the first line of the first error, which torch wraps in advice to its developers."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _files(name: str, module: Encoder | Decoder, inputs: tuple[Tensor, ...], onnx: bool) -> dict[str, bytes]:
