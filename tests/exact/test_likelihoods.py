@@ -57,6 +57,14 @@ def test_discretized_logistic_is_the_difference_of_two_cumulatives() -> None:
     np.testing.assert_allclose(px.log_prob(torch.arange(8)[:, None] / 8), np.log(np.diff(edges)), rtol=1e-4)
 
 
+@pytest.mark.parametrize("bins", [8, 49, 100, 256])
+def test_draws_of_a_discretized_logistic_are_read_as_the_bin_that_they_are_of(bins: int) -> None:
+    pixels = distributions.DiscretizedLogistic(torch.tensor(0.5), torch.tensor(0.0), bins)
+    draws = pixels.sample((100_000,)).unique()
+    middles = (torch.arange(bins) + 0.5) / bins
+    torch.testing.assert_close(draws, middles)  # a lower edge such as 29 / 100 would be read as the bin below
+
+
 def test_discretized_logistic_is_sampled_as_it_is_scored() -> None:
     px = likelihoods.DiscretizedLogistic(Output(torch.tensor([0.2, -1.0])), bins=8)(Z)
     counts = (px.sample(torch.Size([20_000])) * 8).int().flatten().bincount(minlength=8)
@@ -70,7 +78,7 @@ def test_discretized_logistic_has_the_mean_of_its_bins(bins: int) -> None:
     log_scale = torch.linspace(-9, 0, 19, dtype=torch.float64)[:, None].requires_grad_()
     pixels = distributions.DiscretizedLogistic(location, log_scale, bins)
     assert pixels.mean.shape == pixels.batch_shape
-    grey = torch.arange(bins, dtype=torch.float64)[:, None, None] / bins
+    grey = (torch.arange(bins, dtype=torch.float64)[:, None, None] + 0.5) / bins
     expected = (pixels.log_prob(grey).exp() * grey).sum(0)
     torch.testing.assert_close(pixels.mean, expected, atol=3e-7, rtol=0)
     gradients = [torch.autograd.grad(each.sum(), (location, log_scale)) for each in (pixels.mean, expected)]
@@ -80,7 +88,7 @@ def test_discretized_logistic_has_the_mean_of_its_bins(bins: int) -> None:
 def test_the_mean_of_a_wide_discretized_logistic_is_not_its_location() -> None:
     px = likelihoods.DiscretizedLogistic(Output(torch.tensor([3.0, -1.0])))(Z)
     edges = stats.logistic.cdf(np.arange(1, 256) / 256, loc=1 / (1 + math.exp(-3)), scale=math.exp(-1))
-    assert px.mean.item() == pytest.approx((1 - edges).sum() / 256, abs=1e-6)
+    assert px.mean.item() == pytest.approx((0.5 + (1 - edges).sum()) / 256, abs=1e-6)
 
 
 def test_categorical_sums_to_one_over_all_rows() -> None:

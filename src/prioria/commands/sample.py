@@ -104,13 +104,7 @@ def rows(run: Run, source: str) -> Split:
 
 
 def _as_in_the_data(run: Run, x: Tensor) -> Tensor:
-    match run.model.likelihood:
-        case likelihoods.Bernoulli():
-            values = x
-        case likelihoods.DiscretizedLogistic(bins=bins):  # its values are lower ends of bins, stored ones their middles
-            values = run.data.protocol.unscaled(x + 0.5 / bins)
-        case _:
-            values = run.data.protocol.unscaled(x)
+    values = x if isinstance(run.model.likelihood, likelihoods.Bernoulli) else run.data.protocol.unscaled(x)
     return values.unflatten(-1, run.data.shape)
 
 

@@ -18,9 +18,9 @@ class DiscretizedLogistic(Distribution):
     2016, IAF, appendix; the VampPrior code (Tomczak and Welling, 2018) leaves the outer bins open at neither end.)
 
     Args:
-        mean: m (...), the location, in [0, 1]; the ``mean`` of the bins' lower edges is another number.
+        mean: m (...), the location, in [0, 1]; the ``mean`` of the distribution is another number.
         log_scale: log s (...).
-        bins: n; values are read as the bin that contains them, floor(x n) / n.
+        bins: n; a value is read as the bin that contains it; draws are the middles of bins, as grey data are stored.
 
     Example:
         >>> d = DiscretizedLogistic(torch.tensor(0.5), torch.tensor(-2.0), bins=4)
@@ -38,7 +38,7 @@ class DiscretizedLogistic(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """E[floor(x n) / n], of the lower edges that ``sample`` gives: sum over levels k > 0 of P(x >= k/n) / n.
+        """Of the middles that ``sample`` gives: 1/(2n) + sum over levels k > 0 of P(x >= k/n) / n.
 
         A sum over 256 levels would cost more than most decoders, and as much memory to differentiate. Levels near the
         location are summed one by one, the smooth rest is integrated (Euler and Maclaurin, midpoints).
@@ -53,7 +53,7 @@ class DiscretizedLogistic(Distribution):
             level = centre + offset
             near = (level > first) & (level <= last)
             total = total + torch.where(near, torch.sigmoid((at - level) * step), 0.0)
-        return total / self.bins
+        return (total + 0.5) / self.bins
 
     def log_prob(self, value: Tensor) -> Tensor:
         index = (value * self.bins).floor().clamp(0, self.bins - 1)
@@ -70,7 +70,7 @@ class DiscretizedLogistic(Distribution):
         with torch.no_grad():
             uniform = torch.rand(Size(sample_shape) + self.batch_shape, device=self.location.device)
             x = self.location + self.log_scale.exp() * torch.logit(uniform, eps=1e-7)
-            return (x * self.bins).floor().clamp(0, self.bins - 1) / self.bins
+            return ((x * self.bins).floor().clamp(0, self.bins - 1) + 0.5) / self.bins
 
 
 def _integral(u: Tensor, step: Tensor) -> Tensor:
