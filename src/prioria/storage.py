@@ -92,15 +92,18 @@ def save(module: nn.Module, folder: Path) -> None:
 
 
 def load(folder: Path, modules: dict[str, nn.Module] | None = None) -> nn.Module:
-    """Builds the module that :func:`save` wrote, in evaluation mode."""
+    """Builds the module that :func:`save` wrote, in evaluation mode and in the precision that it was saved in."""
     saved = read_json(folder / ARCHITECTURE)
     if not isinstance(saved, dict) or saved.get("format") != FORMAT or "architecture" not in saved:
         raise ValueError(
             f"path={str(folder)!r} is not a model of format {FORMAT}; save it again with this version of prioria"
         )
-    module = rebuild(saved["architecture"], modules=modules)
+    module, tensors = rebuild(saved["architecture"], modules=modules), read_tensors(folder / WEIGHTS)
+    kinds = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    if len(kinds) == 1:  # weights of two kinds are what the constructors made of them
+        module.to(kinds.pop())
     try:
-        module.load_state_dict(read_tensors(folder / WEIGHTS))
+        module.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(f"path={str(folder)!r}: the weights do not fit the architecture ({error})") from error
     return module.eval()

@@ -118,6 +118,20 @@ def test_saved_and_loaded_model_draws_the_same_bits(name: str, tmp_path) -> None
     assert [p.requires_grad for p in model.parameters()] == [p.requires_grad for p in again.parameters()]
 
 
+@pytest.mark.parametrize("name", ["standard-prior", "vamp-prior-two-level", "dependency-graph-iaf", "bits"])
+def test_a_model_in_double_precision_is_loaded_in_it(name: str, tmp_path) -> None:
+    torch.manual_seed(0)
+    model, x = MODELS[name]().double(), rows(5).double()
+    model.save(tmp_path)
+    again = load(tmp_path)
+    assert {p.dtype for p in again.parameters()} == {torch.float64}
+    draws = []
+    for each in (model, again):
+        torch.manual_seed(1)
+        draws.append(torch.cat([each.draw(x, num_samples=3).log_w, each.generate(5).latents[each.groups[0]].log_p]))
+    assert torch.equal(*draws)
+
+
 @pytest.mark.parametrize("name", [name for name in STRUCTURES if "standin" in name])
 def test_stages_that_are_not_ours_are_asked_for_by_their_paths(name: str, tmp_path) -> None:
     model, x = STRUCTURES[name](), rows(5)
