@@ -94,6 +94,18 @@ def test_a_check_leaves_batch_normalisation_and_random_numbers_as_they_were(obje
     assert torch.equal(torch.get_rng_state(), state) and model.training
 
 
+@pytest.mark.parametrize("objective", [*LOOKING, objectives.IWAE(2)], ids=lambda each: type(each).__name__)
+def test_a_model_in_double_precision_can_be_checked(objective: Objective) -> None:
+    for likelihood in (likelihoods.Bernoulli(nn.Linear(2, 4)), likelihoods.Categorical(nn.Linear(2, 12), 3)):
+        model = VAE(
+            encoder=nets.MLP(4, 5, activate_output=True),
+            posterior=posteriors.Gaussian(5, 2),
+            prior=priors.StandardNormal(2),
+            likelihood=likelihood,
+        )
+        objective.check(model.double(), range(100))
+
+
 def test_an_error_of_counts_is_no_target() -> None:
     model = VAE(
         encoder=nets.MLP(4, 5, activate_output=True),

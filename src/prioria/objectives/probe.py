@@ -19,12 +19,12 @@ def probe(model: VAE) -> Draw:
         ValueError: a group's prior is over bits or classes and its posterior over real numbers, or the reverse.
     """
     with _looking(model):
-        px = generated(model).px
+        made = generated(model)
         try:
-            x = px.sample()
+            x = made.px.sample()
         except NotImplementedError:  # a likelihood of the user's own need not draw
-            x = px.mean
-        draw = model.draw(x[0].float())
+            x = made.px.mean
+        draw = model.draw(x[0].to(next(iter(made.latents.values())).log_p))  # classes too are numbers to an encoder
     for name, latent in draw.latents.items():
         if latent.q is not None:
             check_support(name, latent.p, latent.q)
