@@ -63,7 +63,19 @@ def write_text(path: Path, text: str) -> None:
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Writes tensors as safetensors, atomically."""
-    write_atomically(path, lambda file: save_file({name: t.detach().contiguous() for name, t in tensors.items()}, file))
+    write_atomically(path, lambda file: save_file(_apart(tensors), file))
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Returns tensors of which no two share memory, which safetensors refuses: a network may serve several groups."""
+    apart: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        whole = tensor.detach().contiguous()
+        memory = whole.untyped_storage().data_ptr()
+        apart[name] = whole.clone() if memory in seen else whole
+        seen.add(memory)
+    return apart
 
 
 def read_json(path: Path) -> Any:

@@ -7,7 +7,7 @@ import re
 import pytest
 import torch
 
-from prioria import VAE, likelihoods, load, nets, objectives, posteriors, priors
+from prioria import VAE, likelihoods, load, nets, objectives, posteriors, priors, stages
 from tests.contract.variants import INPUTS, MODELS, OBJECTIVES, RANDOM, REFUSED, STRUCTURES
 
 
@@ -130,6 +130,22 @@ def test_a_model_in_double_precision_is_loaded_in_it(name: str, tmp_path) -> Non
         torch.manual_seed(1)
         draws.append(torch.cat([each.draw(x, num_samples=3).log_w, each.generate(5).latents[each.groups[0]].log_p]))
     assert torch.equal(*draws)
+
+
+def test_one_encoder_may_serve_several_groups(tmp_path) -> None:
+    """It runs once for all of them, and is one network again when it is loaded."""
+    torch.manual_seed(0)
+    network, q = nets.GatedMLP(INPUTS, 5, gated_output=True), posteriors.Gaussian(5, 2)
+    model = VAE(
+        encoder={"z2": network, "z1": network},
+        stages=stages.TwoLevel(prior=priors.StandardNormal(2), posterior=q, features=5, latents=(2, 4), hidden=9),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(6, INPUTS)),
+    )
+    model.save(tmp_path)
+    again = load(tmp_path)
+    assert again.encoder["z2"] is again.encoder["z1"]
+    x = rows(5)
+    assert torch.equal(again.encode(x, "z1"), model.encode(x, "z1"))
 
 
 @pytest.mark.parametrize("name", [name for name in STRUCTURES if "standin" in name])
