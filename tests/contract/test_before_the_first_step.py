@@ -7,7 +7,7 @@ import torch
 import zuko
 from torch import nn
 
-from prioria import VAE, likelihoods, nets, objectives, posteriors, priors
+from prioria import VAE, likelihoods, nets, objectives, posteriors, priors, theory
 from prioria.objectives import GECO, REWO, Objective
 from prioria.stage import Stage
 
@@ -56,6 +56,7 @@ MISMATCHED = [
     (zuko.flows.MAF(3), posteriors.Bernoulli(5, 3, straight_through=True)),
     (priors.Bernoulli(3), posteriors.Gaussian(5, 3)),
     (priors.Bernoulli(3), posteriors.IAF(5, 3)),
+    (theory.Harmonium(torch.zeros(4, 3), torch.zeros(4), torch.zeros(3)), posteriors.Gaussian(5, 3)),
 ]
 
 

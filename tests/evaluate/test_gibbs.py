@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal, OneHotCategorical
 
-from prioria import VAE, evaluate, likelihoods, posteriors, priors
+from prioria import VAE, evaluate, likelihoods, posteriors, priors, theory
 from prioria.stage import Stage
 from tests.evaluate.test_certify import NOISE, standard_errors
 from tests.exact.test_binary_hierarchy import ByHand, hierarchy
@@ -75,6 +75,26 @@ def test_bits_and_real_latents_move_together() -> None:
         mean = on_bits @ z2 + on_real @ (below @ z2 + offset) + decoder.bias.detach()
         terms.append(MultivariateNormal(mean, covariance).log_prob(certificate.x.double()))
     check(certificate, torch.stack(terms).logsumexp(0) - BITS * torch.tensor(2.0).log())
+
+
+def test_the_marginal_of_a_harmonium_is_a_prior_over_bits() -> None:
+    """Its bits are summed over by hand: log sum_z p(x|z) exp(<z, v> + sum_i softplus((W z + u)_i)) - log Z."""
+    torch.manual_seed(0)
+    w, u, v = 1.5 * torch.randn(5, BITS), torch.randn(5), torch.randn(BITS)
+    decoder = nn.Linear(BITS, INPUTS)
+    with torch.no_grad():
+        decoder.weight.mul_(4)
+    posterior, likelihood = posteriors.Bernoulli(INPUTS, BITS), likelihoods.Bernoulli(decoder)
+    model = VAE(encoder=nn.Identity(), posterior=posterior, prior=theory.Harmonium(w, u, v), likelihood=likelihood)
+    x = torch.bernoulli(torch.full((30, INPUTS), 0.5))
+    z = torch.tensor(list(itertools.product([0.0, 1.0], repeat=BITS)))
+    energy = z @ v + nn.functional.softplus(z @ w.mT + u).sum(-1)
+    logits = decoder(z)[:, None]
+    log_px = (x * logits - nn.functional.softplus(logits)).sum(-1)
+    truth = (log_px + energy.log_softmax(0)[:, None]).logsumexp(0).detach().double()
+    estimate = evaluate.annealed_log_likelihood(model, x, num_steps=40, num_chains=20)
+    torch.testing.assert_close(estimate.pointwise, truth, atol=0.15, rtol=0)
+    assert standard_errors(estimate.pointwise - truth) < 3
 
 
 class Classes(nn.Module):

@@ -7,9 +7,9 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Size, Tensor
-from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
+from torch.distributions import Distribution, constraints
 
-from prioria.distributions import is_bound
+from prioria.distributions import is_bound, is_discrete
 from prioria.distributions.marginal import Marginal
 from prioria.draw import descend
 from prioria.model import VAE
@@ -70,13 +70,13 @@ class Joint:
 
 
 def _is_bits(name: str, p: Distribution) -> bool:
-    family = p.base_dist if isinstance(p, Independent) else getattr(p, "components", p)
-    family = family.base_dist if isinstance(family, Independent) else family
-    if isinstance(family, OneHotCategorical):
+    if is_bound(p):
+        raise ValueError(f"group {name!r} below the top has a prior whose density is only a bound; give it another one")
+    if not is_discrete(p):
+        return False
+    if getattr(p.support, "base_constraint", p.support) is not constraints.boolean:
         raise ValueError(
             f"group {name!r} has classes, where neither a gradient nor a flip of a bit leads on; use "
             "evaluate.log_likelihood"
         )
-    if is_bound(p):
-        raise ValueError(f"group {name!r} below the top has a prior whose density is only a bound; give it another one")
-    return isinstance(family, Bernoulli)
+    return True

@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Size, Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 from torch.nn.functional import softplus
 from torch.utils.checkpoint import checkpoint
 
@@ -159,6 +159,7 @@ class HiddenMarginal(Distribution):
     """The marginal p(z) of a harmonium, as a prior over bits."""
 
     arg_constraints: dict = {}
+    support = constraints.independent(constraints.boolean, 1)  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, harmonium: Harmonium) -> None:
         self.harmonium = harmonium
