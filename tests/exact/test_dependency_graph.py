@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -108,6 +109,12 @@ def test_a_prior_depends_on_the_parents_that_have_an_edge_and_on_no_other(edges:
         for index, parent in enumerate(names[:count]):
             depends = bool((gradient[..., 2 * index : 2 * index + 2] != 0).any())
             assert depends == ((parent, child) in edges)
+
+
+def test_pairs_that_were_read_from_json_are_edges() -> None:
+    edges = [("z3", "z2"), ("z2", "z1")]
+    graph = stages.DependencyGraph(nodes=3, latents=2, features=FEATURES, edges=json.loads(json.dumps(edges)))
+    assert [edge for edge, probability in stages.edge_probabilities(graph).items() if probability == 1] == edges
 
 
 def test_graphs_of_every_structure_have_the_same_number_of_weights() -> None:

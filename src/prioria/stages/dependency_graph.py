@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -25,7 +25,7 @@ def DependencyGraph(  # noqa: N802 - reads as a constructor, as TwoLevel does
     latents: int,
     features: int,
     hidden: int = 128,
-    edges: Collection[Edge] | None = None,
+    edges: Collection[Sequence[str]] | None = None,
     flow_steps: int = 0,
     flow_hidden: int = 64,
     batch_norm: bool = False,
@@ -54,7 +54,7 @@ def DependencyGraph(  # noqa: N802 - reads as a constructor, as TwoLevel does
         latents: dimensions of each group; at least 2 with a flow.
         features: width of the encoder's output.
         hidden: width of the hidden layer of each network.
-        edges: pairs (parent, child), such as ("z5", "z4"), of a fixed graph; None: they are learned.
+        edges: pairs (parent, child), such as ("z5", "z4"), of a fixed graph, lists too; None: they are learned.
         flow_steps: steps of each group's inverse autoregressive flow; 0: none.
         flow_hidden: width of the flow's two hidden layers.
         batch_norm: normalise hidden layers over the batch, as in the report.
@@ -74,7 +74,7 @@ def DependencyGraph(  # noqa: N802 - reads as a constructor, as TwoLevel does
         [('z3', None), ('z2', [0.0]), ('z1', [1.0, 0.0])]
     """
     names = node_names(nodes)
-    _check(names, edges)
+    fixed = None if edges is None else _checked(names, edges)
     layer = partial(MLP, activation="elu", activate_output=True, batch_norm=batch_norm)
     learned = partial(Gates, per_example=per_example, decay=decay, floor=floor)
 
@@ -84,7 +84,7 @@ def DependencyGraph(  # noqa: N802 - reads as a constructor, as TwoLevel does
 
     stages = {names[0]: node(priors.StandardNormal(latents), None)}
     for count, name in enumerate(names[1:], start=1):
-        present = None if edges is None else [(parent, name) in edges for parent in names[:count]]
+        present = None if fixed is None else [(parent, name) in fixed for parent in names[:count]]
         prior = Gaussian(hidden, latents, net=layer(count * latents, hidden))
         stages[name] = node(prior, learned([latents] * count, edges=present))
     return stages
@@ -160,8 +160,8 @@ def _flow(latents: int, context: int, steps: int, hidden: int) -> nn.Module | No
     return InverseAutoregressiveFlow(latents, context, steps=steps, hidden=(hidden, hidden)) if steps else None
 
 
-def _check(names: list[str], edges: Collection[Edge] | None) -> None:
-    possible = set(combinations(names, 2))
-    for edge in edges or ():
-        if tuple(edge) not in possible:
-            raise ValueError(f"edges has {edge}, not a pair (parent, child) of {names} with the parent first")
+def _checked(names: list[str], edges: Collection[Sequence[str]]) -> set[tuple[str, ...]]:
+    possible, found = set(combinations(names, 2)), {tuple(edge) for edge in edges}  # JSON knows no tuples, only lists
+    for edge in found - possible:
+        raise ValueError(f"edges has {edge}, not a pair (parent, child) of {names} with the parent first")
+    return found
