@@ -114,6 +114,10 @@ def test_refusals() -> None:
     objectives.Capacity(25.0, as_released=True).check(vae, range(1000))
     with pytest.raises(ValueError, match="call check"):
         objectives.Capacity(25.0, warmup=None)(drawn(vae))
+    of_another = objectives.Capacity(25.0, warmup=None)
+    of_another.check(vae)
+    with pytest.raises(ValueError, match="with the model that is trained"):
+        of_another(drawn(model()))
     with pytest.raises(ValueError, match="a capacity"):
         objectives.GECO(objectives.Capacity(5.0), target="nats=3")
     with pytest.raises(ValueError, match="capacity=-1.0"):

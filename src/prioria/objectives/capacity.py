@@ -87,9 +87,7 @@ class Capacity(Objective):
 
     def _fit_of_priors(self, draw: Draw) -> Tensor:
         if self._own is None:
-            raise ValueError(
-                "Capacity must know which parameters are the prior's; call check(model, data) before training"
-            )
+            raise _unknown()
         return torch.stack([_fit(latent, self._own[name]) for name, latent in draw.latents.items()]).sum()
 
 
@@ -100,5 +98,14 @@ def _fit(latent: Latent, own: list[nn.Parameter]) -> Tensor:
         return zero
     fit = -latent.p.log_prob(latent.z.detach()).mean()
     gradients = torch.autograd.grad(fit, own, retain_graph=True, allow_unused=True)
+    if all(g is None for g in gradients):  # the parameters of another model, such as the one that this is a copy of
+        raise _unknown()
     pairs = [(p, g) for p, g in zip(own, gradients, strict=True) if g is not None]
     return torch.stack([zero, *(((p - p.detach()) * g).sum() for p, g in pairs)]).sum()
+
+
+def _unknown() -> ValueError:
+    return ValueError(
+        "Capacity must know which parameters are the prior's; call check(model, data) before training, with the model "
+        "that is trained"
+    )
