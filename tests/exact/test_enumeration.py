@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 from torch import nn
 
-from prioria import VAE, likelihoods, nets, posteriors, priors, stages, theory
+from prioria import VAE, distributions, likelihoods, nets, posteriors, priors, stages, theory
 from prioria.stage import Stage
 
 X = torch.tensor([[0.725]], dtype=torch.float64)
@@ -96,6 +97,32 @@ def test_a_joint_is_refused_where_a_thousandth_is_beyond_an_end(reach: float) ->
     else:
         found = theory.exact(model, row, reach=reach).log_likelihood.item()
         assert found == pytest.approx(stats.norm(0, 2).logpdf(0) + math.log1p(-2 * tail), abs=1e-4)
+
+
+class Maps(nn.Module):
+    """N(0, s^2) over feature maps of two channels with one pixel, for every row of a context."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, context: torch.Tensor | None = None) -> torch.distributions.Distribution:
+        mean = torch.zeros(*(() if context is None else context.shape[:-1]), 2, 1, 1, dtype=torch.float64)
+        return distributions.normal(mean, torch.full_like(mean, self.scale), 3)
+
+
+def test_two_channels_of_one_pixel_are_two_latents() -> None:
+    """x = A z + noise, so that log p(x) is that of N(0, A A^T + I / 4)."""
+    torch.manual_seed(0)
+    a, x = torch.randn(3, 2, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
+    decoder = nn.Linear(2, 3, bias=False)
+    with torch.no_grad():
+        decoder.weight.copy_(a)
+    likelihood = likelihoods.Gaussian(nets.Rows(nn.Sequential(nn.Flatten(), decoder), event_dims=3), scale=0.5)
+    model = VAE(encoder=nn.Identity(), posterior=Maps(0.5), prior=Maps(1.0), likelihood=likelihood).double()
+    truth = stats.multivariate_normal(cov=(a @ a.mT).numpy() + np.eye(3) / 4).logpdf(x.numpy())
+    found = theory.exact(model, x, points=201)
+    np.testing.assert_allclose(found.log_likelihood.detach().numpy(), truth, atol=1e-5)
 
 
 def test_bits_and_reals_bounds_and_gates_are_refused() -> None:

@@ -115,10 +115,11 @@ def states_of(model: VAE, x: Float[Tensor, "B D"], *, reach: float = 10.0, point
     check_decided(model.stages_)
     with torch.random.fork_rng(), torch.no_grad():
         latents = model.draw(x[:1]).latents
-    sizes = {name: latent.z.shape[-1] for name, latent in latents.items()}
+    events = {name: latent.z.shape[2:] for name, latent in latents.items()}
+    sizes = {name: event.numel() for name, event in events.items()}
     like = next(iter(latents.values())).z
     if all(is_binary(latent.q) for latent in latents.values()):
-        return States(_split(codes(sum(sizes.values())).to(like), sizes), 0.0)
+        return States(_split(codes(sum(sizes.values())).to(like), events), 0.0)
     if sum(sizes.values()) > 2 or any(is_binary(latent.q) for latent in latents.values()):
         raise ValueError(
             f"latents={sizes} are too many, or of two kinds: bits alone are summed over, or 1 or 2 real latents"
@@ -128,12 +129,12 @@ def states_of(model: VAE, x: Float[Tensor, "B D"], *, reach: float = 10.0, point
     axis = torch.linspace(-reach, reach, points).to(like)
     grid = torch.cartesian_prod(*[axis] * sum(sizes.values())).reshape(-1, sum(sizes.values()))
     log_volume = sum(sizes.values()) * math.log(2 * reach / (points - 1))
-    return States(_split(grid, sizes), log_volume, (points,) * sum(sizes.values()))
+    return States(_split(grid, events), log_volume, (points,) * sum(sizes.values()))
 
 
-def _split(values: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    parts = values.unsqueeze(1).split(list(sizes.values()), -1)
-    return dict(zip(sizes, parts, strict=True))
+def _split(values: Tensor, events: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    parts = values.unsqueeze(1).split([event.numel() for event in events.values()], -1)
+    return {name: part.unflatten(-1, event) for (name, event), part in zip(events.items(), parts, strict=True)}
 
 
 @torch.no_grad()
