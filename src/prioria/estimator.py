@@ -278,5 +278,5 @@ def _no_scaling(rows: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _standardisation(rows: NDArray) -> tuple[NDArray, NDArray]:
-    scale = rows.std(0)
-    return rows.mean(0), np.where(scale > 0, scale, 1.0)
+    constant = rows.min(0) == rows.max(0)  # their deviation is that of rounding, not always zero
+    return rows.mean(0), np.where(constant, 1.0, rows.std(0))
