@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,3 +53,19 @@ def test_refit_names_its_folder_and_refuses_options_of_other_priors(run: Path, c
         main(["refit-prior", str(run), "--prior", "standard", "--prior.blocks", "2"])
     assert end.value.code == 2
     assert "--prior.blocks does not belong to --prior standard" in capsys.readouterr().err
+
+
+def test_pseudo_inputs_of_counts_start_among_the_training_rows(tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).poisson([0.2, 5.0, 60.0], size=(40, 3))
+    np.save(tmp_path / "counts.npy", counts)
+    run, new = tmp_path / "run", tmp_path / "new"
+    small = ["--network.hidden", 4, "--latents", 2, "--posterior.log-variance-bounds", -6, 2, "--epochs", 1]
+    call("train", tmp_path / "counts.npy", "--prior", "vamp", "--prior.components", 90, *small, "--out", run)
+    call("refit-prior", run, "--prior", "vamp", "--prior.components", 90, "--steps", 1, "--out", new)
+    for folder in (run, new):
+        opened = Run.load(folder)
+        prior, rows = opened.model.stages["z"].p, opened.data.train.tensor()
+        assert prior.bounds == (0.0, rows.max().item())
+        least, most = rows.min(0).values - 0.1, rows.max(0).values + 0.1  # training has moved them by less
+        assert ((prior.clamped() >= least) & (prior.clamped() <= most)).all()
+        assert len(prior.pseudo_inputs.unique(dim=0)) > 80  # equal ones would stay equal for ever

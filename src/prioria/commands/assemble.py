@@ -177,7 +177,7 @@ def model(
         raise ValueError(f"--levels {levels} is not offered; use 1 or 2, or a deeper hierarchy with --stages")
     networks = Networks(network, data.shape)
     encoder, q = networks.encoder(), construct("posterior", posterior, POSTERIORS, _width(networks.features, latents))
-    p = construct("prior", prior, PRIORS, _prior_facts(data, encoder, q, latents))
+    p = _prior(data, prior, encoder, q, latents)
     decode = likelihood_of(data, likelihood, partial(networks.decoder, latents * levels), relaxed=relaxed)
     if levels == 1:
         return VAE(encoder=encoder, posterior=q, prior=p, likelihood=decode)
@@ -195,7 +195,7 @@ def prior_for(model: VAE, data: Dataset, options: Options, seed: int) -> nn.Modu
     name, stage = next(iter(model.stages_.items()))
     latents = stage.prior(None).event_shape.numel()
     torch.manual_seed(seed)
-    return construct("prior", options, PRIORS, _prior_facts(data, model.encoder_of(name), stage.q, latents))
+    return _prior(data, options, model.encoder_of(name), stage.q, latents)
 
 
 def objective(options: Options, *, tc: Options, constraint: Options, latents: int) -> objectives.Objective:
@@ -225,12 +225,20 @@ def _width(context: int, latents: int) -> dict[str, int]:
     return {"context": context, "latents": latents}
 
 
-def _prior_facts(data: Dataset, encoder: nn.Module, posterior: nn.Module, latents: int) -> dict[str, Any]:
+def _prior(data: Dataset, options: Options, encoder: nn.Module, posterior: nn.Module, latents: int) -> nn.Module:
+    """Builds a prior; the pseudo-inputs of a VampPrior start where the data are, within bounds that hold them."""
     facts: dict[str, Any] = {"latents": latents, "encoder": encoder, "posterior": posterior, "inputs": data.dimensions}
-    if data.protocol.kind == "continuous":  # pseudo-inputs start where the data is, and no range holds them
-        sample = data.train.tensor(1000)
-        facts |= {"bounds": None, "initial": (sample.mean().item(), sample.std().item())}
-    return facts
+    if data.protocol.kind not in ("continuous", "count"):
+        return construct("prior", options, PRIORS, facts)
+    counts, rows = data.protocol.kind == "count", data.train.tensor(1000)
+    bounds = (0.0, data.train.maximum()) if counts else None
+    facts |= {"bounds": bounds, "initial": (rows.mean().item(), rows.std().item())}
+    prior = construct("prior", options, PRIORS, facts)
+    if counts and isinstance(prior, priors.VampPrior) and options.initial is None:  # pyright: ignore[reportAttributeAccessIssue]
+        # around a mean half of them would lie below zero, where a clamp has no gradient; between two rows none does
+        one, other = (rows[torch.randint(len(rows), (len(prior.pseudo_inputs),))] for _ in range(2))
+        prior.pseudo_inputs.data = one.lerp(other, torch.rand(len(one), 1))
+    return prior
 
 
 def likelihood_of(
