@@ -31,6 +31,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except SafetensorError as error:  # a full or read-only disk, which it does not call an OSError
+        raise OSError(f"{path} cannot be written ({error})") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import resource
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -109,6 +110,29 @@ def test_strides_are_kept_and_memory_that_repeats_is_written_out(tmp_path: Path)
     found = checkpoint.read(tmp_path)[0]["step"]
     assert all(torch.equal(found[name], each) for name, each in parts["step"].items())
     assert found["turned"].stride() == turned.stride() and found["repeated"].is_contiguous()
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "best").mkdir()
+    left = [".checkpoint.safetensors.12ab34cd", ".tmp8VWEju", "best/.model.safetensors.12ab34cd", "best/.tmp8VWEju"]
+    for name in [*left, ".gitignore", "checkpoint.safetensors", "best/model.safetensors"]:
+        (tmp_path / name).touch()
+    checkpoint.sweep(tmp_path)
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {".gitignore", "checkpoint.safetensors", "best/model.safetensors"}
+
+
+def test_a_full_disk_is_an_os_error_and_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path, {"step": {"w": torch.ones(3)}}, {"epoch": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # bytes of a file
+    try:
+        with pytest.raises(OSError, match=r"checkpoint\.safetensors cannot be written \(.*File too large"):
+            checkpoint.write(tmp_path, {"step": {"w": torch.ones(1000)}}, {"epoch": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert checkpoint.read_state(tmp_path) == {"epoch": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
 
 
 def test_killed_at_random_moments_again_and_again(unbroken: Path, tmp_path: Path) -> None:

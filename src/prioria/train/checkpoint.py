@@ -64,8 +64,9 @@ def _header(path: Path, field: str) -> Any:
 
 def sweep(folder: Path) -> None:
     """Removes what a process that was killed while it wrote has left behind."""
-    for file in folder.glob(f".{NAME}.*"):
-        file.unlink()
+    for name in (f".{NAME}.*", ".tmp??????", "best/.model.safetensors.*", "best/.tmp??????"):
+        for file in folder.glob(name):  # safetensors writes into .tmp?????? beside the file that it is given
+            file.unlink()
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
