@@ -200,6 +200,16 @@ def test_csv_and_parquet_hold_the_same(tmp_path):
         assert "3 different: cat, dog, eel" in str(inspect(tmp_path / name))
 
 
+def test_the_index_that_pandas_keeps_in_a_parquet_file_is_no_column(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra 'data' is not installed")
+    rows = RNG.normal(size=(30, 2))
+    table = parquet.core.pa.Table.from_pydict({"a": rows[:, 0], "b": rows[:, 1], "__index_level_0__": np.arange(30)})
+    for index in (["__index_level_0__"], [{"kind": "range", "start": 0, "stop": 30, "step": 1}, "__index_level_0__"]):
+        pandas = json.dumps({"index_columns": index, "columns": []})  # as the specification of pandas has it
+        parquet.write_table(table.replace_schema_metadata({"pandas": pandas}), tmp_path / "rows.parquet")
+        assert torch.equal(load(tmp_path / "rows.parquet").test.tensor(), load(rows).test.tensor())
+
+
 def test_csv_without_header_and_with_holes(tmp_path):
     (tmp_path / "rows.csv").write_text("1;2\n3;\n5;6\n" * 4)
     found = inspect(tmp_path / "rows.csv")

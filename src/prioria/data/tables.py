@@ -70,12 +70,14 @@ def _load_text(path: Path, delimiter: str, header: bool, columns: list[int], dty
 
 
 def read_parquet(path: Path) -> tuple[NDArray, NDArray | None]:
-    """Rows (N, columns) and labels of a Parquet file; nulls are missing."""
+    """Rows (N, columns) and labels of a Parquet file; nulls are missing, and the index of pandas is left out."""
     try:
         import pyarrow.parquet
     except ImportError as error:
         raise DataError(f"{path} needs pyarrow: pip install 'prioria[data]', or save it as .csv") from error
     table = pyarrow.parquet.read_table(path)
+    index = (table.schema.pandas_metadata or {}).get("index_columns", [])  # of row numbers, as often as not: no data
+    table = table.drop_columns([name for name in index if name in table.column_names])
     label = next((name for name in table.column_names if name.lower() in LABEL_NAMES), None)
     columns = [_numbers(path, table, name) for name in table.column_names if name != label]
     if not columns:
