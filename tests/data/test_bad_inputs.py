@@ -197,6 +197,7 @@ def test_bad_idx(data, reason, tmp_path):
     ("source", "reason"),
     [
         ([[1, 2], [3]], "one shape"),
+        (np.ma.masked_equal([[1, 2], [9, 3]] * 20, 9), "20 values are NaN or infinite, the first in row 1"),
         ((GOOD, np.zeros(40), 1), "a tuple of 3"),
         ((GOOD, np.zeros(3)), "3 labels for 40 rows"),
         ((GOOD, np.array([None] * 40)), "neither numbers nor text"),
@@ -204,7 +205,7 @@ def test_bad_idx(data, reason, tmp_path):
         (torch.utils.data.TensorDataset(torch.zeros(9, 2), torch.zeros(9), torch.zeros(9)), "3 parts"),
         ([Image.new("L", (2, 2))] * 3 + [None], "not real numbers|one shape"),
     ],
-    ids=["ragged list", "triple", "labels", "label type", "misspelt name", "three parts", "objects"],
+    ids=["ragged list", "masked", "triple", "labels", "label type", "misspelt name", "three parts", "objects"],
 )
 def test_bad_object(source, reason):
     with pytest.raises(DataError, match=reason) as caught:

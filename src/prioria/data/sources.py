@@ -74,6 +74,8 @@ def read_source(source: Any) -> Source:
 
 def _array(values: Any) -> NDArray:
     try:
+        if np.ma.is_masked(values):  # what lies under a mask is missing, not data
+            return np.ma.filled(values.astype(float), np.nan)
         return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
     except (ValueError, TypeError) as error:
         raise DataError(f"array: rows cannot be put into one array ({error}); they must have one shape") from error
