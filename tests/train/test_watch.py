@@ -37,6 +37,8 @@ class Breaking(nn.Module):
             log_variance = log_variance + torch.tensor([0.0, -1e4])
         if self.calls > self.after and self.how == "gradient":
             mean = mean + self.slope.abs().sqrt()  # finite at zero, its derivative is not
+        if self.calls > self.after and self.how == "norm":
+            mean = mean + 1e30 * self.slope  # its derivative is finite, the square of it is not
         return normal(mean, (0.5 * log_variance).exp())
 
 
@@ -54,6 +56,7 @@ def broken(how: str) -> VAE:
     [
         ("mean", r"inf at \[.*\] of z of the group 'z'"),
         ("variance", r"(nan|inf) at \[.*\] of log_q of the group 'z'"),
+        ("norm", "the norm of the gradient, though every density of the draw is finite; try data of smaller scale"),
         ("gradient", r"(nan|inf) at \[\] of the gradient of model\.stages\.z\.q\.slope"),
     ],
 )

@@ -150,7 +150,7 @@ class Training:
         norm = self.optimiser.prepare(self.step.objective.frozen(self.step.model))
         terms = self._reduced(means(loss), weight)
         if not isfinite((terms["loss"] + norm).item()):
-            self._give_up(mine, before)
+            self._give_up(mine, before, loss_is_finite=isfinite(terms["loss"].item()))
         self.optimiser.step(self.options.rate(progress.step, self._total_steps()))
         self.step.objective.update(terms, progress)
         if self.average is not None:
@@ -211,13 +211,13 @@ class Training:
         assert isinstance(total, Tensor)
         return (total > 0).tolist()
 
-    def _give_up(self, rows: Tensor, before: dict[str, Tensor]) -> None:
+    def _give_up(self, rows: Tensor, before: dict[str, Tensor], *, loss_is_finite: bool) -> None:
         """Saves the state before the failed step and its batch, and raises; drawing the same noise again tells why."""
         device = self.accelerator.device
         randomness.restore_torch(before, device)
         x = self.rows.batch(rows).to(device)
         with self.accelerator.autocast():
-            found = culprit(self.step, x)
+            found = culprit(self.step, x, loss_is_finite=loss_is_finite)
         randomness.restore_torch(before, device)
         self.save()
         message = f"epoch {self.state.epoch + 1}, step {self.state.step + 1}: {found}; {REMEDIES}"

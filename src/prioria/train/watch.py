@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from prioria.draw import Draw
 from prioria.train.step import Step
 
-REMEDIES = "try a lower learning_rate, gradient_clip=1.0, a warm-up, log_variance_bounds, or precision='float32'"
+REMEDIES = (
+    "try data of smaller scale (standardise), a lower learning_rate, gradient_clip=1.0, a warm-up, "
+    "log_variance_bounds, or precision='float32'"
+)
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -52,15 +55,18 @@ class Signals:
 
 
 @torch.no_grad()
-def culprit(step: Step, x: Tensor) -> str:
-    """Draws again and says what is not finite first: the data, a parameter, a density of a group, or the likelihood."""
+def culprit(step: Step, x: Tensor, *, loss_is_finite: bool) -> str:
+    """Draws again and says what is not finite first: the data, a parameter, a density of a group, the likelihood, a
+    gradient, or the norm of all gradients.
+    """
     if not x.isfinite().all():
         return f"{_first(x)} of the batch x"
     for name, parameter in step.named_parameters():
         if not parameter.isfinite().all():
             return f"{_first(parameter)} of the parameter {name}"
     found = next(_terms(step.model.draw(x, step.objective.num_samples)), None)
-    return found or _gradient(step) or "the objective, though every density of the draw is finite"
+    rest = "the norm of the gradient" if loss_is_finite else "the objective"
+    return found or _gradient(step) or f"{rest}, though every density of the draw is finite"
 
 
 def _terms(draw: Draw) -> Iterator[str]:
