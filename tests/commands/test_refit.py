@@ -45,6 +45,14 @@ def test_refit_leaves_a_run_with_another_prior(run: Path, prior: list, tmp_path:
     assert end.value.code == 2 and f"no checkpoint; resume {run} and refit again" in capsys.readouterr().err
 
 
+def test_a_run_may_be_the_folder_one_is_in(run: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(run)
+    call("refit-prior", ".", "--prior", "standard")
+    assert Run.load(run.with_name("run-standard")).path == run.with_name("run-standard")
+    call("evaluate", ".", "--num-samples", 5, "--limit", 5)
+    assert "run: digits, test split" in capsys.readouterr().out
+
+
 def test_refit_names_its_folder_and_refuses_options_of_other_priors(run: Path, capsys) -> None:
     call("refit-prior", run, "--prior", "mixture", "--prior.components", 3, "--steps", 5)
     assert Run.load(run.with_name("run-mixture")).path == run.with_name("run-mixture")
@@ -60,6 +68,7 @@ def test_pseudo_inputs_of_counts_start_among_the_training_rows(tmp_path: Path) -
     np.save(tmp_path / "counts.npy", counts)
     run, new = tmp_path / "run", tmp_path / "new"
     small = ["--network.hidden", 4, "--latents", 2, "--posterior.log-variance-bounds", -6, 2, "--epochs", 1]
+    small += ["--likelihood", "gaussian"]
     call("train", tmp_path / "counts.npy", "--prior", "vamp", "--prior.components", 90, *small, "--out", run)
     call("refit-prior", run, "--prior", "vamp", "--prior.components", 90, "--steps", 1, "--out", new)
     for folder in (run, new):

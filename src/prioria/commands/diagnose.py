@@ -52,7 +52,7 @@ def refit_prior(
         learning_rate: of Adam.
         seed: of the prior's starting values and the draws.
     """
-    opened, folder = Run.load(run), out or run.with_name(f"{run.resolve().name}-{prior.kind}")
+    opened, folder = Run.load(run), out or run.resolve().with_name(f"{run.resolve().name}-{prior.kind}")
     new = prior_for(opened.model, opened.data, prior, seed)
     found = refit(opened, new, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed, out=folder)
     print(f"{found}\nNew run: {folder}\nNext: prioria diagnose {folder}   or   prioria report {folder}")

@@ -68,7 +68,7 @@ def evaluate(
     )
     if first:
         found.write(run, pointwise, weights=weights)  # those that were measured, though training may have gone on
-        say(run.name, found)
+        say(run.resolve().name, found)
         print(f"Written: {run / 'evaluation.json'}\nNext: prioria report {run}")
 
 
