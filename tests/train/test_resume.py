@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from filelock import FileLock
 
 from prioria import objectives
 from prioria.train import checkpoint, fit, log, resume, saving, validation
@@ -85,7 +86,8 @@ def test_killed_and_resumed_ends_bit_for_bit(
         assert killed(lambda: train(tmp_path / "run", checkpoint_every="2 steps")) == -signal.SIGKILL
     go_on(tmp_path / "run")
     assert_same_run(tmp_path / "run", unbroken)
-    assert not list((tmp_path / "run").glob(".*")), "half-written files are swept away"
+    left = {path.name for path in (tmp_path / "run").glob(".*")}
+    assert left <= {".training.lock"}, "half-written files are swept away"
 
 
 def test_a_model_in_channels_last_ends_bit_for_bit_and_its_moments_keep_their_places(
@@ -110,6 +112,16 @@ def test_strides_are_kept_and_memory_that_repeats_is_written_out(tmp_path: Path)
     found = checkpoint.read(tmp_path)[0]["step"]
     assert all(torch.equal(found[name], each) for name, each in parts["step"].items())
     assert found["turned"].stride() == turned.stride() and found["repeated"].is_contiguous()
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(unbroken: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(folder)
+    before = (folder / "metrics.jsonl").read_bytes()
+    with FileLock(folder / ".training.lock"), pytest.raises(ValueError, match="is being trained by another process"):
+        resume(folder, epochs="+1", data=digits(), progress=False)
+    assert (folder / "metrics.jsonl").read_bytes() == before
+    resume(folder, epochs="+1", data=digits(), progress=False)
 
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:

@@ -84,8 +84,8 @@ def fit(
 
     Raises:
         ValueError: an option is out of range, there is nothing to compile with, the objective cannot train this model,
-            the likelihood has no probability for the data, a shape is wrong, or ``out`` holds a run and neither
-            ``overwrite`` nor ``resume`` says what to do with it.
+            the likelihood has no probability for the data, a shape is wrong, ``out`` holds a run and neither
+            ``overwrite`` nor ``resume`` says what to do with it, or another process trains there.
         NonFiniteLoss: the loss or a gradient is not finite.
 
     Example:
@@ -155,7 +155,8 @@ def resume(
         progress: as for :func:`fit`.
 
     Raises:
-        ValueError: there is no run, its files are damaged, what it needs is missing, or a total is below what is done.
+        ValueError: there is no run, its files are damaged, what it needs is missing, a total is below what is done, or
+            another process trains the run.
         NonFiniteLoss: the loss or a gradient is not finite.
     """
     folder = Path(path)
@@ -179,17 +180,20 @@ def resume(
 def _start(training: Training, specification: dict[str, Any], going_on: bool) -> Run:
     folder, accelerator = training.folder, training.accelerator
     accelerator.wait_for_everyone()  # every process has seen whether there is a run before one of them writes
-    if folder is not None and going_on:
-        # an objective learns N from the data, which no checkpoint holds
-        training.step.objective.check(training.step.model, training.data.train)
-        saving.load(training, folder)
-        if training.options.epochs > run.read_specification(folder)["options"]["epochs"]:
-            training.state.stale = 0  # who asks for more epochs has patience again
-    else:
-        training.begin()
-    if folder is not None and accelerator.is_main_process:
-        run.write_specification(folder, specification)
-    return training.run()
+    if not going_on:
+        training.check()
+    with processes.alone(folder if accelerator.is_main_process else None):
+        if folder is not None and going_on:
+            # an objective learns N from the data, which no checkpoint holds
+            training.step.objective.check(training.step.model, training.data.train)
+            saving.load(training, folder)
+            if training.options.epochs > run.read_specification(folder)["options"]["epochs"]:
+                training.state.stale = 0  # who asks for more epochs has patience again
+        else:
+            training.begin()
+        if folder is not None and accelerator.is_main_process:
+            run.write_specification(folder, specification)
+        return training.run()
 
 
 @contextmanager

@@ -227,8 +227,8 @@ class Training:
             message += f". The batch is in {path}, the weights before it are in the run"
         raise NonFiniteLoss(message)
 
-    def begin(self) -> None:
-        """Checks that this model can be trained so on this data, and writes the checkpoint of step zero.
+    def check(self) -> None:
+        """Checks that this model can be trained so on this data, before anything is written.
 
         Raises:
             ValueError: too small a batch for the processes, an objective that cannot train the model, a shape that is
@@ -240,6 +240,9 @@ class Training:
         x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
         with self.accelerator.autocast():
             self.display.say(self.step.model.check(x.to(self.accelerator.device)))
+
+    def begin(self) -> None:
+        """Removes what an earlier run left in the folder, and writes the checkpoint of step zero."""
         if self.folder is not None and self.accelerator.is_main_process:
             clear(self.folder)
         self.save()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import distributed
 from torch.distributed import PrefixStore, TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
@@ -38,6 +40,30 @@ def accelerator(folder: Path | None, *, bf16: bool, trackers: Sequence[str], cpu
         # an objective may leave parameters out at some steps, such as those of a phase
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+
+
+@contextmanager
+def alone(folder: Path | None) -> Iterator[None]:
+    """Holds the folder of a run, if there is one, for this process alone; the lock dies with it.
+
+    Raises:
+        ValueError: another process holds it. Both would write one checkpoint and one file of metrics.
+    """
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".training.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"out={str(folder)!r} is being trained by another process; wait until it ends, or choose another folder"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def compiled(step: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
