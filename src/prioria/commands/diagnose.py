@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -55,4 +56,5 @@ def refit_prior(
     opened, folder = Run.load(run), out or run.resolve().with_name(f"{run.resolve().name}-{prior.kind}")
     new = prior_for(opened.model, opened.data, prior, seed)
     found = refit(opened, new, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed, out=folder)
-    print(f"{found}\nNew run: {folder}\nNext: prioria diagnose {folder}   or   prioria report {folder}")
+    typed = shlex.quote(str(folder))
+    print(f"{found}\nNew run: {folder}\nNext: prioria diagnose {typed}   or   prioria report {typed}")

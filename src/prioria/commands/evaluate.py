@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -69,7 +70,7 @@ def evaluate(
     if first:
         found.write(run, pointwise, weights=weights)  # those that were measured, though training may have gone on
         say(run.resolve().name, found)
-        print(f"Written: {run / 'evaluation.json'}\nNext: prioria report {run}")
+        print(f"Written: {run / 'evaluation.json'}\nNext: prioria report {shlex.quote(str(run))}")
 
 
 def measure(

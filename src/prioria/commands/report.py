@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import rich
@@ -24,7 +25,7 @@ def report(run: Path, *, out: Path | None = None, seed: int = 0) -> None:
     sheet = reports.sheet(opened.model, opened.data, page.with_name("sheet.png"), seed=seed)
     print(f"Page: {page}\nPicture: {sheet}")
     if not (run / FILE).exists():
-        print(f"The page has no numbers yet; first: prioria evaluate {run}")
+        print(f"The page has no numbers yet; first: prioria evaluate {shlex.quote(str(run))}")
 
 
 def compare(*runs: Path, out: Path | None = None, seed: int = 0) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -210,8 +211,8 @@ def _unless(overwrite: bool, folder: Path) -> Path:
 def _check_free(folder: Path, overwrite: bool) -> None:
     if exists(folder) and not overwrite:
         raise ValueError(
-            f"--out {folder} holds a run; go on with it by prioria train --resume {folder}, replace it with "
-            "--overwrite, or choose another folder"
+            f"--out {folder} holds a run; go on with it by prioria train --resume {shlex.quote(str(folder))}, replace "
+            "it with --overwrite, or choose another folder"
         )
 
 
@@ -224,4 +225,5 @@ def _folder(name: str, part: Options) -> Path:
 
 
 def _finish(run: Run) -> None:
-    print(f"Trained: {run.path}\nNext: prioria evaluate {run.path}   or   prioria report {run.path}")
+    typed = shlex.quote(str(run.path))
+    print(f"Trained: {run.path}\nNext: prioria evaluate {typed}   or   prioria report {typed}")

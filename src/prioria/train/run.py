@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class Run:
         if not (folder / BEST).exists():
             raise ValueError(
                 f"path={str(path)!r} has no best weights: it was stopped before the first validation; go on with it by "
-                f"prioria train --resume {path}"
+                f"prioria train --resume {shlex.quote(str(path))}"
             )
         model = load_model(folder / BEST, modules=modules)
         return cls(model, find_data(specification, data), _lines(folder), folder)
@@ -94,8 +95,8 @@ def _lines(folder: Path) -> list[Line]:
         return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"path={str(folder / METRICS)!r} is damaged ({error}); prioria train --resume {folder} writes it anew from "
-            "the last checkpoint on"
+            f"path={str(folder / METRICS)!r} is damaged ({error}); prioria train --resume {shlex.quote(str(folder))} "
+            "writes it anew from the last checkpoint on"
         ) from error
 
 
