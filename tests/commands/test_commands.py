@@ -154,6 +154,26 @@ def test_pages_and_pictures_are_written(run: Path, tmp_path: Path) -> None:
         assert "importance sampling" in page and "http://" not in page.replace("http://www.w3.org", "")
 
 
+def test_counts_without_a_likelihood_say_how_many_categories_they_are(tmp_path: Path, capsys) -> None:
+    np.save(tmp_path / "counts.npy", np.arange(60).reshape(20, 3) % 7)
+    with pytest.raises(SystemExit):
+        main(["train", str(tmp_path / "counts.npy"), "--out", str(tmp_path / "run")])
+    assert "--likelihood.categories, 7 for values up to 6;" in capsys.readouterr().err
+
+
+def test_twelve_rows_and_a_folder_with_a_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "twelve.npy", np.random.default_rng(0).normal(size=(12, 2)))
+    run = tmp_path / "a run"
+    call("train", tmp_path / "twelve.npy", "--network.hidden", 4, "--latents", 2, "--epochs", 1, "--out", run)
+    assert f"prioria evaluate '{run}'" in capsys.readouterr().out
+    call("report", run)  # one test row, in a picture without a warning
+    assert f"first: prioria evaluate '{run}'" in capsys.readouterr().out
+    for command in ("explore", "interpolate"):
+        with pytest.raises(SystemExit):
+            main([command, str(run)])
+        assert f"{run} has 1 test row" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "choices",
     [

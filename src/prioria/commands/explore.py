@@ -24,6 +24,8 @@ def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, seed: in
     if not 1 <= pairs <= PAIRS:
         raise ValueError(f"--pairs {pairs} lines cannot be drawn; use between 1 and {PAIRS}")
     opened, folder = Run.load(run), out or run / "exploration"
+    if len(opened.data.test) < 2:
+        raise ValueError(f"{run} has {len(opened.data.test)} test row, and a line needs two; train on more rows")
     found = write_exploration(opened.model, opened.data, folder, pairs=pairs, seed=seed)
     for name, each in found["extremes"].items():
         print(f"{name}: {each['kept']} of the least {each['fraction']:.0%} of {each['drawn']:,}, by {each['ranking']}")

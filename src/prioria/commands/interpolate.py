@@ -58,6 +58,8 @@ def interpolate(
 
 def _pairs(run: Run, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     rows = len(run.data.test)
+    if rows < 2:
+        raise ValueError(f"{run.path} has {rows} test row, and a path needs two; train on more rows")
     if not 1 <= count <= rows // 2:
         raise ValueError(f"--pairs {count} of {rows} test rows cannot be drawn; use between 1 and {rows // 2}")
     chosen = np.random.default_rng(seed).permutation(rows)[: 2 * count]

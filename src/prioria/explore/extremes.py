@@ -95,7 +95,7 @@ def low_posterior_as_released(
         parts.append(_least(z, q.log_prob(z), batch_size, ""))
     z, density = (torch.cat([getattr(part, name) for part in parts]) for name in ("z", "log_density"))
     order = density.argsort()[torch.linspace(0, len(z) - 1, num_samples).round().long()]  # of all that were kept
-    ranking = f"density of the posteriors of a mini-batch of {batch_size} rows"
+    ranking = f"density of the posteriors of a mini-batch of {len(batch)} rows"
     return Extremes(z[order], density[order], batch_size / drawn, drawn * len(parts), ranking)
 
 

@@ -23,7 +23,8 @@ def plane(shown: Shown, cloud: Cloud, protocol: Protocol) -> Figure:
     """Returns scatter plots of data, reconstructions and samples in the plane, and the latent space."""
     figure, axes = style.panels(7.2, 6.0, rows=2, columns=2)
     data = protocol.unscaled(shown.data)
-    margin = 0.15 * (data.max(0).values - data.min(0).values)
+    extent = data.max(0).values - data.min(0).values
+    margin = 0.15 * extent.where(extent > 0, 1.0)  # of one row, or a column that never varies
     low, high = data.min(0).values - margin, data.max(0).values + margin
     _points(axes[0], "data (test)", data, style.DATA)
     for each, title, rows, colour in (
