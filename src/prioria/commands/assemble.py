@@ -258,6 +258,12 @@ def likelihood_of(
     by_name = {cls.__name__: kind for kind, cls in LIKELIHOODS.items()}
     options = replace(options, kind=options.kind or by_name[data.protocol.likelihoods[0]])  # pyright: ignore[reportArgumentType]
     check_likelihood(data.protocol, LIKELIHOODS[options.kind].__name__, relaxed)
+    if options.kind == "categorical" and options.categories is None:  # pyright: ignore[reportAttributeAccessIssue]
+        largest = int(max(part.maximum() for part in (data.train, data.validation, data.test)))
+        raise ValueError(
+            f"--likelihood categorical needs --likelihood.categories, {largest + 1} for values up to {largest}; for "
+            "counts there is also --likelihood multinomial or gaussian"
+        )
     return construct("likelihood", options, LIKELIHOODS, {"net": decoder(_per_value(options))})
 
 
