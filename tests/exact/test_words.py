@@ -30,6 +30,16 @@ def test_draws_have_the_length_and_the_frequencies() -> None:
         assert stats.chisquare(x[:, each].sum(0).numpy(), expected).pvalue > ALPHA
 
 
+def test_draws_may_have_a_length_each() -> None:
+    lengths = torch.tensor([[7.0], [0.0], [50.0]])
+    words = Words(torch.tensor([[0.0, 1.0, 2.0]]).repeat(3, 1)).of_length(lengths)
+    x = words.sample((400,))
+    assert (x.sum(-1, keepdim=True) == lengths).all()
+    np.testing.assert_allclose(words.mean.numpy(), lengths.numpy() * special.softmax([0.0, 1.0, 2.0]), rtol=1e-6)
+    for each in (0, 2):
+        assert stats.chisquare(x[:, each].sum(0).numpy(), 400 * words.mean[each].numpy()).pvalue > ALPHA
+
+
 def test_linear_decoder_with_uniform_code_has_the_exact_posterior_only_up_to_its_normaliser() -> None:
     """log p(x|z) = <x, W z + u> - |x| A(z): posterior logits are affine in counts but for A, which couples the bits."""
     model = semantic_hashing(5, 3)

@@ -201,6 +201,22 @@ def test_columns_that_vary_most_become_histograms():
     np.testing.assert_allclose(heights, np.histogram(rows[:, 29].numpy(), edges, density=True)[0], rtol=1e-5)
 
 
+def test_documents_are_as_long_as_those_of_the_data():
+    counts = np.random.default_rng(0).poisson(2.0, size=(40, 5)) + 1
+    data = load(counts)
+    model = VAE(
+        encoder=nets.MLP(5, 4, activate_output=True),
+        posterior=posteriors.Gaussian(4, 2),
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Multinomial(nets.MLP(2, 4, 5)),
+    )
+    shown = show(model, data, rows=4, samples=8, seed=0)
+    lengths = shown.data.sum(-1)
+    torch.testing.assert_close(shown.reconstructions.sum(-1), lengths)
+    torch.testing.assert_close(shown.means.sum(-1), lengths.repeat(2))
+    assert torch.equal(shown.draws.sum(-1), lengths.repeat(2))
+
+
 def test_mean_of_categories_is_that_of_their_numbers():
     px = Independent(Categorical(probs=torch.tensor([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])), 1)
     torch.testing.assert_close(mean(px), torch.tensor([1.3, 0.0]))

@@ -14,7 +14,7 @@ from prioria import evaluate, likelihoods
 from prioria.data import DataError, Split, load
 from prioria.data.catalogue import BY_NAME
 from prioria.data.loading import read_rows
-from prioria.distributions import mean
+from prioria.distributions import Words, mean
 from prioria.stage import check_decided
 from prioria.storage import write_atomically
 from prioria.train import Run
@@ -28,7 +28,7 @@ OutFile = Annotated[Path, Parameter(help="The .npz file to write.")]
 
 def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0) -> None:
     """Draw samples: arrays ``mean`` (means of values) and ``x`` (draws) in the units and the shape of the data, bits
-    as 0 and 1, and the latents of every group.
+    as 0 and 1, documents as long as random training rows, and the latents of every group.
 
     Args:
         num_samples: how many.
@@ -41,7 +41,11 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
-        values = {"mean": mean(draw.px)[0], "x": draw.px.sample()[0]}
+        px = draw.px
+        if isinstance(px, Words):
+            train = opened.data.train
+            px = px.of_length(train.batch(torch.randint(len(train), (num_samples,))).sum(-1, keepdim=True))
+        values = {"mean": mean(px)[0], "x": px.sample()[0]}
     arrays = {name: _as_in_the_data(opened, value) for name, value in values.items()}
     arrays |= {group: z[0] for group, z in draw.z.items()}
     write_arrays(out, arrays)

@@ -15,7 +15,7 @@ class Words(Distribution):
 
     Args:
         logits: (..., W).
-        length: words of a draw.
+        length: words of a draw, one number or one for each draw (..., 1).
 
     Example:
         >>> Words(torch.zeros(4)).log_prob(torch.tensor([2.0, 0.0, 0.0, 1.0])).exp()
@@ -24,7 +24,7 @@ class Words(Distribution):
 
     arg_constraints: dict = {}
 
-    def __init__(self, logits: Tensor, length: int = 100) -> None:
+    def __init__(self, logits: Tensor, length: Tensor | int = 100) -> None:
         self.log_probabilities, self.length = logits.log_softmax(-1), length
         super().__init__(logits.shape[:-1], logits.shape[-1:], validate_args=False)
 
@@ -36,6 +36,10 @@ class Words(Distribution):
         """Returns the expected counts of documents of other lengths, (..., 1) or one for all."""
         return length * self.log_probabilities.exp()
 
+    def of_length(self, length: Tensor | int) -> Words:
+        """Returns the distribution over documents of other lengths, (..., 1) or one for all."""
+        return Words(self.log_probabilities, length)
+
     def log_prob(self, value: Tensor) -> Tensor:
         return (value * self.log_probabilities).sum(-1)
 
@@ -45,6 +49,8 @@ class Words(Distribution):
             probabilities = (
                 self.log_probabilities.exp().expand(*shape, *self.event_shape).reshape(-1, *self.event_shape)
             )
-            words = torch.multinomial(probabilities, self.length, replacement=True)
-            counts = torch.zeros_like(probabilities).scatter_add_(1, words, torch.ones_like(words).to(probabilities))
+            length = torch.as_tensor(self.length, device=probabilities.device).expand(*shape, 1).reshape(-1, 1)
+            words = torch.multinomial(probabilities, max(1, int(length.max())), replacement=True)
+            kept = torch.arange(words.shape[1], device=words.device) < length
+            counts = torch.zeros_like(probabilities).scatter_add_(1, words, kept.to(probabilities))
             return counts.reshape(*shape, *self.event_shape)

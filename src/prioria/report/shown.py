@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from prioria.data import Dataset
-from prioria.distributions import Mixture, mean
+from prioria.distributions import Mixture, Words, mean
 from prioria.evaluate.sampling import device_of, measuring, seed_device
 from prioria.model import VAE
 
@@ -40,13 +41,17 @@ def show(model: VAE, dataset: Dataset, *, rows: int, samples: int, seed: int) ->
         seed_device(device_of(model), seed)
         x = dataset.test.tensor(rows).to(device_of(model))
         z = {group: model.encode(x, group) for group in model.groups}
-        generated = model.generate(samples)
+        generated, reconstructed = model.generate(samples).px, model.decode(z)
+        if isinstance(generated, Words) and isinstance(reconstructed, Words):  # documents as long as those beside them
+            length = x.sum(-1, keepdim=True)
+            reconstructed = reconstructed.of_length(length)
+            generated = generated.of_length(length[torch.arange(samples, device=x.device) % len(x)])
         used = pseudo_inputs(model, dataset)
         return Shown(
             data=x.cpu(),
-            reconstructions=mean(model.decode(z))[0].cpu(),
-            means=mean(generated.px)[0].cpu(),
-            draws=generated.px.sample()[0].float().cpu(),
+            reconstructions=mean(reconstructed)[0].cpu(),
+            means=mean(generated)[0].cpu(),
+            draws=generated.sample()[0].float().cpu(),
             pseudo_inputs=None if used is None else used.cpu(),
         )
 
