@@ -213,6 +213,7 @@ def test_parts_compose(choices: list[str], tmp_path: Path) -> None:
         (["train", "--resume", "nowhere", "--overwrite"], "--overwrite does not go with --resume"),
         (["train", "--resume", "nowhere", "--suggest-target"], "--suggest-target does not go with --resume"),
         (["train", "--resume", "nowhere", "--epochs", "+ten"], "--epochs +ten must be a whole number"),
+        (["train", "two-moons", "--standardise"], "two-moons has its own protocol"),
         (["train", "digits", "--latents", "0"], "--latents 0 must be at least 1"),
         (["train", "digits", "--latents", "-1"], "--latents -1 must be at least 1"),
         (["train", "digits", "--epochs", "ten"], "--epochs ten must be a whole number"),

@@ -73,6 +73,7 @@ def train(
     compile: bool = False,
     binarise: Literal["dynamic"] | None = None,
     relaxed: bool = False,
+    standardise: bool = False,
     seed: int = 0,
     overwrite: bool = False,
     suggest: Annotated[bool, Parameter(name="--suggest-target", negative="")] = False,
@@ -98,6 +99,7 @@ def train(
         compile: fuse each step into few kernels, after a minute of compilation.
         binarise: read grey values as probabilities and draw them afresh for every batch.
         relaxed: allow a Bernoulli likelihood on grey values as they are; the result is no likelihood of the data.
+        standardise: shift and scale each column of continuous values to mean 0 and deviation 1 in the training rows.
         seed: of everything random.
         overwrite: replace a run that is already in the folder.
         suggest: train a pilot only, 5 epochs by default, and propose a target for --constraint. It minimises the ELBO
@@ -112,7 +114,7 @@ def train(
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
     if latents is not None and latents < 1:
         raise ValueError(f"--latents {latents} must be at least 1")
-    source = data_sets.load(data, binarise=binarise, relaxed=relaxed)
+    source = data_sets.load(data, binarise=binarise, relaxed=relaxed, standardise=standardise)
     torch.manual_seed(seed)
     parts = {"likelihood": likelihood, "network": network, "relaxed": relaxed}
     if stages.kind is None:
