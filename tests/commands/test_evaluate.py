@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -69,3 +70,13 @@ def test_an_evaluation_that_would_fail_in_the_end_is_refused_first(
     with pytest.raises(SystemExit, match="2"):
         main(["evaluate", str(run), *map(str, options)])
     assert message in capsys.readouterr().err
+
+
+def test_what_is_no_likelihood_is_said_beside_the_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "grey.npy", np.random.default_rng(0).random((20, 4)))
+    run, small = tmp_path / "run", ["--network.hidden", 4, "--latents", 2, "--epochs", 1]
+    call("train", tmp_path / "grey.npy", "--relaxed", *small, "--out", run)
+    for command in (["evaluate", run], ["score", run, tmp_path / "grey.npy"]):
+        capsys.readouterr()
+        call(*command, "--num-samples", 5)
+        assert "its values are no likelihoods" in capsys.readouterr().out

@@ -70,6 +70,8 @@ def evaluate(
     if first:
         found.write(run, pointwise, weights=weights)  # those that were measured, though training may have gone on
         say(run.resolve().name, found)
+        if note := opened.data.protocol.note:
+            print(f"  note            {note}")
         print(f"Written: {run / 'evaluation.json'}\nNext: prioria report {shlex.quote(str(run))}")
 
 

@@ -87,6 +87,8 @@ def score(
     if out is not None:
         write_arrays(out, {"log_likelihood": estimate.pointwise})
     print(f"log-likelihood {estimate}" + (f", rows in {out}" if out is not None else ""))
+    if note := opened.data.protocol.note:
+        print(f"Note: {note}")
 
 
 def rows(run: Run, source: str) -> Split:
