@@ -152,6 +152,12 @@ BAD = {
     "csv with one number among names": (lambda f: save_text(f, "a,7\n" + "x,2\n" * 20), "could not convert"),
     "npz with an empty part": (empty_part, "validation has no rows"),
     "ragged csv": (lambda f: save_text(f, "1,2\n" * 20 + "3\n"), "row 20|columns"),
+    "long line": (lambda f: save_text(f, "a,b\n" + "1,2\n" * 9 + "1,2,3\n", "rows.csv"), "from 2 to 3 at row 10"),
+    "long line after a label": (
+        lambda f: save_text(f, "a,label\n" + "1,x\n" * 9 + "1,x,3\n", "rows.csv"),
+        "from 2 to 3 at row 10",
+    ),
+    "short header": (lambda f: save_text(f, "a,b\n" + "1,2,3\n" * 12, "rows.csv"), "2 names, the others 3 fields"),
     "text named .parquet": (lambda f: save_text(f, "no columns", "rows.parquet"), "cannot be read"),
     "pickle": (lambda f: save_text(f, "cos", "model.pkl"), "'.pkl' files are not read|.pkl files are not read"),
     "no such file": (lambda f: f / "absent.npy", "neither a file nor a known data set"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -32,11 +33,18 @@ def read_csv(path: Path) -> tuple[NDArray, NDArray | None]:
     if header and not second:
         raise DataError(f"{path} has a header but no rows")
     label = next((place for place, name in enumerate(names) if header and name.lower() in LABEL_NAMES), None)
-    columns = [place for place in range(len(names)) if place != label]
-    if not columns:
+    if label is not None and len(names) == 1:
         raise DataError(f"{path} has labels but no columns of values")
-    labels = None if label is None else _load_text(path, delimiter, header, [label], str)[:, 0]
-    return _load_text(path, delimiter, header, columns, np.float64), labels
+    load = partial(
+        np.loadtxt, path, comments=None, delimiter=delimiter, skiprows=int(header), ndmin=2, encoding="utf-8-sig",
+        quotechar='"',
+    )  # fmt: skip
+    rows = _numbers_of(load, len(names), label)
+    if rows.shape[1] != len(names):
+        raise DataError(f"{path}: the first line has {len(names)} names, the others {rows.shape[1]} fields; name each")
+    if label is None:
+        return rows, None
+    return np.delete(rows, label, axis=1), load(dtype=str, usecols=[label])[:, 0]
 
 
 def _check_names(path: Path, names: list[str], header: bool) -> None:
@@ -56,17 +64,14 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _load_text(path: Path, delimiter: str, header: bool, columns: list[int], dtype: type) -> NDArray:
-    load = partial(
-        np.loadtxt, path, dtype, comments=None, delimiter=delimiter, skiprows=int(header), usecols=columns,
-        ndmin=2, encoding="utf-8-sig", quotechar='"',
-    )  # fmt: skip
+def _numbers_of(load: Callable[..., NDArray], columns: int, label: int | None) -> NDArray:
+    """All columns, the label as zero: where only some were read, a line with one field too many would go unnoticed."""
+    ignored = {} if label is None else {label: lambda _: 0.0}
     try:
-        return load()
+        return load(dtype=np.float64, converters=ignored or None)
     except ValueError:  # slower, but reads empty fields; words and ragged lines fail here too, with their place
-        if dtype is str:
-            raise
-        return load(converters=lambda text: float(text.strip() or "nan"))
+        every = dict.fromkeys(range(columns), lambda text: float(text.strip() or "nan"))
+        return load(dtype=np.float64, converters=every | ignored)
 
 
 def read_parquet(path: Path) -> tuple[NDArray, NDArray | None]:
