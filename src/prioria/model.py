@@ -234,13 +234,19 @@ def load(path: str | Path, modules: dict[str, nn.Module] | None = None) -> VAE:
     model = storage.load(Path(path), modules)
     if not isinstance(model, VAE):
         raise ValueError(f"path={str(path)!r} holds a {type(model).__name__}, not a VAE")
+    require_finite(model, path, "resume the run, whose checkpoint may be whole, or")
+    return model
+
+
+def require_finite(model: VAE, path: str | Path, first: str = "") -> None:
+    """Raises ValueError where a parameter that was read from a path is not finite; ``first`` is what to try at first.
+
+    A model that diverged would otherwise give numbers to whoever asks it what does not touch that parameter.
+    """
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
-            raise ValueError(
-                f"path={str(path)!r}: the parameter {name} is not finite; resume the run, whose checkpoint may be "
-                "whole, or train again with a lower learning rate or with gradient clipping"
-            )
-    return model
+            advice = f"{first} train again with a lower learning rate or with gradient clipping".strip()
+            raise ValueError(f"path={str(path)!r}: the parameter {name} is not finite; {advice}")
 
 
 def posterior_mean(q: Distribution) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from prioria import VAE, likelihoods, nets, objectives, posteriors, priors
-from prioria.train import fit, suggest_target
+from prioria.train import checkpoint, fit, suggest_target
 
 
 def rows(count: int = 600) -> np.ndarray:
@@ -92,3 +92,12 @@ def test_run_keeps_its_last_weights_beside_the_best(tmp_path) -> None:
     )
     with pytest.raises(ValueError, match="out=None"):
         fit(model(), objectives.ELBO(), rows(), epochs=1, progress=False).last()
+
+
+def test_last_weights_that_are_not_finite_are_refused(tmp_path) -> None:
+    run = fit(model(), objectives.ELBO(), rows(), epochs=1, batch_size=20, out=tmp_path, progress=False)
+    parts, state = checkpoint.read(tmp_path)
+    parts["step"]["model.likelihood.net.layers.0.bias"][0] = torch.nan
+    checkpoint.write(tmp_path, parts, state)
+    with pytest.raises(ValueError, match=r"checkpoint.*parameter likelihood.* is not finite; train again with a lower"):
+        run.last()

@@ -19,7 +19,7 @@ from torch import nn
 import prioria
 from prioria.data import Dataset
 from prioria.data import load as load_data
-from prioria.model import VAE
+from prioria.model import VAE, require_finite
 from prioria.model import load as load_model
 from prioria.module import describe, rebuild
 from prioria.storage import FORMAT, read_json, write_json
@@ -58,13 +58,14 @@ class Run:
         """Returns a copy of the model with the weights that training ended with, from the checkpoint in the folder.
 
         Raises:
-            ValueError: the run has no folder.
+            ValueError: the run has no folder, or a parameter is not finite.
         """
         if self.path is None:
             raise ValueError("out=None: the run has no folder that keeps its last weights; pass out= to fit")
         weights = checkpoint.read(self.path)[0]["step"]
         model = copy.deepcopy(self.model)
         model.load_state_dict({name: weights[f"model.{name}"] for name in model.state_dict()})
+        require_finite(model, self.path / checkpoint.NAME)
         return model
 
     @classmethod
