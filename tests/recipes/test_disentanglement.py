@@ -73,13 +73,16 @@ def test_page_shows_paired_differences_with_their_interval(tmp_path: Path) -> No
         for row, mig in (("factor", 0.1 * seed), ("factor-dp", 0.1 * seed + change)):
             origin = {"data": "dsprites-grid", "row": row}
             write_json(tmp_path / f"disentanglement/dsprites-grid/{row}/{seed}.json", result(seed, mig) | origin)
-    pairs, cells = page(TABLE, tmp_path, []).sections
+    made = page(TABLE, tmp_path, [])
+    pairs, cells = made.sections
     assert [line[:4] for line in pairs.lines] == [
         ["dsprites-grid", "FactorVAE", "cpu", "+0.020 [-0.005, +0.045]: not harmed"]
     ]
     line = next(line for line in cells.lines if line[1] == "FactorVAE, decoupled prior")
     assert line[2:5] == ["cpu", "3", "0.120 ± 0.064"]
     assert cells.lines[0][2] == "not run"
+    assert "`cpu`: 20,000 steps, batch 64." in made.notes
+    assert not any("importance samples" in note for note in made.notes)  # no number here comes from any
 
 
 @pytest.mark.data

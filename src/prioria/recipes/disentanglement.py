@@ -81,7 +81,7 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     return Page(
         title=table.published.title,
         text=introduction(table),
-        notes=[*table.published.notes, *budgets(table)],
+        notes=[*table.published.notes, *budgets(table, likelihoods=False)],
         sections=[
             Section(
                 "Decoupled prior minus standard prior, mean over seeds with its 95 % interval",

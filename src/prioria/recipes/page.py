@@ -92,23 +92,31 @@ def introduction(table: Table) -> list[str]:
     return [f"Published: {published.source}. {published.protocol}", made]
 
 
-def budgets(table: Table) -> list[str]:
-    """Returns what each budget of a table means, and of the rows that have one of their own."""
+def budgets(table: Table, *, likelihoods: bool = True) -> list[str]:
+    """Returns what each budget of a table means, and of the rows that have one of their own.
+
+    Args:
+        table: which.
+        likelihoods: whether its numbers come from the budgets' importance samples of their test examples.
+    """
     own: dict[tuple[str, Budget], list[str]] = {}
     for row in table.rows:
         for name, budget in row.budgets.items():
             own.setdefault((name, budget), []).append(row.name)
-    every = [f"`{name}`: {_cost(budget)}." for name, budget in table.budgets.items()]
-    return every + [f"`{name}` of {', '.join(rows)}: {_cost(budget)}." for (name, budget), rows in own.items()]
+    every = [f"`{name}`: {_cost(budget, likelihoods)}." for name, budget in table.budgets.items()]
+    return every + [
+        f"`{name}` of {', '.join(rows)}: {_cost(budget, likelihoods)}." for (name, budget), rows in own.items()
+    ]
 
 
-def _cost(budget: Budget) -> str:
+def _cost(budget: Budget, likelihoods: bool) -> str:
     length = f"at most {budget.epochs:,} epochs" if budget.steps is None else f"{budget.steps:,} steps"
     parts = [length, f"batch {budget.batch_size}"]
     parts += [f"warm-up {budget.warmup}"] if budget.warmup else []
     parts += [f"patience {budget.patience}"] if budget.patience else []
-    examples = "all" if budget.limit is None else f"{budget.limit:,}"
-    parts += [f"{budget.num_samples:,} importance samples", f"{examples} test examples"]
+    if likelihoods:
+        examples = "all" if budget.limit is None else f"{budget.limit:,}"
+        parts += [f"{budget.num_samples:,} importance samples", f"{examples} test examples"]
     return ", ".join(parts)
 
 
