@@ -15,6 +15,7 @@ from prioria.data.base import evenly
 from prioria.recipes import TABLES
 from prioria.recipes.cell import Cell, trained
 from prioria.recipes.likelihood_page import paired
+from prioria.storage import write_json
 from prioria.train import Run
 
 TABLE = TABLES["vampprior"]
@@ -137,6 +138,23 @@ def test_a_page_averages_seeds_and_leaves_what_was_not_run_empty(tmp_path: Path)
     assert other.startswith("| mnist-static | two levels, VampPrior | not run |  | -83.19 |  |")
     assert (tmp_path / "vampprior-curves.png").read_bytes()[:4] == b"\x89PNG"
     assert "<td>-86.00 ± 0.58 over 3 seeds</td>" in (tmp_path / "vampprior.html").read_text()
+
+
+def test_a_page_says_of_every_seed_what_it_says_of_one(tmp_path: Path) -> None:
+    """The first seed alone has converged, with other code and other active units than the others."""
+    seeds = [result(seed, -86.0) for seed in range(3)]
+    seeds[0]["log_likelihood"] |= {"ess": 900.0, "converged": True}
+    seeds[0]["version"] = {"prioria": "1"}
+    for seed, units in enumerate((20, 22, 24)):
+        seeds[seed]["active_units"] = {"counts": {"z": units}}
+        write_json(tmp_path / "vampprior/mnist-static/vae-vamp" / f"cpu-seed-{seed}.json", seeds[seed])
+    (section,) = TABLE.page(TABLE, tmp_path, []).sections
+    line = next(line for line in section.lines if line[2] == "cpu")
+    ours = dict(zip(section.columns, line, strict=True))
+    unsure = "not converged with 2 of 3 seeds: heavy-tailed weights, a lower bound"
+    assert ours["samples"] == f"5,000 (median ESS 14 to 900, {unsure})"
+    assert ours["version"] == "prioria 1; prioria 0, torch 0"
+    assert ours["active units"] == f"z: 22.0 ± {2 / math.sqrt(3):.1f}"
 
 
 @pytest.mark.parametrize("rows", [1000, 1003])

@@ -94,7 +94,7 @@ def _numbers(runs: Sequence[Result]) -> list[str]:
     return [
         _gap(runs),
         f"{fmean(run['elbo']['value'] for run in runs):.2f}",
-        ", ".join(f"{group}: {count}" for group, count in first["active_units"]["counts"].items()),
+        ", ".join(f"{group}: {_active(runs, group)}" for group in first["active_units"]["counts"]),
         "; ".join(f"{name}: {_mean_of(runs, name):.2f}" for name in first.get("also", {})),
         *protocol(runs),
     ]
@@ -144,6 +144,10 @@ def _with_error(runs: Sequence[Result]) -> str:
     if len(runs) > 1:
         return f"{value} over {len(runs)} seeds"
     return f"{value} ± {runs[0]['log_likelihood']['standard_error']:.2f} over examples"
+
+
+def _active(runs: Sequence[Result], group: str) -> str:
+    return over_seeds([float(run["active_units"]["counts"][group]) for run in runs], ".0f" if len(runs) == 1 else ".1f")
 
 
 def _mean_of(runs: Sequence[Result], name: str) -> float:

@@ -125,17 +125,18 @@ def protocol(runs: Sequence[Result]) -> list[str]:
     if not runs:
         return [""] * len(PROTOCOL)
     first = runs[0]
-    number, version, parts = first.get("log_likelihood", {}), first.get("version", {}), first.get("seconds", {})
+    numbers, parts = [run["log_likelihood"] for run in runs if "log_likelihood" in run], first.get("seconds", {})
     seconds = (fmean(run["seconds"][part] for run in runs) for part in parts)
+    versions = (", ".join(f"{name} {number}" for name, number in run.get("version", {}).items()) for run in runs)
     return [
-        number.get("estimator", ""),
-        _samples(number) if number else "",
+        numbers[0].get("estimator", "") if numbers else "",
+        _samples(numbers) if numbers else "",
         first.get("split", ""),
         first.get("selection", ""),
         ", ".join(str(run.get("epochs_run", "")) for run in runs),
         f"{first['parameters']:,}" if "parameters" in first else "",
         " + ".join(f"{each:,.0f}" for each in seconds),
-        ", ".join(f"{name} {number}" for name, number in version.items()),
+        "; ".join(dict.fromkeys(versions)),
     ]
 
 
@@ -168,10 +169,15 @@ def attached(table: Table, out: Path, name: str) -> list[Picture]:
     ]
 
 
-def _samples(number: Mapping[str, Any]) -> str:
-    details = [] if number.get("ess") is None else [f"median ESS {number['ess']:,.0f}"]
-    details += [] if number.get("converged", True) else ["not converged: heavy-tailed weights, a lower bound"]
-    return f"{number['num_samples']:,}" + (f" ({', '.join(details)})" if details else "")
+def _samples(numbers: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the count of samples, and how far the weights of all seeds can be trusted."""
+    sizes = sorted(number["ess"] for number in numbers if number.get("ess") is not None)
+    ends = dict.fromkeys(f"{size:,.0f}" for size in (*sizes[:1], *sizes[-1:]))
+    details = [f"median ESS {' to '.join(ends)}"] if ends else []
+    if failed := sum(not number.get("converged", True) for number in numbers):
+        where = "" if failed == len(numbers) else f" with {failed} of {len(numbers)} seeds"
+        details += [f"not converged{where}: heavy-tailed weights, a lower bound"]
+    return f"{numbers[0]['num_samples']:,}" + (f" ({', '.join(details)})" if details else "")
 
 
 def _code(text: str) -> Markup:
