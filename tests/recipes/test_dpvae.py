@@ -132,7 +132,8 @@ def test_nothing_is_said_of_collapsed_baselines_and_of_seeds_that_only_one_membe
 
 def with_fid(seed: int, fid: float, aggregate: float, to_q: float = 3.0, low: float = 9.0, rate: float = 2.0) -> dict:
     values = {"samples": fid, "aggregate": aggregate, "prior": to_q, "low_posterior": low}
-    return {"seed": seed, "rate": rate, "images": {"fid": {name: {"value": each} for name, each in values.items()}}}
+    found = {name: {"value": each, "extractor": "made up", "counts": [20, 20]} for name, each in values.items()}
+    return {"seed": seed, "rate": rate, "images": {"fid": found}}
 
 
 def test_what_is_derived_from_distances() -> None:
@@ -203,7 +204,8 @@ def written(folder: Path, row: str, found: dict) -> None:
 def test_page_shows_paired_differences_with_their_spread_and_compares_no_collapsed_baseline(tmp_path) -> None:
     for seed, gain in enumerate((2.0, 2.5, 3.0)):
         written(tmp_path, "info", with_fid(seed, 8.0 + seed, 5.0))
-        written(tmp_path, "info-dp", with_fid(seed, 8.0 + seed - gain, 5.0, to_q=2.0))
+        unsure = {"warning": "too few draws: neighbours are 0.2 apart; use symmetric_kl" if seed else None}
+        written(tmp_path, "info-dp", with_fid(seed, 8.0 + seed - gain, 5.0, to_q=2.0) | {"skl_nearest": unsure})
         written(tmp_path, "vae", with_fid(seed, 8.0, 5.0, rate=0.05))
         written(tmp_path, "vae-dp", with_fid(seed, 4.0, 3.0))
     pairs, parts, lines = page(TABLE, tmp_path, []).sections
@@ -214,6 +216,9 @@ def test_page_shows_paired_differences_with_their_spread_and_compares_no_collaps
     cells = {(line[0], line[1]): dict(zip(lines.columns, line, strict=True)) for line in lines.lines}
     ours = cells["mnist-grey", "InfoVAE, decoupled prior"]
     assert ours["FID"] == "6.5 ± 0.5" and ours["seeds"] == "3"
+    assert ours["features of FID and KID"] == "made up, 20 rows"
+    assert ours["caution on 1-NN"] == "too few draws (2 of 3 seeds)"
+    assert cells["mnist-grey", "InfoVAE"]["caution on 1-NN"] == ""
     assert ours["published FID, FID(LP), sKL, NLL"] == "110.1, 110.5, 1.7, 2.81"
     assert cells["svhn", "VAE"]["budget"] == "not run"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -21,12 +22,25 @@ from prioria.report.moons import leakage_curves, moons, traversals
 from prioria.train import Run
 
 COMPARED = ("FID", "FID(LP)", "FID(LP)/FID", "sKL", "sKL, 1-NN in z", "off the moons", "off the moons (LP)")
+NEAREST = ("skl_nearest", "skl_nearest_generation")  # of a result
 CAUSES = ("KL of q(z) from p(z)", "TC of q(z)")
-COLUMNS = ("data", "row", "budget", "seeds", *METRICS, *DERIVED, "published FID, FID(LP), sKL, NLL", *PROTOCOL)
+COLUMNS = (
+    "data",
+    "row",
+    "budget",
+    "seeds",
+    *METRICS,
+    *DERIVED,
+    "features of FID and KID",
+    "caution on 1-NN",
+    "published FID, FID(LP), sKL, NLL",
+    *PROTOCOL,
+)
 LEGEND = (
     "Every number is a mean over seeds ± standard deviation over seeds. sKL without more words is the Monte Carlo "
-    "estimate with the exact aggregate density; log p(x) is in nats, by importance sampling and on a grid; pockets and "
-    "leaks are shares of draws, 0.01 if prior and aggregate posterior were one.",
+    "estimate with the exact aggregate density; 'caution on 1-NN' says where nearest neighbours cannot tell; log p(x) "
+    "is in nats, by importance sampling and on a grid; pockets and leaks are shares of draws, 0.01 if prior and "
+    "aggregate posterior were one.",
     "FID(q) is the FID of what encodings of training rows, drawn from their posteriors, decode to: the FID that the "
     "same decoder would have under a prior that fits. FID to q is that of samples against what these encodings decode "
     "to, no data in between: all that a better prior can mend. FID(q) is the decoder's.",
@@ -87,6 +101,8 @@ def _lines(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[
                 budget or "not run",
                 str(len(runs)),
                 *(_cell(runs, name) for name in (*METRICS, *DERIVED)),
+                _features(runs),
+                _cautions(runs),
                 beside,
                 *protocol(runs),
             ]
@@ -98,6 +114,19 @@ def _cell(runs: Sequence[Result], name: str) -> str:
         return ""
     spread = f" ± {stdev(values):.2g}" if len(values) > 1 else ""
     return f"{fmean(values):.4g}{spread}"
+
+
+def _features(runs: Sequence[Result]) -> str:
+    """Returns in what features images were compared, and how many; a distance means nothing without them."""
+    distances = [images["fid"]["samples"] for run in runs if (images := run.get("images"))]
+    return "; ".join(dict.fromkeys(f"{each['extractor']}, {each['counts'][0]:,} rows" for each in distances))
+
+
+def _cautions(runs: Sequence[Result]) -> str:
+    """Returns why nearest neighbours are not to be trusted, and with how many seeds; empty where they are."""
+    found = [[text for name in NEAREST if (text := run.get(name, {}).get("warning"))] for run in runs]
+    reasons = dict.fromkeys(re.split("[:;]", text)[0] for texts in found for text in texts)
+    return f"{', '.join(reasons)} ({sum(map(bool, found))} of {len(runs)} seeds)" if reasons else ""
 
 
 def _pairs(table: Table, results: Sequence[Result]) -> Iterator[tuple[list[str], tuple[list[Result], list[Result]]]]:
