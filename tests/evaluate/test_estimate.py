@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scipy import stats
 from prioria.evaluate import Estimate, WeightQuality, join
 from prioria.evaluate.moments import Moments
 from prioria.evaluate.pareto import generalized_pareto_shape, pareto_k, tail_length
+from prioria.evaluate.quadrature import GridEstimate
 from prioria.evaluate.weights import Weights
 
 F64 = torch.float64
@@ -140,6 +142,14 @@ def test_join_puts_examples_in_order_and_refuses_other_kinds() -> None:
         join([estimate([-1.0]), estimate([-2.0], samples=5)])
     with pytest.raises(ValueError, match="one kind"):
         join([])
+    with pytest.raises(ValueError, match="mean over draws of all rows"):
+        join([replace(estimate([-1.0]), examples=50)])
+
+
+def test_joined_grids_keep_the_error_of_their_rule() -> None:
+    parts = [GridEstimate(**vars(estimate([-1.0])), error=torch.tensor([error], dtype=F64)) for error in (1e-4, 1.0)]
+    joined = join(parts)
+    assert joined.error.tolist() == [1e-4, 1.0] and not joined.converged
 
 
 def test_moments_of_blocks_are_those_of_the_whole() -> None:

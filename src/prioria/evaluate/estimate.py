@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -119,22 +119,24 @@ class Estimate:
         return f"{self.value:.{digits}f}{error} ({', '.join(details)})"
 
 
-def join(parts: Sequence[Estimate]) -> Estimate:
+E = TypeVar("E", bound=Estimate)
+
+
+def join(parts: Sequence[E]) -> E:
     """Returns one estimate over the examples of several, in their order, for instance those of several processes.
 
     Raises:
-        ValueError: nothing to join, or estimates of different kinds.
+        ValueError: nothing to join, estimates of different kinds, or one that is a mean over draws of all rows.
     """
     kinds = {(part.num_samples, part.seed, part.estimator) for part in parts}
     if len(kinds) != 1:
         raise ValueError(f"parts must be estimates of one kind (num_samples, seed, estimator), got {sorted(kinds)}")
+    if any(part.examples is not None for part in parts):
+        raise ValueError("parts has a mean over draws of all rows together, which is no part of another; estimate anew")
+    columns = [field.name for field in fields(parts[0]) if isinstance(getattr(parts[0], field.name), Tensor)]
+    values = {name: torch.cat([getattr(part, name) for part in parts]) for name in columns}
     weights = [part.weights for part in parts if part.weights is not None]
-    return Estimate(
-        torch.cat([part.pointwise for part in parts]),
-        torch.cat([part.monte_carlo_variance for part in parts]),
-        *next(iter(kinds)),
-        weights=_join_weights(weights) if weights else None,
-    )
+    return replace(parts[0], **values, weights=_join_weights(weights) if weights else None)
 
 
 def _finite(number: float | None) -> float | None:
