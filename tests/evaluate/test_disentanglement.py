@@ -86,6 +86,11 @@ def test_what_has_no_factors_is_refused() -> None:
         evaluate.disentanglement(single(), load_data("two-moons").test)
     with pytest.raises(ValueError, match="1 latents and 3 factors"):
         scores(PERFECT[:, :1], FACTORS)
+    with pytest.raises(ValueError, match="codes must be finite"):
+        scores(np.where(PERFECT == PERFECT[0], np.nan, PERFECT), FACTORS)
+    for options in ({"votes": 1}, {"batch": 1}):
+        with pytest.raises(ValueError, match=r"votes=\d+ and batch=\d+ must be at least 2"):
+            factor_vae_score(PERFECT, FACTORS, **options)
 
 
 def test_a_factor_with_one_value_is_refused_and_few_rows_make_no_tree() -> None:

@@ -82,6 +82,9 @@ def test_too_few_images_are_refused() -> None:
         evaluate.fid(torch.zeros(1, 2), torch.zeros(3, 2), Pixels())
     with pytest.raises(ValueError, match="not finite"):
         evaluate.fid(torch.full((3, 2), math.nan), torch.zeros(3, 2), Pixels())
+    for options in ({"subset_size": 1}, {"subset_size": 0}, {"subsets": 0}):
+        with pytest.raises(ValueError, match=r"subsets=\d+ must be at least 1 and subset_size=\d+ at least 2"):
+            evaluate.kid(torch.zeros(3, 2), torch.zeros(4, 2), Pixels(), **options)
 
 
 def test_generated_images_are_means_in_range() -> None:

@@ -93,11 +93,13 @@ def scores(codes: Codes, factors: Factors, *, seed: int = 0, names: tuple[str, .
     """Returns all scores of codes (N, L) against factors (N, K).
 
     Raises:
-        ValueError: fewer than two factors or two codes, or a factor with one value only, in all rows or in the half
-            that SAP is trained on.
+        ValueError: fewer than two factors or two codes, a code that is not finite, or a factor with one value only, in
+            all rows or in the half that SAP is trained on.
     """
     if min(codes.shape[1], factors.shape[1]) < 2:
         raise ValueError(f"{codes.shape[1]} latents and {factors.shape[1]} factors: at least two of each must vary")
+    if not np.isfinite(codes).all():
+        raise ValueError("codes must be finite, and one is not; check the model's weights and the rows")
     if (constant := np.flatnonzero(np.ptp(factors, axis=0) == 0)).size:
         raise ValueError(f"factors: column {constant[0]} has one value only, which nothing can tell; leave it out")
     codes, factors = _ordered(codes, factors)
@@ -148,7 +150,12 @@ def factor_vae_score(
         batch: examples of one vote.
         seed: of the votes.
         threshold: of variance, relative to that of the most varied code.
+
+    Raises:
+        ValueError: fewer than two votes, or than two examples in one.
     """
+    if votes < 2 or batch < 2:
+        raise ValueError(f"votes={votes} and batch={batch} must be at least 2, for a vote to test and a variance")
     codes, factors = _ordered(codes, factors)
     generator, variance = np.random.default_rng(seed), codes.var(0)
     active = np.flatnonzero(variance > threshold * variance.max())

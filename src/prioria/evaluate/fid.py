@@ -92,10 +92,12 @@ def kid(
         seed: of the subsets.
 
     Raises:
-        ValueError: fewer than two images in a set.
+        ValueError: fewer than two images in a set or in a subset, or no subset.
     """
     from torchmetrics.image.kid import poly_mmd
 
+    if subsets < 1 or subset_size < 2:
+        raise ValueError(f"subsets={subsets} must be at least 1 and subset_size={subset_size} at least 2")
     a, b = _features(images, reference, extractor)
     size = min(subset_size, len(a), len(b))
     generator = torch.Generator().manual_seed(seed)
