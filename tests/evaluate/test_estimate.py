@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
-from prioria.evaluate import Estimate, WeightQuality, join
+from prioria.evaluate import Estimate, WeightQuality, doubt, join
 from prioria.evaluate.moments import Moments
 from prioria.evaluate.pareto import generalized_pareto_shape, pareto_k, tail_length
 from prioria.evaluate.quadrature import GridEstimate
@@ -126,6 +126,16 @@ def test_converged_needs_light_tails_for_95_percent_of_the_examples() -> None:
     k = k.clone()
     k[5] = math.nan  # what cannot be told has not converged
     assert not Estimate(k, k, 1, 0, "", WeightQuality(bias=k, ess=k, pareto_k=k)).converged
+
+
+def test_what_is_doubted_is_what_the_estimator_can_lack() -> None:
+    for samples, told in ((24, False), (25, True)):
+        weights = torch.linspace(0.0, -3.0, samples)[:, None]
+        assert pareto_k(weights[: tail_length(samples) + 1]).isfinite().item() is told
+        for estimator in ("importance sampling", "annealed importance sampling"):
+            assert ("too few to tell" not in doubt(estimator, samples)) is told
+            assert ("heavy-tailed" in doubt(estimator, samples)) is told
+    assert "error of the grid" in doubt("quadrature, 81 points along each latent", 6561)
 
 
 def test_json_has_no_number_that_json_lacks() -> None:

@@ -157,6 +157,10 @@ def test_weights_that_cannot_be_trusted_are_said_so(folder: Path):
         stored["log_likelihood"]["converged"] = converged
         write_json(folder / "vamp" / FILE, stored)
         assert ("not converged" in likelihood_of(folder / "vamp").note) is not converged
+    stored["log_likelihood"] |= {"estimator": "annealed importance sampling", "num_samples": 16}
+    write_json(folder / "vamp" / FILE, stored)
+    note = likelihood_of(folder / "vamp").note
+    assert "not converged: 16 weights" in note and "heavy-tailed" not in note  # nobody has looked at a tail
 
 
 def test_difference_is_that_of_a_paired_test(both: Page, trained: Path):

@@ -175,7 +175,7 @@ def say(name: str, found: Evaluation) -> None:
     print(f"  ELBO            {found.elbo} nats")
     print(f"  active units    {found.active_units}")
     if not number.converged:
-        print("  not converged: importance weights are heavy-tailed; read it as a lower bound, or use more")
+        print(f"  not converged: {estimators.doubt(number.estimator, number.num_samples)}")
         print("                 samples (of ais: more steps)")
     if found.curve is not None:
         values = [f"{each.num_samples:,}: {each.value:.2f}" for each in found.curve.estimates]

@@ -29,6 +29,7 @@ from prioria.evaluate.edges import edge_costs as edge_costs
 from prioria.evaluate.edges import edge_stability as edge_stability
 from prioria.evaluate.estimate import Estimate as Estimate
 from prioria.evaluate.estimate import WeightQuality as WeightQuality
+from prioria.evaluate.estimate import doubt as doubt
 from prioria.evaluate.estimate import join as join
 from prioria.evaluate.extractor import Classifier as Classifier
 from prioria.evaluate.extractor import Extractor as Extractor

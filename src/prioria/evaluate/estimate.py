@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from prioria.evaluate.pareto import SHORTEST_TAIL, tail_length
+
 PARETO_LIMIT = 0.7  # an importance-sampled mean with a heavier tail cannot be trusted (Vehtari et al., 2024)
 CONVERGED_SHARE = 0.95
 
@@ -117,6 +119,20 @@ class Estimate:
         details += [] if self.ess is None else [f"ESS {self.ess:.0f}"]
         details += [] if self.converged else ["not converged"]
         return f"{self.value:.{digits}f}{error} ({', '.join(details)})"
+
+
+def doubt(estimator: str, num_samples: int) -> str:
+    """Returns in words what is wrong with an estimate that has not converged.
+
+    Args:
+        estimator: how it was estimated, in words.
+        num_samples: for each example.
+    """
+    if estimator.startswith("quadrature"):
+        return "the error of the grid is 0.01 nats or more for more than 5 % of the examples"
+    if tail_length(num_samples) < SHORTEST_TAIL:
+        return f"{num_samples} weights for each example are too few to tell"
+    return "heavy-tailed weights, a lower bound"
 
 
 E = TypeVar("E", bound=Estimate)

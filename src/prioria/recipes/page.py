@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from prioria.evaluate import doubt
 from prioria.recipes.table import Budget, Result, Table
 from prioria.storage import write_json, write_text
 
@@ -176,7 +177,7 @@ def _samples(numbers: Sequence[Mapping[str, Any]]) -> str:
     details = [f"median ESS {' to '.join(ends)}"] if ends else []
     if failed := sum(not number.get("converged", True) for number in numbers):
         where = "" if failed == len(numbers) else f" with {failed} of {len(numbers)} seeds"
-        details += [f"not converged{where}: heavy-tailed weights, a lower bound"]
+        details += [f"not converged{where}: {doubt(numbers[0].get('estimator', ''), numbers[0]['num_samples'])}"]
     return f"{numbers[0]['num_samples']:,}" + (f" ({', '.join(details)})" if details else "")
 
 

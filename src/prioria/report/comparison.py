@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
+from prioria.evaluate import doubt
 from prioria.report.evaluation import Evaluation, Number
 from prioria.report.subject import Subject
 
@@ -109,7 +110,7 @@ def paired_difference(one: Subject, other: Subject) -> Difference | str:
 
 def how(number: Number, evaluation: Evaluation) -> str:
     """Returns by which estimator, with how many samples, on which examples a number was obtained."""
-    trust = "" if number.converged else "; not converged, its weights are heavy-tailed"
+    trust = "" if number.converged else f"; not converged: {doubt(number.estimator, number.num_samples)}"
     return f"{number.estimator}, {_basis(number.num_samples, evaluation.split, number.examples)}{trust}"
 
 
