@@ -94,6 +94,8 @@ def test_published_cells_are_pairs_of_known_rows() -> None:
     assert CELLS["mnist-grey"]["factor-dp"] == [120.8, 121.3, 0.85, 3.6]
     notes = " ".join(TABLE.published.notes)
     assert "The NLL column cannot be reproduced" in notes and "FID cannot be compared in value" in notes
+    assert {row.training["learning_rate"] for row in TABLE.rows} == {1e-3}
+    assert "Our learning rate is 1e-3 in every row, theirs 1e-4 in most" in notes
 
 
 def test_distance_from_the_moons() -> None:
