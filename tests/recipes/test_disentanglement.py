@@ -79,7 +79,8 @@ def test_page_shows_paired_differences_with_their_interval(tmp_path: Path) -> No
         ["dsprites-grid", "FactorVAE", "cpu", "+0.020 [-0.005, +0.045]: not harmed"]
     ]
     line = next(line for line in cells.lines if line[1] == "FactorVAE, decoupled prior")
-    assert line[2:5] == ["cpu", "3", "0.120 ± 0.064"]
+    assert line[2:5] == ["cpu", "3", "0.120 ± 0.064"]  # the deviation 0.11 over the root of three
+    assert "standard error: over seeds" in made.text[1]
     assert cells.lines[0][2] == "not run"
     assert "`cpu`: 20,000 steps, batch 64." in made.notes
     assert not any("importance samples" in note for note in made.notes)  # no number here comes from any

@@ -210,7 +210,9 @@ def test_page_shows_paired_differences_with_their_spread_and_compares_no_collaps
         written(tmp_path, "info-dp", with_fid(seed, 8.0 + seed - gain, 5.0, to_q=2.0) | {"skl_nearest": unsure})
         written(tmp_path, "vae", with_fid(seed, 8.0, 5.0, rate=0.05))
         written(tmp_path, "vae-dp", with_fid(seed, 4.0, 3.0))
-    pairs, parts, lines = page(TABLE, tmp_path, []).sections
+    whole = page(TABLE, tmp_path, [])
+    pairs, parts, lines = whole.sections
+    assert "standard error" not in " ".join(whole.text) and "± standard deviation over seeds" in whole.text[2]
     vae, info = ({name: line[pairs.columns.index(name)] for name in pairs.columns} for line in pairs.lines)
     assert info["regulariser"] == "InfoVAE" and info["FID"] == "-2.5 ± 0.5: drop" and info["sKL"] == ""
     assert vae["FID"] == vae["FID(LP)/FID"] == "collapsed baseline"

@@ -28,6 +28,7 @@ PROTOCOL = (
     "seconds (training + evaluation)",
     "version",
 )
+STANDARD_ERRORS = "After ± is a standard error: over seeds where there are several, else over examples."
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,16 @@ class Page:
         return out / f"{name}.md"
 
 
-def introduction(table: Table) -> list[str]:
-    """Returns the paragraphs that every page begins with: whose numbers stand beside ours, and how ours were made."""
+def introduction(table: Table, *, errors: str = STANDARD_ERRORS) -> list[str]:
+    """Returns the paragraphs that every page begins with: whose numbers stand beside ours, and how ours were made.
+
+    Args:
+        table: which.
+        errors: what stands after ±, in words.
+    """
     published = table.published
     made = f"Made by `prioria reproduce {table.name}`. Each line says its budget; a cell that was not run is empty."
-    return [f"Published: {published.source}. {published.protocol}", made]
+    return [f"Published: {published.source}. {published.protocol}", f"{made} {errors}".strip()]
 
 
 def budgets(table: Table, *, likelihoods: bool = True) -> list[str]:

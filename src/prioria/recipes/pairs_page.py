@@ -63,7 +63,7 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     pictures = [*_pictures(table, cells, out)]
     return Page(
         title=table.published.title,
-        text=[*introduction(table), *LEGEND],
+        text=[*introduction(table, errors=""), *LEGEND],
         notes=[*table.published.notes, *budgets(table)],
         sections=[
             Section(
