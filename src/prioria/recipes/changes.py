@@ -128,7 +128,7 @@ def reading(baseline: Sequence[Result], decoupled: Sequence[Result]) -> str:
         return "not compared: without information in the latents there is no representation to decouple"
     caution = f"{', '.join(total.cautions)}: " if total.cautions else ""
     why = [words[direction == "rise"] for direction, words in moved if direction]
-    moves = {"drop": "falls", "rise": "rises", "": "does not move"}[total.direction]
+    moves = {"drop": "falls", "rise": "rises", "": "neither falls nor rises beyond it"}[total.direction]
     return f"{caution}{moves}: {', '.join(why) or 'neither part moves beyond its spread'}"
 
 
