@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ import torch
 
 from prioria.cli import main
 from prioria.data.pendulum import NOISE, render
-from prioria.recipes import motion
+from prioria.recipes import Cell, cells, motion, pendulum
 from prioria.recipes.pendulum import Walk
+from prioria.report.strips import Strip
+from prioria.storage import write_json
 
 
 def frames(degrees: list[float]) -> torch.Tensor:
@@ -57,6 +60,33 @@ def reproduced(table: str, folder: Path) -> str:
         main(command)
     assert not end.value.code
     return (folder / f"{table}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("study", "where", "files"),
+    [
+        (pendulum, "path_of", ["vhp-pendulum-strips.png"]),
+        (motion, "_path", [f"vhp-motion-{movement}.png" for movement in motion.SHOWN]),
+    ],
+)
+def test_pictures_side_by_side_hold_the_methods_of_earlier_commands_too(
+    study: ModuleType, where: str, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def path(cell: Cell, *_: str) -> Strip:
+        drawn.append(cell.row.name)
+        return Strip(np.zeros((4, 8, 8, 3), np.uint8))
+
+    monkeypatch.setattr(study, where, path)
+    monkeypatch.setattr(motion, "joints_of", dict)
+    for row, seed in (("vhp-rewo", 0), ("iwae", 0), ("vamp", 1)):
+        write_json(tmp_path / "runs" / study.TABLE.place(study.TABLE.data[0], row, "smoke", seed) / "result.json", {})
+    later = cells(study.TABLE, "smoke", rows=["iwae"], runs=tmp_path / "runs", out=tmp_path)
+    for command in (later, []):  # the second has no run at hand
+        shown = [picture.file for picture in study.page(study.TABLE, tmp_path, command).pictures]
+        assert [file for file in shown if "updates" not in file] == files
+    assert drawn == ["vhp-rewo", "iwae"] * len(files)
 
 
 @pytest.mark.slow

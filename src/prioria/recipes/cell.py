@@ -115,6 +115,14 @@ def cells(
     ]
 
 
+def beside(cell: Cell) -> list[Cell]:
+    """Returns the finished runs of all rows with seed 0, on the data and under the budget of a cell, for pictures that
+    show them side by side: also those of earlier commands.
+    """
+    rows = [replace(cell, row=row, seed=0) for row in cell.table.rows]
+    return [each for each in rows if each.result is not None]
+
+
 def compute(cell: Cell) -> Result:
     """Returns the result of a cell, doing only what is still to do, and copies it to the folder of the results."""
     with locked(cell.folder):

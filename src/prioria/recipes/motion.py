@@ -12,7 +12,7 @@ import numpy as np
 from prioria import evaluate, explore
 from prioria.data.cmu_mocap import MOVEMENTS, moving, read_skeleton
 from prioria.data.files import data_root
-from prioria.recipes.cell import Cell
+from prioria.recipes.cell import Cell, beside
 from prioria.recipes.likelihood import cost
 from prioria.recipes.page import (
     PROTOCOL,
@@ -94,7 +94,7 @@ def joints_of() -> dict[str, list[int]]:
 
 
 def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
-    """Returns the page of all results below ``out``; movements are drawn of the runs at hand with seed 0."""
+    """Returns the page of all results below ``out``; movements are drawn of the runs at hand."""
     results = table.results(out)
     lines = [line for row in table.rows for line in _lines(row, [each for each in results if each["row"] == row.name])]
     measured = [
@@ -156,11 +156,14 @@ def _bars(table: Table, measured: Sequence[tuple[str, Sequence[Result]]], out: P
 
 def _movements(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
     """Draws a path between two test poses of each movement, one below the other for the methods."""
+    here = beside(cells[0]) if cells else []
     for movement in SHOWN:
-        drawn = {cell.row.title: _path(cell, movement) for cell in cells if cell.seed == 0}
+        drawn, file = {cell.row.title: _path(cell, movement) for cell in here}, out / f"{table.name}-{movement}.png"
         if drawn:
-            strips.animation(next(iter(drawn.values())), out / f"{table.name}-{movement}.gif")
-            yield Picture(style.write(strips.strips(drawn), out / f"{table.name}-{movement}.png").name, movement)
+            strips.animation(next(iter(drawn.values())), file.with_suffix(".gif"))
+            style.write(strips.strips(drawn), file)
+        if file.exists():
+            yield Picture(file.name, movement)
 
 
 def _path(cell: Cell, movement: str) -> strips.Strip:

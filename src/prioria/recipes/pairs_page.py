@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
@@ -13,7 +12,7 @@ from statistics import fmean, stdev
 from prioria.data import Dataset
 from prioria.flows import NormalizingFlow
 from prioria.model import VAE
-from prioria.recipes.cell import Cell, loaded, shortened
+from prioria.recipes.cell import Cell, beside, loaded, shortened
 from prioria.recipes.changes import DERIVED, METRICS, PARTS, change, false_alarm, metric, reading
 from prioria.recipes.page import PROTOCOL, Page, Picture, Section, budgets, introduction, protocol
 from prioria.recipes.table import Result, Table
@@ -147,9 +146,7 @@ def _changes(baseline: Sequence[Result], decoupled: Sequence[Result], names: Seq
 def _pictures(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
     """Draws the runs that are at hand, and yields the pictures of all data sets, earlier ones too."""
     for name, cell in {cell.data: cell for cell in cells}.items():
-        rows = [replace(cell, row=row, seed=0) for row in table.rows]  # also those that an earlier command ran
-        here = [cell for cell in rows if cell.result is not None]
-        if here:
+        if here := beside(cell):
             data = shortened(loaded(name), here[0].budget)
             models = {cell.row.title: Run.load(cell.folder, data=data).last() for cell in here}
             _draw(models, data, out, f"{table.name}-{name}")

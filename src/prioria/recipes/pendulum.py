@@ -14,7 +14,7 @@ from torch import Tensor
 from prioria import explore
 from prioria.data.pendulum import NOISE, render
 from prioria.model import VAE
-from prioria.recipes.cell import Cell
+from prioria.recipes.cell import Cell, beside
 from prioria.recipes.likelihood import cost
 from prioria.recipes.page import (
     PROTOCOL,
@@ -157,7 +157,8 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     for row in table.rows:
         lines += _lines(row.title, [result for result in results if result["row"] == row.name])
     style.write(constraint.update_surfaces(), out / f"{table.name}-updates.png")
-    evolution = _evolution(cells)
+    here = beside(cells[0]) if cells else []
+    evolution = _evolution(here)
     if evolution:
         style.write(constraint.evolution(evolution), out / f"{table.name}-evolution.png")
     shown = {f"{table.name}-updates.png": "Updates of beta", f"{table.name}-evolution.png": "Latent space in training"}
@@ -168,7 +169,7 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
         sections=[Section("", COLUMNS, lines)],
         pictures=[
             *(Picture(file, title) for file, title in shown.items() if (out / file).exists()),
-            *_side_by_side(table, cells, out),
+            *_side_by_side(table, here, out),
         ],
         gallery=attached(table, out, "strip.png"),
     )
@@ -176,15 +177,17 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
 
 def _side_by_side(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
     """Draws the path between the same two test images, one below the other for the methods whose runs are at hand."""
-    drawn = {cell.row.title: path_of(cell) for cell in cells if cell.seed == 0}
+    drawn = {cell.row.title: path_of(cell) for cell in cells}
+    file = out / f"{table.name}-strips.png"
     if drawn:
-        file = style.write(strips.strips(drawn), out / f"{table.name}-strips.png").name
-        yield Picture(file, "One path by each method")
+        style.write(strips.strips(drawn), file)
+    if file.exists():
+        yield Picture(file.name, "One path by each method")
 
 
 def _evolution(cells: Sequence[Cell]) -> dict[str, list[Moment]]:
     """Returns the moments of REWO and GECO; nothing unless both runs are at hand."""
-    shown = [cell for cell in cells if cell.row.name in ("vhp-rewo", "vhp-geco") and cell.seed == 0]
+    shown = [cell for cell in cells if cell.row.name in ("vhp-rewo", "vhp-geco")]
     found = {cell.row.title: Moment.read(cell.folder / "moments") for cell in shown}
     return found if len(found) == 2 and all(found.values()) else {}
 
