@@ -120,6 +120,11 @@ def test_lowest_density_is_that_of_the_pocket_on_the_way() -> None:
     assert both.difference == (0.0, 0.0) and both.to_json()["pairs"] == 5
 
 
+def test_gain_of_a_single_line_has_no_error() -> None:
+    both = explore.LineDensities(torch.tensor([-4.0]), torch.tensor([-1.5]))
+    assert both.difference[0] == 2.5 and both.to_json()["standard_error"] is None
+
+
 class Squeezed(Transform):
     """z0 = z / 1000 where |z| < 2.5, and slope 1 beyond: what lies between two clusters is a thousandth as long."""
 

@@ -168,6 +168,7 @@ def test_smoothness_is_averaged_over_pairs() -> None:
     values = np.array([2.0, 4.0, 9.0])
     assert measured.mean.item() == pytest.approx(values.mean())
     assert measured.sd.item() == pytest.approx(values.std(ddof=1))
+    assert evaluate.smoothness(frames[:1]).sd.isnan().all()  # one path has no spread
 
 
 @pytest.mark.parametrize(

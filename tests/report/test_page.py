@@ -174,6 +174,10 @@ def test_difference_is_that_of_a_paired_test(both: Page, trained: Path):
     assert f"{found.value:+.2f} ± {found.standard_error:.2f}paired over 20 examples" in both.words
 
 
+def test_difference_over_a_single_example_has_no_error() -> None:
+    assert str(Difference.of(torch.tensor([-88.0]), torch.tensor([-90.5]))) == "+2.50"
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

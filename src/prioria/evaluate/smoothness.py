@@ -27,8 +27,8 @@ class Smoothness:
 
     @property
     def sd(self) -> Tensor:
-        """Standard deviation over the paths (G,)."""
-        return self.pairs.std(0)
+        """Standard deviation over the paths (G,); nan for a single one."""
+        return self.pairs.std(0) if len(self.pairs) > 1 else torch.full_like(self.pairs[0], torch.nan)
 
     @property
     def overall(self) -> float:

@@ -102,9 +102,13 @@ class LineDensities:
 
     @property
     def difference(self) -> tuple[float, float]:
-        """Mean of generation - representation over pairs and its standard error; positive: fewer pockets crossed."""
+        """Mean of generation - representation over pairs and its standard error, nan for a single one.
+
+        Positive: fewer pockets crossed.
+        """
         gain = (self.generation - self.representation).double()
-        return gain.mean().item(), gain.std().item() / math.sqrt(len(gain))
+        error = math.nan if len(gain) < 2 else gain.std().item() / math.sqrt(len(gain))
+        return gain.mean().item(), error
 
     def to_json(self) -> dict[str, Any]:
         """Returns means, their difference and its error as JSON values."""
@@ -113,7 +117,7 @@ class LineDensities:
             "representation": self.representation.mean().item(),
             "generation": self.generation.mean().item(),
             "difference": mean,
-            "standard_error": error,
+            "standard_error": None if math.isnan(error) else error,
             "pairs": len(self.generation),
             "unit": "nats",
         }

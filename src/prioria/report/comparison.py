@@ -27,7 +27,7 @@ class Difference:
     Attributes:
         value: the mean.
         standard_error: sd of the differences / sqrt(N), often far below that of either run: what makes an example hard
-            is common to both.
+            is common to both; nan for a single example.
         examples: N.
     """
 
@@ -39,10 +39,11 @@ class Difference:
     def of(cls, one: Float[Tensor, " N"], other: Float[Tensor, " N"]) -> Difference:
         """Returns the difference between the values of the same N examples."""
         differences, count = one - other, len(one)
-        return cls(differences.mean().item(), differences.std().item() / math.sqrt(count), count)
+        error = math.nan if count < 2 else differences.std().item() / math.sqrt(count)
+        return cls(differences.mean().item(), error, count)
 
     def __str__(self) -> str:
-        return f"{self.value:+.2f} ± {self.standard_error:.2f}"
+        return f"{self.value:+.2f}" + ("" if math.isnan(self.standard_error) else f" ± {self.standard_error:.2f}")
 
 
 @dataclass(frozen=True)
