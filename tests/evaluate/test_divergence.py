@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -57,6 +58,12 @@ def test_both_directions_against_quadrature(prior: nn.Module) -> None:
     assert found.standard_error < 0.1 * truth
     assert found.q_to_p == pytest.approx(integral(q.exp() * (q - p)), abs=4 * found.standard_error)
     assert found.warning is None
+
+
+def test_what_is_not_finite_is_null_in_json() -> None:
+    found = evaluate.Divergence(math.inf, 1.5, math.nan, 10, 0, "by hand").to_json()
+    assert (found["value"], found["q_to_p"], found["p_to_q"], found["standard_error"]) == (None, None, 1.5, None)
+    json.dumps(found, allow_nan=False)
 
 
 @pytest.mark.parametrize("dimensions", [1, 2])

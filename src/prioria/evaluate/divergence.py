@@ -55,8 +55,10 @@ class Divergence:
         return self.q_to_p + self.p_to_q
 
     def to_json(self) -> dict[str, Any]:
-        """Returns all of it as JSON values."""
-        return {"value": self.value, **vars(self), "unit": "nats"}
+        """Returns all of it as JSON values; what is not finite is None."""
+        found = {"value": self.value, **vars(self), "unit": "nats"}
+        unknown = [name for name, each in found.items() if isinstance(each, float) and not math.isfinite(each)]
+        return found | dict.fromkeys(unknown)
 
     def __str__(self) -> str:
         caution = "" if self.warning is None else f"; {self.warning}"
