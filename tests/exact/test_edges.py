@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -57,6 +58,13 @@ def test_costs_and_stability_refuse_what_they_cannot_compare() -> None:
         evaluate.edge_stability([])
     with pytest.raises(ValueError, match="same possible edges"):
         evaluate.edge_stability([{("z2", "z1"): 1.0}, {("a", "b"): 1.0}])
+
+
+def test_spread_is_the_sample_standard_deviation_and_none_of_one_training() -> None:
+    edge, values = ("z2", "z1"), [0.9, 0.2, 0.4]
+    found = evaluate.edge_stability([{edge: value} for value in values])[edge]
+    assert found.spread == pytest.approx(np.std(values, ddof=1))
+    assert evaluate.edge_stability([{edge: 0.9}])[edge].spread == 0
 
 
 def test_the_picture_draws_kept_edges_and_dots_pruned_ones() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 
 from prioria.evaluate.bound import elbo
 from prioria.evaluate.estimate import Estimate
@@ -58,7 +58,7 @@ class EdgeStability:
 
     Attributes:
         mean: mean probability.
-        spread: its standard deviation over the trainings.
+        spread: its standard deviation over the trainings, 0 for a single one.
         present: share of the trainings that keep the edge.
     """
 
@@ -77,8 +77,8 @@ def edge_stability(graphs: Sequence[Mapping[Edge, float]]) -> dict[Edge, EdgeSta
         ValueError: no graph, or graphs of other groups.
 
     Example:
-        >>> edge_stability([{("z2", "z1"): 0.9}, {("z2", "z1"): 0.1}])
-        {('z2', 'z1'): EdgeStability(mean=0.5, spread=0.4, present=0.5)}
+        >>> edge_stability([{("z2", "z1"): 0.9}, {("z2", "z1"): 0.5}])
+        {('z2', 'z1'): EdgeStability(mean=0.7, spread=0.283, present=0.5)}
     """
     if not graphs or any(set(graph) != set(graphs[0]) for graph in graphs):
         raise ValueError(f"graphs={len(graphs)} must be at least one, all with the same possible edges")
@@ -87,4 +87,5 @@ def edge_stability(graphs: Sequence[Mapping[Edge, float]]) -> dict[Edge, EdgeSta
 
 def _stability(probabilities: list[float]) -> EdgeStability:
     kept = [probability > 0.5 for probability in probabilities]
-    return EdgeStability(fmean(probabilities), pstdev(probabilities), fmean(kept))
+    spread = stdev(probabilities) if len(probabilities) > 1 else 0.0
+    return EdgeStability(fmean(probabilities), spread, fmean(kept))
