@@ -155,6 +155,12 @@ def test_data_are_found_again_by_name(tmp_path: Path) -> None:
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
+def test_weights_of_another_precision_than_the_data_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"weights in float64.*model\.float\(\)"):
+        train(vamp().double(), elbo(), epochs=1, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_going_on_with_another_model_is_refused(tmp_path: Path) -> None:
     train(vamp(), elbo(), out=tmp_path / "run", epochs=1)
     with pytest.raises(ValueError, match="^objective="):

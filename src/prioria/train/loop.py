@@ -231,10 +231,11 @@ class Training:
         """Checks that this model can be trained so on this data, before anything is written.
 
         Raises:
-            ValueError: too small a batch for the processes, an objective that cannot train the model, a shape that is
-                wrong, or a likelihood that has no probability for the data.
+            ValueError: too small a batch for the processes, weights that are not float32, an objective that cannot
+                train the model, a shape that is wrong, or a likelihood that has no probability for the data.
         """
         self._check_shares()
+        self._check_precision()
         self._check_likelihood()
         self.step.objective.check(self.step.model, self.data.train)
         x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
@@ -254,6 +255,12 @@ class Training:
                 f"batch_size={self.options.batch_size} leaves steps of {fewest} rows for "
                 f"{self.accelerator.num_processes} processes; make it larger"
             )
+
+    def _check_precision(self) -> None:
+        kinds = {each.dtype for each in self.step.model.parameters() if each.is_floating_point()}
+        if kinds and torch.float32 not in kinds:  # a network may convert for itself; one in float32 takes the data
+            found = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
+            raise ValueError(f"model has weights in {found}, and data are float32; train model.float()")
 
     def _check_likelihood(self) -> None:
         likelihood, data = self.step.model.likelihood, self.data
