@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from prioria import VAE, explore, likelihoods, posteriors, priors
 from prioria.cli import main
 from prioria.data import load
 from prioria.report.exploration import write_exploration
+from prioria.report.moons import traversals
 from prioria.report.pockets import OPAQUE, ROWS, margins, pockets
 from tests.contract.standins import OpaqueFlow
 from tests.contract.structured import conv_ladder
@@ -45,6 +47,18 @@ def test_two_latents_of_points_get_lines_over_the_density(tmp_path) -> None:
     starts, ends = data.test.batch(order[:100]), data.test.batch(order[100:200])
     expected = explore.line_densities(model, data.train, starts, ends, limit=ROWS).to_json()
     assert found["lowest_density"]["difference"] == pytest.approx(expected["difference"], abs=1e-4)
+
+
+def test_fewer_lines_than_asked_for_are_said(tmp_path) -> None:
+    whole = load("two-moons")
+    data = replace(whole, test=replace(whole.test, rows=whole.test.rows[:5], labels=None))
+    model = model_of(data, latents=2)
+    assert write_exploration(model, data, tmp_path, pairs=3)["left_out"] == {
+        "lines beyond the first 2": "5 test rows make no more pairs."
+    }
+    (axes,) = traversals(model, data, pairs=3).axes
+    assert sum(len(line.get_xdata()) > 2 for line in axes.lines) == 4  # two pairs, each by two lines
+    assert write_exploration(model, data, tmp_path, pairs=2)["left_out"] == {}
 
 
 def test_a_model_in_training_stays_as_it_was_and_is_looked_at_as_it_would_be_used(tmp_path) -> None:

@@ -44,7 +44,7 @@ def write_exploration(
         model: the model; its mode and the global random numbers are left as they were.
         data: its data.
         folder: where to.
-        pairs: lines to draw.
+        pairs: lines to draw, at most half as many as there are test rows.
         seed: of all draws.
     """
     folder = Path(folder)
@@ -54,13 +54,13 @@ def write_exploration(
     numbers = {
         "extremes": {name: _recorded(each) for name, each in extremes.items()},
         "lowest_density": _densities(model, data, starts, ends, GENERATION in lines),
-        "left_out": _left_out(model, data, GENERATION in lines),
+        "left_out": _left_out(model, data, GENERATION in lines) | _too_few(data, pairs),
         "seed": seed,
     }
     discard(folder, EARLIER)
     style.write(pockets(model, data, seed=seed), folder / "latent.png")
     if margins(model, data, seed=seed).density is not None and GENERATION in lines:
-        style.write(traversals(model, data, seed=seed), folder / "lines-latent.png")
+        style.write(traversals(model, data, pairs=pairs, seed=seed), folder / "lines-latent.png")
     if is_drawable(data.protocol):
         _draw_lines(lines, data, folder)
     if len(data.shape) == 3:
@@ -89,6 +89,11 @@ def _left_out(model: VAE, data: Dataset, has_lines: bool) -> dict[str, str]:
     if not has_lines:
         found[f"lines {GENERATION}"] = "Only priors that are a flow or a Gaussian have that space."
     return found
+
+
+def _too_few(data: Dataset, pairs: int) -> dict[str, str]:
+    rows = len(data.test)
+    return {f"lines beyond the first {rows // 2}": f"{rows} test rows make no more pairs."} if rows < 2 * pairs else {}
 
 
 def _recorded(found: Extremes) -> dict[str, Any]:

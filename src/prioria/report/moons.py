@@ -97,7 +97,7 @@ def traversals(model: VAE, data: Dataset, *, pairs: int = 4, seed: int = 0) -> F
     Args:
         model: a model with two latents whose prior has a generation space.
         data: its data.
-        pairs: of test rows to connect.
+        pairs: of test rows to connect, at most half as many as there are.
         seed: of the rows.
 
     Raises:
@@ -106,7 +106,8 @@ def traversals(model: VAE, data: Dataset, *, pairs: int = 4, seed: int = 0) -> F
     edges = margins(model, data, seed=seed)
     if edges.density is None:
         raise ValueError(f"{edges.encodings.shape[1]} latents: lines are drawn over two latents with a density")
-    order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed))[: 2 * pairs]
+    order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed))
+    order = order[: 2 * min(pairs, len(order) // 2)]
     starts, ends = data.test.batch(order).chunk(2)
     figure, (axes,) = style.panels(5.4, 4.6)
     draw_margins(axes, edges, "straight in z (dashed), straight in the generation space")
