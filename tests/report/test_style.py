@@ -47,3 +47,16 @@ def test_other_files_are_refused(path: str, tmp_path: Path):
     with pytest.raises(ValueError, match=r"use \.png or \.svg"):
         style.write(figure(), tmp_path / path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_legend_below_is_not_wider_than_the_figure():
+    names = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+    drawn, (axes,) = style.panels(5.4, 4.4)
+    for name in names:
+        axes.scatter([0], [1], label=name)
+    style.legend_below(axes)
+    style.render(drawn, ".png")
+    (legend,) = drawn.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= drawn.bbox.width
+    assert [text.get_text() for text in legend.get_texts()] == names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prioria.storage import write_atomically
 
@@ -52,11 +52,18 @@ def legend(axes: Axes) -> None:
 
 
 def legend_below(axes: Axes, *, columns: int = 10) -> None:
-    """Adds a legend of these axes below the whole figure."""
+    """Adds a legend of these axes below the whole figure, in so many columns or as many as it is wide enough for."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    look = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handletextpad": 0.3, "columnspacing": 1.0}
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns, markerscale=1.5, **look)
+    look: dict[str, Any] = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handletextpad": 0.3}
+    look |= {"columnspacing": 1.0} | {"loc": "outside lower center", "markerscale": 1.5}
+    handles, labels = axes.get_legend_handles_labels()
+    found = figure.legend(handles, labels, ncols=columns, **look)
+    for fewer in range(min(columns, len(labels)) - 1, 0, -1):
+        if found.get_window_extent().width <= figure.bbox.width:
+            break
+        found.remove()
+        found = figure.legend(handles, labels, ncols=fewer, **look)
 
 
 def render(figure: Figure, suffix: str = ".svg") -> bytes:
