@@ -13,9 +13,10 @@ from torch import nn
 from prioria import VAE, explore, likelihoods, posteriors, priors
 from prioria.cli import main
 from prioria.data import load
+from prioria.report import style
 from prioria.report.exploration import write_exploration
 from prioria.report.moons import traversals
-from prioria.report.pockets import OPAQUE, ROWS, margins, pockets
+from prioria.report.pockets import OPAQUE, ROWS, draw_margins, margins, pockets
 from tests.contract.standins import OpaqueFlow
 from tests.contract.structured import conv_ladder
 from tests.contract.variants import INPUTS
@@ -132,6 +133,16 @@ def test_one_latent_is_drawn_on_one_axis() -> None:
     # the encodings' bars hold all of their mass
     bars = [bar.get_width() * bar.get_height() for bar in axes.containers[0]]
     assert sum(bars) == pytest.approx(1, rel=1e-6)
+
+
+def test_encodings_so_wide_that_their_density_is_low_everywhere_are_drawn() -> None:
+    found = margins(model_of(load("two-moons"), latents=2), load("two-moons"))
+    assert found.density is not None
+    figure, (axes,) = style.panels(3.0, 3.0)
+    draw_margins(axes, replace(found, density=found.density - 30))
+    (image,) = axes.images
+    assert image.norm.vmin is not None and image.norm.vmax is not None and image.norm.vmin < image.norm.vmax
+    style.render(figure)
 
 
 def test_feature_maps_have_pockets(tmp_path) -> None:

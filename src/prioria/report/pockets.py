@@ -79,7 +79,8 @@ def draw_margins(axes: Axes, found: Margins, title: str = "aggregate posterior, 
     if found.density is None:
         axes.scatter(*project(found.encodings), s=5, color=style.PALE, linewidths=0, rasterized=True, label="encodings")
     else:
-        shade = {"cmap": "Greys", "origin": "lower", "extent": found.extent, "aspect": "auto", "vmin": -8.0}
+        lightest = min(-8.0, found.density.max().item() - 6)  # nats; wide encodings are nowhere denser than e^-8
+        shade = {"cmap": "Greys", "origin": "lower", "extent": found.extent, "aspect": "auto", "vmin": lightest}
         axes.imshow(found.density.numpy(), interpolation="bilinear", **shade)
         axes.grid(visible=False)
     look = {"s": 9, "linewidths": 0, "rasterized": True}
