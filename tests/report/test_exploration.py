@@ -145,6 +145,12 @@ def test_encodings_so_wide_that_their_density_is_low_everywhere_are_drawn() -> N
     style.render(figure)
 
 
+def test_more_than_two_latents_are_drawn_on_their_first_two_principal_components() -> None:
+    data = dataset_of(torch.randn(60, 3), (3,))
+    (axes,) = pockets(model_of(data, latents=3), data).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("principal component 1", "principal component 2")
+
+
 def test_feature_maps_have_pockets(tmp_path) -> None:
     data = dataset_of(torch.rand(60, INPUTS).round(), (INPUTS,))
     found = write_exploration(conv_ladder("free", "none", INPUTS), data, tmp_path, pairs=1)

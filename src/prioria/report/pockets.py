@@ -74,8 +74,8 @@ def draw_margins(axes: Axes, found: Margins, title: str = "aggregate posterior, 
     if found.encodings.shape[1] == 1:
         return _histograms(axes, found, title)
     project = _plane(found.encodings)
-    name = "z[{}]" if found.encodings.shape[1] <= 2 else "principal component {}"
-    style.dress(axes, title, x=name.format(0), y=name.format(1))
+    names = ("z[0]", "z[1]") if found.encodings.shape[1] <= 2 else ("principal component 1", "principal component 2")
+    style.dress(axes, title, x=names[0], y=names[1])
     if found.density is None:
         axes.scatter(*project(found.encodings), s=5, color=style.PALE, linewidths=0, rasterized=True, label="encodings")
     else:
