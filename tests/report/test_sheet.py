@@ -15,7 +15,7 @@ from prioria import VAE, likelihoods, nets, posteriors, priors, stages
 from prioria.data import Dataset, load
 from prioria.report import sheet
 from prioria.report.latent import cloud_of
-from prioria.report.pictures import DPI, FIELD, GAP, HEADING, MARGIN, page
+from prioria.report.pictures import DPI, FIELD, GAP, HEADING, MARGIN, Section, page
 from prioria.report.sheet import draw, sections
 from prioria.report.shown import mean, pseudo_inputs, show
 from prioria.report.style import INK
@@ -247,3 +247,14 @@ def test_points_beyond_the_axes_are_counted_in_the_title() -> None:
         axes.get_title("left") for axes in plane(far, cloud_of(model, data, seed=0, points=50), data.protocol).axes
     ]
     assert titles[1:3] == ["reconstructions", "samples, 75% outside"]
+
+
+def test_headings_and_notes_do_not_overlap_on_narrow_pages():
+    protocol = dataset_of(torch.rand(4, 16), (1, 4, 4)).protocol
+    rows, note = (
+        torch.rand(2, 16),
+        "lowest 20% of 500 draws, by the density of the posteriors of a mini-batch of 100 rows",
+    )
+    figure = page({"low-posterior, as released samples": Section(torch.rand(2, 16), note)}, protocol, columns=2)
+    heading, beside = (text.get_window_extent() for text in figure.texts)
+    assert heading.x0 >= 0 and heading.x1 < beside.x0 and beside.x1 <= figure.bbox.width

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 DPI = 100
 TILE, GAP, MARGIN, HEADING = 72, 4, 16, 34  # pixels of a tile (about), between tiles, around the page, above a section
-NARROWEST = 560  # pixels of a page that headings fit on
+NARROWEST = 560  # pixels of a page
+LETTER, SMALL_LETTER = 9.0, 6.6  # pixels of a letter, on average, of a heading and of the note beside it
 FIELD = "#f1f4f8"  # where there is no ink
 
 
@@ -64,7 +65,9 @@ def page(sections: Mapping[str, Section], protocol: Protocol, *, columns: int = 
 
     found = blocks(sections, protocol, columns=columns)
     height = MARGIN + sum(HEADING + block.shape[0] + GAP for block in found.values())
-    width = max(NARROWEST, 2 * MARGIN + max(block.shape[1] for block in found.values()))
+    headings = (LETTER * len(name) + SMALL_LETTER * len(sections[name].note) + MARGIN for name in found)
+    width = 2 * MARGIN + max(*(block.shape[1] for block in found.values()), math.ceil(max(headings)))
+    width = max(NARROWEST, width)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
     top = height
     for name, block in found.items():
