@@ -176,7 +176,8 @@ def say(name: str, found: Evaluation) -> None:
     print(f"  active units    {found.active_units}")
     if not number.converged:
         print(f"  not converged: {estimators.doubt(number.estimator, number.num_samples)}")
-        print("                 samples (of ais: more steps)")
+        other = number.estimator.startswith("quadrature")
+        print(f"                 try {'another --method' if other else 'more samples (of ais: more steps)'}")
     if found.curve is not None:
         values = [f"{each.num_samples:,}: {each.value:.2f}" for each in found.curve.estimates]
         print(f"  bound by K      {', '.join(values)}\n                  {found.curve}")
