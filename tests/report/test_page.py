@@ -17,6 +17,7 @@ from rich.console import Console
 from scipy.stats import ttest_rel
 
 from prioria import Run, fit, objectives
+from prioria.cli import main
 from prioria.data import Dataset
 from prioria.report import compare, report
 from prioria.report.comparison import LIKELIHOOD, Cell, Comparison, Difference, paired_difference
@@ -149,6 +150,14 @@ def test_run_without_evaluation_says_how_to_get_one(folder: Path):
 def test_evaluation_of_other_weights_is_left_out(folder: Path):
     shutil.copytree(folder / "standard" / "best", folder / "vamp" / "best", dirs_exist_ok=True)
     assert (likelihood_of(folder / "vamp").text, likelihood_of(folder / "standard").text != "") == ("", True)
+
+
+def test_command_says_that_a_page_has_no_numbers_also_where_they_are_of_earlier_weights(folder: Path, capsys):
+    shutil.copytree(folder / "standard" / "best", folder / "vamp" / "best", dirs_exist_ok=True)
+    for name, missing in (("vamp", True), ("standard", False)):
+        with pytest.raises(SystemExit, match="0"):
+            main(["report", str(folder / name)])
+        assert ("no numbers yet" in capsys.readouterr().out) is missing
 
 
 def test_weights_that_cannot_be_trusted_are_said_so(folder: Path):

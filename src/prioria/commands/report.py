@@ -8,7 +8,7 @@ from pathlib import Path
 import rich
 
 from prioria import report as reports
-from prioria.report.evaluation import FILE
+from prioria.report.subject import Subject
 from prioria.train import Run
 
 
@@ -24,7 +24,7 @@ def report(run: Path, *, out: Path | None = None, seed: int = 0) -> None:
     page = reports.report(opened, out or run / "report.html", seed=seed)
     sheet = reports.sheet(opened.model, opened.data, page.with_name("sheet.png"), seed=seed)
     print(f"Page: {page}\nPicture: {sheet}")
-    if not (run / FILE).exists():
+    if Subject.of(opened).evaluation is None:  # also where there is one of weights that it had before
         print(f"The page has no numbers yet; first: prioria evaluate {shlex.quote(str(run))}")
 
 
