@@ -61,3 +61,9 @@ def test_damaged_history_is_named(content: bytes | None, tmp_path: Path):
         (tmp_path / "metrics.jsonl").write_bytes(content)
     with pytest.raises(ValueError, match=r"metrics\.jsonl.*lines of JSON"):
         read_history(tmp_path)
+
+
+def test_a_single_line_of_training_can_be_seen():
+    terms = {"step": 5, "loss": 36.1, "distortion": 34.1, "rate": 2.0}
+    (axes,) = curves([{"split": "train", **terms}, {"split": "validation", "best": True, **terms}], ["loss"]).axes
+    assert [line.get_marker() for line in axes.lines] == [".", "."]
