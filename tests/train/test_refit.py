@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from prioria import VAE, evaluate, likelihoods, nets, objectives, posteriors, priors
+from prioria import VAE, evaluate, likelihoods, nets, objectives, posteriors, priors, stages
 from prioria.data import load
 from prioria.train import Run, fit, refit_prior, with_prior
 from tests.contract.standins import OpaqueFlow
@@ -145,6 +145,24 @@ def test_refusals(run: Run, tmp_path) -> None:
         refit_prior(bits, priors.RealNVP(2), digits(), steps=1)
     with pytest.raises(ValueError, match="part of its posterior"):
         with_prior(fused_standin(), priors.StandardNormal(2))
+
+
+def test_the_top_of_a_ladder_takes_another_prior_as_its_posterior_is_evidence_alone() -> None:
+    sizes, features = {"z2": 2, "z1": 3}, {"z2": 4, "z1": 5}
+    ladder = VAE(
+        encoder=nets.BottomUp(6, features, activate_output=True),
+        stages=stages.Ladder(sizes, features),
+        likelihood=likelihoods.Bernoulli(nets.MLP(3, 6)),
+    ).eval()
+    other, x = with_prior(ladder, gaussian(5.0)).eval(), torch.rand(7, 6)
+    for group in sizes:
+        torch.testing.assert_close(other.encode(x, group), ladder.encode(x, group), rtol=0, atol=0)
+    latent = other.draw(x).latents["z2"]
+    scale = (0.5 * other.stages["z2"].p.log_variance).exp()
+    expected = torch.distributions.Normal(5.0, scale).log_prob(latent.z).sum(-1)
+    torch.testing.assert_close(latent.log_p, expected)
+    found = refit_prior(ladder, gaussian(), load((np.arange(240).reshape(40, 6) % 7 < 3).astype(np.uint8)), steps=2)
+    assert isinstance(found.model.stages["z2"], stages.Fused)
 
 
 def test_an_autoencoder_samples_through_a_prior_of_its_codes(tmp_path) -> None:

@@ -20,6 +20,7 @@ from prioria.model import VAE, evaluation_mode
 from prioria.module import describe
 from prioria.objectives.probe import probe
 from prioria.stage import Stage
+from prioria.stages import Fused
 from prioria.storage import write_text
 from prioria.train import run as runs
 from prioria.train.log import NAME as METRICS
@@ -109,9 +110,9 @@ def refit_prior(
         out: folder of a new run, which every command reads as it does the first; for a ``Run`` source only.
 
     Raises:
-        ValueError: no data, a posterior that depends on the prior (a fused stage), a prior over real numbers where the
-            latents are bits, a folder that holds a run already, a model with no run whose specification the new one
-            could repeat, or steps, draws or a learning rate that are not positive.
+        ValueError: no data, a posterior that depends on the prior (a fused top group), a prior over real numbers where
+            the latents are bits, a folder that holds a run already, a model with no run whose specification the new
+            one could repeat, or steps, draws or a learning rate that are not positive.
     """
     for name, value in {"steps": steps, "batch_size": batch_size, "check_every": check_every}.items():
         if value < 1:
@@ -137,15 +138,19 @@ def with_prior(model: VAE, prior: nn.Module) -> VAE:
     """Returns a model with another prior of the top group; all else is shared.
 
     Raises:
-        ValueError: the posterior of the top group depends on its prior (a fused stage).
+        ValueError: the posterior of the top group depends on its prior (a stage that is fused there, too).
     """
     name, stage = next(iter(model.stages_.items()))
-    if type(stage) is not Stage:
+    if type(stage) is Stage:
+        top = Stage(prior=prior, posterior=stage.q, join=stage.join)
+    elif type(stage) is Fused and stage.root == "evidence":  # a top group inferred from evidence alone
+        own = {"bottom_up": stage.bottom_up, "gates": stage.gates, "flow": stage.flow}
+        top = Fused(prior, stage.q, parents=stage.parents, **own)
+    else:
         raise ValueError(
             f"prior of {name!r} is part of its posterior ({type(stage).__name__}): another prior would change the "
             "encodings; train the model again with it"
         )
-    top = Stage(prior=prior, posterior=stage.q, join=stage.join)
     encoder = model.encoder["x"] if "x" in model.encoder else dict(model.encoder.items())
     return VAE(encoder=encoder, likelihood=model.likelihood, stages={**model.stages_, name: top})
 
