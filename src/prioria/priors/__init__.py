@@ -1,5 +1,5 @@
-"""Priors over a group of latents. A new one is one file here, one line below, one contract entry and one line of
-docs.
+"""Priors over a group of latents. A new one is one file here, one line below, one contract entry, one entry of what to
+cite and one line of docs.
 """
 
 from prioria.conditional import Gaussian as Gaussian
