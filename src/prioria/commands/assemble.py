@@ -154,7 +154,13 @@ class Networks:
             raise ValueError(
                 f"--network {self.options.kind} needs images, and the data has shape {self.shape}; use gated or mlp"
             )
-        return self.shape[0], self.shape[1], self.shape[2]
+        channels, height, width = self.shape
+        if width in (1, 3) and channels not in (1, 3):  # convolutions would run over columns and colours
+            raise ValueError(
+                f"the data has shape {self.shape}, which looks like (height, width, channels); save it as "
+                "(N, channels, height, width), in numpy by x.transpose(0, 3, 1, 2)"
+            )
+        return channels, height, width
 
 
 def model(
