@@ -3,11 +3,14 @@
 import ast
 import functools
 import importlib.util
+import re
 import subprocess
 import sys
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -102,6 +105,17 @@ def test_nothing_is_unpickled_or_executed(path: Path):
     assert not {item.split(".")[0] for item in imported(path)} & FORBIDDEN_MODULES
     assert not {ast.unparse(call.func) for call in calls} & FORBIDDEN_CALLS
     assert [ast.unparse(keyword.value) for keyword in keywords if ast.unparse(keyword.value) != "False"] == []
+
+
+def test_every_package_that_is_imported_is_declared_and_the_other_way_round():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [item for name, items in project["optional-dependencies"].items() if name != "dev" for item in items]
+    declared = {re.match(r"[\w-]+", item)[0] for item in [*project["dependencies"], *extras]}
+    others = {item.split(".")[0] for path in FILES for item in imported(path)} - {*sys.stdlib_module_names, "prioria"}
+    known = packages_distributions()
+    used = {name.lower().replace("_", "-") for other in others for name in known[other]}
+    assert used - declared == set()
+    assert declared - used == {"tensorboard", "mlflow", "onnx", "pythae"}  # by accelerate, torch.onnx and benchmarks
 
 
 def test_files_are_short():
