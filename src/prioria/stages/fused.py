@@ -30,7 +30,8 @@ class Fused(Stage):
         parents: "last": a chain, the groups below (and the likelihood) see this group only; "all": they see every
             group so far.
         gates: module that multiplies the parents' values by their gates, see :class:`Gates`.
-        flow: module of (distribution, features) -> distribution behind the fusion, see :class:`prioria.flows`.
+        flow: module of (distribution, features) -> distribution behind the fusion, such as
+            :class:`prioria.posteriors.InverseAutoregressiveFlow`.
         root: posterior of a top group: "evidence" alone, as in the ladder, or "fused" with its prior, as in the binary
             hierarchy, which needs a prior of the evidence's family.
 
