@@ -41,7 +41,7 @@ class GatedConvEncoder(Module):
     """Gated convolutions of the VampPrior paper's convHVAE (Tomczak and Welling, 2018, supplement), flattened.
 
     Args:
-        shape: image shape (C, H, W); the input is (..., C*H*W) or (..., C, H, W).
+        shape: image shape (C, H, W); the input is (..., C*H*W).
         layers: (channels, kernel, stride, padding) of each layer; ``conv.TOP`` is the paper's q(z2 given x), 294
             features for 28x28, and ``conv.BOTTOM`` the part of q(z1 given x, z2) that reads x.
 
