@@ -41,6 +41,12 @@ def test_marginals_are_sums_of_the_joint() -> None:
     np.testing.assert_allclose(harmonium.log_prob_visible(X).detach(), special.logsumexp(joint, 1) - total)
 
 
+def test_the_density_of_real_values_is_as_exact_as_its_weights() -> None:
+    alone = theory.Harmonium(0 * W, U, V, visible="gaussian")  # without weights x is N(u, 1)
+    expected = stats.norm.logpdf(X, U).sum(-1)
+    np.testing.assert_allclose(alone.log_prob_visible(X).detach(), expected, rtol=1e-13)
+
+
 def test_sum_over_either_side_gives_the_same_partition() -> None:
     wide = theory.Harmonium(torch.randn(3, 9, dtype=F64), torch.randn(3, dtype=F64), torch.randn(9, dtype=F64))
     turned = theory.Harmonium(wide.weight.detach().mT, wide.hidden_bias.detach(), wide.visible_bias.detach())

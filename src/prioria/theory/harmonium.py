@@ -10,6 +10,7 @@ its bound tight, exactly if d(z) = W psi(z) + u and e(x) = W^T nu(x) + v, which 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -85,7 +86,7 @@ class Harmonium(Module):
 
     def log_prob_visible(self, x: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch"]:
         """Returns log p(x)."""
-        base = -0.5 * (x.square() + torch.tensor(2 * torch.pi).log()).sum(-1) if self.visible == "gaussian" else 0.0
+        base = -0.5 * (x.square() + math.log(2 * math.pi)).sum(-1) if self.visible == "gaussian" else 0.0
         return base + self._visible_energy(x) - self.log_partition()
 
     def log_prob_hidden(self, z: Float[Tensor, "*batch H"]) -> Float[Tensor, "*batch"]:
