@@ -12,6 +12,7 @@ from scipy import sparse
 from prioria.cli import main
 from prioria.data import load
 from prioria.evaluate import retrieval_precision
+from prioria.recipes.semantic_hashing import hash_documents
 from tests.commands.test_commands import arrays
 
 TOPICS, WORDS, DOCUMENTS = 4, 40, 400
@@ -74,6 +75,9 @@ def test_what_cannot_be_hashed_or_looked_up_is_refused(tmp_path: Path, capsys: p
     with pytest.raises(SystemExit) as end:
         main(["hash", str(tmp_path / "rows.npy"), "--out", str(tmp_path / "run")])
     assert end.value.code == 2 and "Multinomial is not legal" in capsys.readouterr().err
+    for option in ("bits", "epochs"):  # no epoch would leave codes of random weights
+        with pytest.raises(ValueError, match=f"{option}=0 must be at least 1"):
+            hash_documents(corpus()[0], **{option: 0})
     codes, labels = torch.ones(3, 2, dtype=torch.bool), torch.zeros(3)
     with pytest.raises(ValueError, match="nearest=4"):
         retrieval_precision(codes, labels, codes, labels, nearest=4)

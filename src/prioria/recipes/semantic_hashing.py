@@ -95,8 +95,11 @@ def hash_documents(
         out: folder of the run; None writes nothing. A run that is there goes on.
 
     Raises:
-        ValueError: the values are no counts.
+        ValueError: the values are no counts, or there is no bit or no epoch.
     """
+    for name, value in {"bits": bits, "epochs": epochs}.items():
+        if value < 1:
+            raise ValueError(f"{name}={value} must be at least 1; without, there are no codes that were learned")
     data = load(source, seed=seed)
     check_likelihood(data.protocol, "Multinomial")
     with torch.random.fork_rng():
