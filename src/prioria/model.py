@@ -118,7 +118,7 @@ class VAE(Module):
         """
         shared = {id(module): module(x) for module in self.encoder.values()}
         outputs = {group: shared[id(self.encoder_of(group))] for group in self.groups}
-        features = {group: h[group] if isinstance(h, Mapping) else h for group, h in outputs.items()}
+        features = {group: _features_of(group, h) for group, h in outputs.items()}
         group, stage = next(iter(self.stages_.items()))
         prior = stage.prior(None) if prior is None else prior
         return Condition(self, x, features, top=(prior, stage.posterior(features[group], None, prior)))
@@ -267,6 +267,9 @@ def _stages(
     if stages is not None:
         if posterior is not None or prior is not None or not stages:
             raise ValueError("stages: give either stages={name: Stage, ...}, top first, or posterior= and prior=")
+        for name in stages:
+            if not name or "." in name or hasattr(nn.ModuleDict(), name):
+                raise ValueError(f"stages: a module cannot have a part called {name!r}; use a name such as 'z1'")
         return dict(stages)
     if posterior is None or prior is None:
         raise ValueError("posterior and prior: give both, or stages={name: Stage, ...}")
@@ -278,6 +281,12 @@ def _check_encoders(encoders: dict[str, nn.Module], groups: list[str]) -> None:
         raise ValueError(
             f"encoder has networks for {sorted(encoders)} but the groups are {groups}; give one for each group"
         )
+
+
+def _features_of(group: str, output: Any) -> Any:
+    if isinstance(output, Mapping) and group not in output:
+        raise ValueError(f"encoder gives features of {list(output)} and none of the group {group!r}; give it those too")
+    return output[group] if isinstance(output, Mapping) else output
 
 
 def _shapes(name: str, latent: Latent) -> str:

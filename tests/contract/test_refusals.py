@@ -83,6 +83,20 @@ def test_groups_need_encoders_and_encoders_need_groups() -> None:
         VAE(encoder=nn.Identity(), likelihood=nn.Identity())
 
 
+@pytest.mark.parametrize("name", ["z.1", "train", ""])
+def test_a_group_has_a_name_that_a_module_can_have(name: str) -> None:
+    stage = next(iter(single().stages_.values()))
+    with pytest.raises(ValueError, match=f"called '{name}'"):
+        VAE(encoder=encoder(), stages={name: stage}, likelihood=single().likelihood)
+
+
+def test_a_group_without_features_is_named() -> None:
+    chain = stages.BinaryHierarchy({"z2": 2, "z1": 3})
+    model = VAE(encoder=nets.BottomUp(6, {"z2": 2}), stages=chain, likelihood=likelihoods.Bernoulli(nets.MLP(3, 6)))
+    with pytest.raises(ValueError, match=r"features of \['z2'\] and none of the group 'z1'"):
+        model.draw(torch.zeros(2, 6))
+
+
 def test_event_axes_that_are_not_declared_are_found_before_training() -> None:
     class Loose(nn.Module):
         def forward(self, z: torch.Tensor) -> torch.distributions.Distribution:
