@@ -180,7 +180,8 @@ def _hypot(x: Any, y: Any) -> Any:
     ops: Any = onnxscript.opset18
     larger = ops.Max(x, y)
     ratio = ops.Div(ops.Min(x, y), larger)
-    return ops.Mul(larger, ops.Sqrt(ops.Add(ops.Constant(value_float=1.0), ops.Mul(ratio, ratio))))
+    one = ops.CastLike(ops.Constant(value_float=1.0), ratio)  # ONNX adds no number of one precision to one of another
+    return ops.Mul(larger, ops.Sqrt(ops.Add(one, ops.Mul(ratio, ratio))))
 
 
 def _run_onnx(content: bytes, inputs: Mapping[str, Tensor]) -> list[Tensor]:

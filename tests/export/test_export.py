@@ -111,6 +111,17 @@ def test_onnx_equals_the_model_on_another_number_of_rows(model: VAE, tmp_path: P
     np.testing.assert_allclose(mean, wanted, rtol=1e-5, atol=1e-5)
 
 
+@needs_onnx
+@torch.no_grad()
+def test_a_fused_model_in_double_precision_stays_in_it(tmp_path: Path):
+    import onnxruntime
+
+    model, x = ladder().double(), torch.rand(5, INPUTS, dtype=torch.float64)
+    export(model, x, tmp_path)
+    (mean,) = onnxruntime.InferenceSession(tmp_path / "encoder.onnx").run(["z1_mean"], {"x": x.numpy()})
+    np.testing.assert_allclose(mean, model.encode(x, "z1"), rtol=1e-12, atol=1e-12)
+
+
 def test_the_mode_of_the_model_is_left_as_it_was(tmp_path: Path):
     model = vamp().train()
     model.likelihood.eval()
