@@ -251,10 +251,7 @@ def test_points_beyond_the_axes_are_counted_in_the_title() -> None:
 
 def test_headings_and_notes_do_not_overlap_on_narrow_pages():
     protocol = dataset_of(torch.rand(4, 16), (1, 4, 4)).protocol
-    rows, note = (
-        torch.rand(2, 16),
-        "lowest 20% of 500 draws, by the density of the posteriors of a mini-batch of 100 rows",
-    )
+    note = "lowest 20% of 500 draws, by the density of the posteriors of a mini-batch of 100 rows"
     figure = page({"low-posterior, as released samples": Section(torch.rand(2, 16), note)}, protocol, columns=2)
     heading, beside = (text.get_window_extent() for text in figure.texts)
     assert heading.x0 >= 0 and heading.x1 < beside.x0 and beside.x1 <= figure.bbox.width
