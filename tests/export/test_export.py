@@ -46,10 +46,10 @@ def graph(edges: list[tuple[str, str]] | None = (("z3", "z1"),)) -> VAE:
     return model.eval()
 
 
-def ladder() -> VAE:
+def ladder(activation: str = "softplus") -> VAE:
     widths = {"z2": 7, "z1": 8}
     return VAE(
-        encoder=nets.BottomUp(INPUTS, widths, activation="softplus", activate_output=True),
+        encoder=nets.BottomUp(INPUTS, widths, activation=activation, activate_output=True),
         stages=stages.Ladder({"z2": 3, "z1": 4}, widths, hidden=9),
         likelihood=likelihoods.Bernoulli(nets.GatedMLP(4, INPUTS)),
     )
@@ -116,10 +116,11 @@ def test_onnx_equals_the_model_on_another_number_of_rows(model: VAE, tmp_path: P
 def test_a_fused_model_in_double_precision_stays_in_it(tmp_path: Path):
     import onnxruntime
 
-    model, x = ladder().double(), torch.rand(5, INPUTS, dtype=torch.float64)
+    model = ladder("relu").double()  # onnxruntime has no softplus of double precision
+    x = torch.rand(5, INPUTS, dtype=torch.float64)
     export(model, x, tmp_path)
     (mean,) = onnxruntime.InferenceSession(tmp_path / "encoder.onnx").run(["z1_mean"], {"x": x.numpy()})
-    np.testing.assert_allclose(mean, model.encode(x, "z1"), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(mean, model.encode(x, "z1"), rtol=1e-9, atol=1e-9)
 
 
 def test_the_mode_of_the_model_is_left_as_it_was(tmp_path: Path):
