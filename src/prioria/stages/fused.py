@@ -62,7 +62,8 @@ class Fused(Stage):
                 "the top group a plain Stage(prior=VampPrior(...), posterior=...)"
             )
         self.bottom_up, self.gates, self.flow = bottom_up, gates, flow
-        self.parents, self.root = parents, root
+        self.parents: Literal["last", "all"] = parents
+        self.root = root
 
     def prior(self, above: Tensor | None) -> Distribution:
         return self.p(above if above is None or self.gates is None else self.gates(above))
