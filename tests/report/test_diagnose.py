@@ -187,8 +187,14 @@ def test_idle_and_noisy_latents_are_notes() -> None:
     model, data = linear_model(), linear_data()
     with torch.no_grad():
         model.stages["z"].q.heads.bias[2:] = math.log(0.25)
-    noisy = [finding for finding in diagnose(model, data).findings if finding.name == "noisy codes"]
-    assert noisy and noisy[0].severity == "note"
+    found = diagnose(model, data)
+    noisy = [finding for finding in found.findings if finding.name == "noisy codes"]
+    assert noisy and noisy[0].severity == "note" and "--likelihood.scale" in noisy[0].remedy
+    seen = found.measurements
+    bits = replace(seen, reconstruction=replace(seen.reconstruction, standardised=None))
+    assert [each.remedy for each in findings(bits) if each.name == "noisy codes"] == [
+        "Lower beta; for encodings use the means."
+    ]
     wide = posteriors.Gaussian(3, 5)
     with torch.no_grad():
         wide.heads.weight.zero_()

@@ -232,9 +232,14 @@ def _noise(seen: Measurements) -> Finding | None:
         "note",
         f"Reconstructions from draws are {parts.from_draws / parts.from_mean:.1f} times as far off as from the means: "
         "posteriors are wider than what the decoder tells apart.",
-        "Lower beta, or raise the weight of the reconstruction (a smaller --likelihood.scale); for encodings use "
-        "the means.",
+        f"Lower beta{_weight_of_reconstruction(parts)}; for encodings use the means.",
     )
+
+
+def _weight_of_reconstruction(parts: Reconstruction) -> str:
+    if parts.standardised is None:  # bits, classes and words have no scale
+        return ""
+    return ", or raise the weight of the reconstruction (a smaller --likelihood.scale)"
 
 
 def _narrow_decoder(seen: Measurements) -> Finding | None:
