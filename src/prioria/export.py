@@ -186,8 +186,12 @@ def _hypot(x: Any, y: Any) -> Any:
 
 def _run_onnx(content: bytes, inputs: Mapping[str, Tensor]) -> list[Tensor]:
     import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as Missing
 
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    except Missing as error:  # softplus of double precision, for one
+        raise ValueError(f"model: onnxruntime cannot run it ({_reason(error)}); export model.float()") from error
     return [torch.from_numpy(output) for output in session.run(None, {k: v.numpy() for k, v in inputs.items()})]
 
 

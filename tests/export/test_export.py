@@ -123,6 +123,12 @@ def test_a_fused_model_in_double_precision_stays_in_it(tmp_path: Path):
     np.testing.assert_allclose(mean, model.encode(x, "z1"), rtol=1e-9, atol=1e-9)
 
 
+def test_an_operator_that_onnxruntime_lacks_in_double_precision_is_named(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"Softplus.*export model\.float\(\)"):
+        export(ladder().double(), torch.rand(5, INPUTS, dtype=torch.float64), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_mode_of_the_model_is_left_as_it_was(tmp_path: Path):
     model = vamp().train()
     model.likelihood.eval()
