@@ -165,6 +165,19 @@ def test_the_top_of_a_ladder_takes_another_prior_as_its_posterior_is_evidence_al
     assert isinstance(found.model.stages["z2"], stages.Fused)
 
 
+def test_a_group_may_have_the_name_of_a_shared_encoder() -> None:
+    top, bottom = (nets.GatedMLP(6, 5, gated_output=True) for _ in range(2))
+    q = posteriors.Gaussian(5, 2)
+    levels = stages.TwoLevel(prior=priors.StandardNormal(2), posterior=q, features=5, latents=(2, 4), hidden=9)
+    two = VAE(
+        encoder={"z2": top, "x": bottom},
+        stages={"z2": levels["z2"], "x": levels["z1"]},
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(6, 6)),
+    )
+    other = with_prior(two, gaussian())
+    assert (other.encoder["z2"], other.encoder["x"]) == (top, bottom)
+
+
 def test_an_autoencoder_samples_through_a_prior_of_its_codes(tmp_path) -> None:
     auto = model(posteriors.Delta(12, 2))
     run = fit(auto, objectives.ELBO(0.0), digits(), epochs=3, learning_rate=3e-3, progress=False, out=tmp_path / "auto")

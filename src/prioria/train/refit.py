@@ -151,7 +151,7 @@ def with_prior(model: VAE, prior: nn.Module) -> VAE:
             f"prior of {name!r} is part of its posterior ({type(stage).__name__}): another prior would change the "
             "encodings; train the model again with it"
         )
-    encoder = model.encoder["x"] if "x" in model.encoder else dict(model.encoder.items())
+    encoder = dict(model.encoder.items()) if set(model.encoder) == set(model.groups) else model.encoder["x"]
     return VAE(encoder=encoder, likelihood=model.likelihood, stages={**model.stages_, name: top})
 
 
