@@ -13,7 +13,7 @@ from torch import nn
 from prioria import VAE, evaluate, likelihoods, nets, posteriors, priors
 from prioria.evaluate.divergence import _subsampled_error, perez_cruz
 from tests.contract.standins import OpaqueFlow
-from tests.contract.variants import INPUTS, two_level
+from tests.contract.variants import INPUTS, feature_map_standin, two_level
 
 X = torch.tensor([[-1.0], [0.5], [2.0]])
 SLOPE, SCALE = 0.8, 0.6
@@ -116,6 +116,17 @@ def test_generation_space_is_that_of_the_flow() -> None:
     assert "generation" in found.estimator
     standard = [evaluate.nearest_neighbour_kl(line(), X, 500, generation_space=s).value for s in (True, False)]
     assert standard[0] == standard[1]
+
+
+def test_generation_space_of_feature_maps_has_all_their_dimensions() -> None:
+    maps, x = feature_map_standin(), torch.rand(60, INPUTS).round()
+    found = evaluate.nearest_neighbour_kl(maps, x, num_samples=200, generation_space=True)
+    prior = maps.stages["z3"].prior(None).base_dist
+    drawn = (evaluate.aggregate_draws(maps, x, 200), evaluate.prior_draws(maps, 200))
+    with torch.no_grad():
+        a, b = (((z - prior.loc) / prior.scale).flatten(1).double().numpy() for z in drawn)
+    assert a.shape == (200, 18)
+    assert found.value == pytest.approx(perez_cruz(a, b).mean() + perez_cruz(b, a).mean(), rel=1e-4)
 
 
 def wide(latents: int, scale: float, spread: float, posterior: nn.Module | None = None) -> VAE:

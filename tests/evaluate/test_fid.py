@@ -77,6 +77,18 @@ def test_kid_repeats_and_leaves_the_random_numbers_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_one_subset_has_no_spread() -> None:
+    found = evaluate.kid(torch.randn(50, 3), torch.randn(50, 3), Pixels(), subsets=1, subset_size=20)
+    assert found.spread is None and "spread" not in str(found)
+
+
+def test_the_floor_of_bits_repeats_and_leaves_the_random_numbers_alone() -> None:
+    data, before = load_data(torch.rand(200, 3).numpy(), binarise="dynamic"), torch.get_rng_state()
+    values = [evaluate.fid_floor(data, Pixels(), 10, seed=seed).value for seed in (0, 0, 1)]
+    assert values[0] == values[1] != values[2]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(ValueError, match="1 and 3 images"):
         evaluate.fid(torch.zeros(1, 2), torch.zeros(3, 2), Pixels())

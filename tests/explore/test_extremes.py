@@ -52,6 +52,15 @@ def test_high_posterior_samples_are_the_encodings_that_the_prior_hardly_draws() 
     assert found.z.abs().min() >= every.abs().flatten().sort(descending=True).values[29]
 
 
+def test_a_prior_of_estimated_density_ranks_by_the_seed() -> None:
+    model = two_clusters(priors.Hierarchical(1, 1, num_samples=2))
+    found = []
+    for state in (1, 2):
+        torch.manual_seed(state)
+        found.append(explore.high_posterior(model, X, 10, seed=0).log_density)
+    assert torch.equal(*found)
+
+
 def test_ranking_under_mini_batches_takes_what_a_batch_missed_for_a_pocket() -> None:
     # Forty rows cover [-2, 2], beyond which lie 4.6 % of the prior; a batch of four covers a part of it.
     model, x = two_clusters(), torch.linspace(-2, 2, 40)[:, None]

@@ -88,3 +88,16 @@ def test_picture_of_the_levels_gives_the_rates_that_the_evaluation_gives(tmp_pat
         name: expected[f"rate/{name}"].value for name in sizes
     }
     assert (tmp_path / "levels.png").stat().st_size > 1000
+
+
+def test_what_the_prior_draws_below_has_not_the_noise_of_what_is_held() -> None:
+    # q = p = N(0, 1) in both groups: in the same draws the correlation of the two would be one, in others it is within
+    # 5 / sqrt(2000): false alarm 6e-7.
+    top = Stage(prior=priors.StandardNormal(40), posterior=priors.Gaussian(80, 40))
+    below = Stage(prior=priors.Gaussian(40, 40), posterior=priors.Gaussian(120, 40))
+    model = VAE(encoder=nn.Identity(), stages={"top": top, "below": below}, likelihood=likelihoods.Gaussian(Echo()))
+    with torch.no_grad():
+        for parameter in (*top.parameters(), *below.parameters()):
+            parameter.zero_()
+    drawn = explore.reconstruct_levels(model, torch.randn(50, 80))["top"]
+    assert torch.corrcoef(drawn.reshape(50, 2, 40).transpose(0, 1).flatten(1))[0, 1].abs() < 5 / 2000**0.5

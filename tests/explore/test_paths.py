@@ -13,7 +13,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from prioria import VAE, evaluate, explore, likelihoods, nets, posteriors, priors, stages
 from prioria.explore import Path
-from tests.contract.variants import INPUTS, MODELS
+from tests.contract.variants import INPUTS, MODELS, single
 
 
 class Ring(nn.Module):
@@ -84,6 +84,14 @@ def test_any_model_has_paths_and_keeps_its_mode_and_random_numbers(name: str) ->
         assert path.cost >= 0
     again = explore.latent_graph(model, nodes=30, neighbours=4, lengths="data", seed=3)
     assert (again.points == graph.points).all()
+
+
+def test_a_model_in_double_precision_has_paths() -> None:
+    model, ones = single().double(), torch.ones(1, INPUTS, dtype=torch.float64)
+    for lengths in ("latent", "data"):
+        graph = explore.latent_graph(model, nodes=30, neighbours=4, lengths=lengths)
+        (path,) = explore.interpolate(model, graph, 0 * ones, ones)
+        assert path.frames.dtype == torch.float64
 
 
 def test_groups_below_are_at_their_means() -> None:

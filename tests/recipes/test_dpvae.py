@@ -207,7 +207,9 @@ def test_page_shows_paired_differences_with_their_spread_and_compares_no_collaps
     for seed, gain in enumerate((2.0, 2.5, 3.0)):
         written(tmp_path, "info", with_fid(seed, 8.0 + seed, 5.0))
         unsure = {"warning": "too few draws: neighbours are 0.2 apart; use symmetric_kl" if seed else None}
-        written(tmp_path, "info-dp", with_fid(seed, 8.0 + seed - gain, 5.0, to_q=2.0) | {"skl_nearest": unsure})
+        grid = {"value": -80.0, "converged": seed == 0, "quadrature_error": 0.02 * seed}
+        unsure_too = {"skl_nearest": unsure, "quadrature": grid}
+        written(tmp_path, "info-dp", with_fid(seed, 8.0 + seed - gain, 5.0, to_q=2.0) | unsure_too)
         written(tmp_path, "vae", with_fid(seed, 8.0, 5.0, rate=0.05))
         written(tmp_path, "vae-dp", with_fid(seed, 4.0, 3.0))
     whole = page(TABLE, tmp_path, [])
@@ -222,7 +224,9 @@ def test_page_shows_paired_differences_with_their_spread_and_compares_no_collaps
     assert ours["FID"] == "6.5 ± 0.5" and ours["seeds"] == "3"
     assert ours["features of FID and KID"] == "made up, 20 rows"
     assert ours["caution on 1-NN"] == "too few draws (2 of 3 seeds)"
-    assert cells["mnist-grey", "InfoVAE"]["caution on 1-NN"] == ""
+    assert ours["caution on quadrature"] == "not converged, mean error 0.04 nats (2 of 3 seeds)"
+    theirs = cells["mnist-grey", "InfoVAE"]
+    assert theirs["caution on 1-NN"] == theirs["caution on quadrature"] == ""
     assert ours["published FID, FID(LP), sKL, NLL"] == "110.1, 110.5, 1.7, 2.81"
     assert cells["svhn", "VAE"]["budget"] == "not run"
 

@@ -16,6 +16,8 @@ from prioria.model import VAE
 
 UNUSED = 0.1  # of its weight: a component with less is dead, unless its weight is as far below an even share
 SAME = 0.05  # nats of symmetric KL below which two components are one
+EXPECTED = 10  # draws by weight: of a component that has fewer, none at all happens by chance (e^-10 otherwise)
+MOST = 50_000  # draws for that
 KEPT = 1000  # distinct components that all others are compared with: half a minute for 50,000 of 40 latents
 ROWS = 50
 
@@ -27,7 +29,7 @@ class Components:
     Attributes:
         usage: average responsibility of each for draws of the aggregate posterior (C,), which adds up to one.
         dead: how many have less than a tenth of their weight, by which they are sampled, of those that are: the
-            weight is at least a tenth of an even share.
+            weight is at least a tenth of an even share, and stands for at least ten of the draws.
         distinct: how many are left when, in their order, each is left out that is within 0.05 nats of symmetric KL of
             one that is kept. Once 1,000 are kept, what is not within that of any of them counts as distinct.
     """
@@ -50,19 +52,22 @@ def prior_components(
     Args:
         model: the model; its mode and the global random numbers are left as they were.
         x: rows (N, D) whose encodings may use them, or a split of a data set.
-        num_samples: draws of the aggregate posterior.
+        num_samples: draws of the aggregate posterior; ten for each component where these are more, to 50,000.
         seed: of the draws.
-        limit: take so many rows only, at even distances.
+        limit: take so many rows only, at even distances; ten for each component where these are more.
     """
     with measuring(model):
         prior = next(iter(model.stages_.values())).prior(None)
         if not isinstance(prior, Mixture):
             return None
-        z = aggregate_draws(model, x, num_samples, seed, limit=limit)
+        needed = EXPECTED * len(prior.log_weights)
+        draws, rows = max(num_samples, needed if needed <= MOST else 0), None if limit is None else max(limit, needed)
+        z = aggregate_draws(model, x, draws, seed, limit=rows)
         parts = [(prior.component_log_prob(part) + prior.log_weights).softmax(-1).sum(0) for part in z.split(ROWS)]
         usage, distinct = torch.stack(parts).sum(0) / len(z), _distinct(prior.components)
         weight = prior.log_weights.exp()
-        dead = int(((usage < UNUSED * weight) & (weight >= UNUSED / len(usage))).sum())
+        sampled = (weight >= UNUSED / len(usage)) & (weight * len(z) > EXPECTED - 0.5)
+        dead = int(((usage < UNUSED * weight) & sampled).sum())
     return Components(usage.cpu().clone(), dead, distinct)
 
 

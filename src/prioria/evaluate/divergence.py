@@ -143,17 +143,17 @@ def nearest_neighbour_kl(
     name = known_group(model, group)
     if generation_space and name != model.groups[0]:
         raise ValueError(f"generation_space=True is for the top group {model.groups[0]!r}, not for group={name!r}")
-    z_q = aggregate_draws(model, x, num_samples, seed, group=name, limit=limit)
-    z_p = prior_draws(model, num_samples, seed, group=name)
-    pair = _pairs(model, x, seed, name)
+    z_q = aggregate_draws(model, x, num_samples, seed, group=name, limit=limit).flatten(1)
+    z_p = prior_draws(model, num_samples, seed, group=name).flatten(1)
+    pair = _pairs(model, x, seed, name).flatten(2)
     if generation_space:
         with measuring(model):
             prior = next(iter(model.stages_.values())).prior(None)
             z_q, z_p, pair = (to_generation(prior, z) for z in (z_q, z_p, pair))
-    a, b = (z.flatten(1).double().cpu().numpy() for z in (z_q, z_p))
+    a, b = (z.double().cpu().numpy() for z in (z_q, z_p))
     forward, backward = perez_cruz(a, b), perez_cruz(b, a)
     error = _subsampled_error(a, b)
-    warning = _warning(a, pair.flatten(2).double().cpu().numpy())
+    warning = _warning(a, pair.double().cpu().numpy())
     estimator = f"1-nearest-neighbour, {'generation' if generation_space else 'representation'} space"
     return Divergence(forward.mean(), backward.mean(), error, num_samples, seed, estimator, warning)
 

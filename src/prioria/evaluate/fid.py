@@ -88,7 +88,7 @@ def kid(
         extractor: features.
         subsets: how many.
         subset_size: images of each set in one, at most as many as there are; where that is all of both sets there is
-            but one subset, and no spread.
+            but one subset. One subset has no spread.
         seed: of the subsets.
 
     Raises:
@@ -105,23 +105,27 @@ def kid(
     draws = range(1 if whole else subsets)
     places = ([torch.randperm(len(each), generator=generator)[:size] for each in (a, b)] for _ in draws)
     values = torch.stack([poly_mmd(b[j], a[i]) for i, j in places])
-    spread = None if whole else values.std(correction=0).item()
+    spread = None if len(values) == 1 else values.std(correction=0).item()
     return ImageDistance("KID", values.mean().item(), (len(a), len(b)), extractor.name, spread)
 
 
-def fid_floor(data: Dataset, extractor: Extractor, count: int) -> ImageDistance:
+def fid_floor(data: Dataset, extractor: Extractor, count: int, seed: int = 0) -> ImageDistance:
     """Returns the FID of real training images against as many test images: what a perfect model would score.
 
     Args:
         data: images.
         extractor: features.
         count: images of each set, at most as many as there are.
+        seed: of rows that are drawn anew, such as bits; the global random numbers are left as they were.
 
     Raises:
         ValueError: fewer than two images in a set.
     """
     count = min(count, len(data.train), len(data.test))
-    return fid(data.train.tensor(count), data.test.tensor(count), extractor)
+    with torch.random.fork_rng([]):
+        torch.default_generator.manual_seed(seed)
+        images, reference = data.train.tensor(count), data.test.tensor(count)
+    return fid(images, reference, extractor)
 
 
 def generated_images(model: VAE, count: int, seed: int = 0) -> Float[Tensor, "n D"]:

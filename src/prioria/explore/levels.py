@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from prioria.distributions import mean
-from prioria.evaluate.sampling import device_of, measuring, seed_device
+from prioria.evaluate.sampling import device_of, measuring, seed_device, seed_generators
 from prioria.model import VAE
 
 
@@ -72,7 +72,7 @@ def reconstruct_levels(model: VAE, x: Float[Tensor, "N D"], *, seed: int = 0) ->
 
 
 def _rest_from_prior(model: VAE, held: dict[str, Tensor], seed: int) -> Tensor:
-    seed_device(device_of(model), seed)
+    seed_generators(device_of(model), (seed, 1))  # not again the noise that the posterior was drawn with
     return mean(model.generate(next(iter(held.values())).shape[1], **held).px)[0].cpu().clone()
 
 

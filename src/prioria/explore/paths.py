@@ -115,8 +115,9 @@ def straight(model: VAE, starts: Float[Tensor, "P D"], ends: Float[Tensor, "P D"
 def decoded(model: VAE, z: Float[Tensor, "T L"]) -> Float[Tensor, "T D"]:
     """Returns the means of p(x|z) for latents of the top group; groups below are at the means of their priors."""
     shape = next(iter(model.stages_.values())).prior(None).event_shape
+    precision = next(model.likelihood.parameters(), z).dtype  # nodes of a graph are in single precision
     with measuring(model):
-        rows = z.to(device_of(model)).unflatten(1, shape).split(ROWS)
+        rows = z.to(device_of(model), precision).unflatten(1, shape).split(ROWS)
         frames = torch.cat([_means(model, part) for part in rows])
     return frames.cpu().clone()  # outside of inference mode: an ordinary tensor
 

@@ -55,7 +55,7 @@ def latents(data: Dataset) -> int:
 
 
 def capacity(data: Dataset, steps: int, *, as_released: bool) -> Objective:
-    """C rises over all steps; to 25 where it is compared with the sum over the batch, else to less than ln N."""
+    """C rises over the steps of the budget, to 25 where the sum over the batch is compared, else to less than ln N."""
     bound = 25.0 if as_released else min(10.0, float(math.floor(math.log(len(data.train)))))
     return Capacity(bound, gamma=15.0, warmup=f"{steps} steps", as_released=as_released)
 

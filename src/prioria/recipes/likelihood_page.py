@@ -107,10 +107,11 @@ def _difference(table: Table, out: Path, runs: Sequence[Result]) -> str:
     found = [each for a, b in pairs if a is not None and b is not None and (each := paired(a, b)) is not None]
     if not found or runs[0]["row"] == first:
         return ""
+    seeds = f" over {len(found)} of {len(runs)} seeds" if len(found) < len(runs) else ""
     if len(found) > 1:
-        return over_seeds([each.value for each in found], "+.2f")
+        return over_seeds([each.value for each in found], "+.2f") + seeds
     fewer = found[0].examples < runs[0]["log_likelihood"]["examples"]
-    return f"{found[0]}{f' over {found[0].examples:,} examples' if fewer else ''}"
+    return f"{found[0]}{f' over {found[0].examples:,} examples' if fewer else ''}{seeds}"
 
 
 def paired(one: Tensor, other: Tensor) -> Difference | None:

@@ -117,7 +117,11 @@ def budgets(table: Table, *, likelihoods: bool = True) -> list[str]:
 
 
 def _cost(budget: Budget, likelihoods: bool) -> str:
-    length = f"at most {budget.epochs:,} epochs" if budget.steps is None else f"{budget.steps:,} steps"
+    length = (
+        f"at most {budget.epochs:,} epochs"
+        if budget.steps is None
+        else f"{budget.steps:,} steps, to the end of their epoch"
+    )
     parts = [length, f"batch {budget.batch_size}"]
     parts += [f"warm-up {budget.warmup}"] if budget.warmup else []
     parts += [f"patience {budget.patience}"] if budget.patience else []

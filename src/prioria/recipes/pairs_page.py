@@ -32,6 +32,7 @@ COLUMNS = (
     *DERIVED,
     "features of FID and KID",
     "caution on 1-NN",
+    "caution on quadrature",
     "published FID, FID(LP), sKL, NLL",
     *PROTOCOL,
 )
@@ -102,6 +103,7 @@ def _lines(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[
                 *(_cell(runs, name) for name in (*METRICS, *DERIVED)),
                 _features(runs),
                 _cautions(runs),
+                _off_the_grid(runs),
                 beside,
                 *protocol(runs),
             ]
@@ -126,6 +128,13 @@ def _cautions(runs: Sequence[Result]) -> str:
     found = [[text for name in NEAREST if (text := run.get(name, {}).get("warning"))] for run in runs]
     reasons = dict.fromkeys(re.split("[:;]", text)[0] for texts in found for text in texts)
     return f"{', '.join(reasons)} ({sum(map(bool, found))} of {len(runs)} seeds)" if reasons else ""
+
+
+def _off_the_grid(runs: Sequence[Result]) -> str:
+    """Returns with how many seeds a grid is too coarse for some example, and by how much it errs over all."""
+    grids = [run["quadrature"] for run in runs if "quadrature" in run]
+    coarse = [grid["quadrature_error"] for grid in grids if not grid["converged"]]
+    return f"not converged, mean error {max(coarse):.2g} nats ({len(coarse)} of {len(grids)} seeds)" if coarse else ""
 
 
 def _pairs(table: Table, results: Sequence[Result]) -> Iterator[tuple[list[str], tuple[list[Result], list[Result]]]]:

@@ -50,7 +50,7 @@ class Budget:
     steps: int | None = None
 
     def epochs_on(self, data: Dataset) -> int:
-        """Returns the epochs that make up the steps, where they are given."""
+        """Returns the whole epochs that hold the steps, where these are given: training ends with an epoch."""
         return self.epochs if self.steps is None else math.ceil(self.steps * self.batch_size / len(data.train))
 
 

@@ -15,7 +15,7 @@ from prioria.data import Dataset
 from prioria.distributions import take
 from prioria.evaluate import Divergence, Estimate, elbo, nearest_neighbour_kl, symmetric_kl
 from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, has_aggregate_density
-from prioria.evaluate.sampling import device_of, has_density, measuring
+from prioria.evaluate.sampling import device_of, has_density, measuring, seed_generators
 from prioria.model import VAE, evaluation_mode
 from prioria.module import describe
 from prioria.objectives.probe import probe
@@ -231,6 +231,7 @@ def _encoded(model: VAE, x: Tensor) -> Tensor:
 def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
     z = aggregate_draws(model, data.test, HELD_OUT, seed)
     with measuring(model):
+        seed_generators(device_of(model), (seed, HELD_OUT))  # of a prior whose density is estimated
         log_prior = next(iter(model.stages_.values())).prior(None).log_prob(z).mean().item()
     if not has_density(model):
         return PriorFit(log_prior, None, None)
