@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
@@ -213,6 +214,22 @@ def test_more_epochs_go_on_from_where_training_ended(tmp_path: Path) -> None:
     assert_same_run(tmp_path / "short", tmp_path / "long")
     with pytest.raises(ValueError, match="epochs=3 is less than the 4 that are done"):
         resume(tmp_path / "long", epochs=3, data=digits(), trackers=(), progress=False)
+
+
+def test_what_was_frozen_stays_frozen_and_moments_keep_their_parameters(tmp_path: Path) -> None:
+    for name, epochs in (("whole", 2), ("parts", 1)):
+        model = vamp()
+        model.encoder.requires_grad_(False)
+        fit(model, elbo(), digits(), out=tmp_path / name, trackers=(), **(OPTIONS | {"epochs": epochs}))
+    resume(tmp_path / "parts", epochs=2, data=digits(), trackers=(), progress=False)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    with pytest.raises(ValueError, match=r"frozen=\[\] but the run .* has \['model.encoder"):
+        train(tmp_path / "parts", resume=True, epochs=3)
+    specification = json.loads((tmp_path / "parts/run.json").read_text())
+    del specification["frozen"]  # an older run
+    (tmp_path / "parts/run.json").write_text(json.dumps(specification))
+    with pytest.raises(ValueError, match="moments of other parameters than are trained now"):
+        resume(tmp_path / "parts", epochs=3, data=digits(), trackers=(), progress=False)
 
 
 def test_an_objective_that_learned_n_from_the_data_goes_on(tmp_path: Path) -> None:

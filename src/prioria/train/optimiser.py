@@ -75,11 +75,22 @@ class Optimiser:
         return {f"{index}.{name}": value for index, moments in state.items() for name, value in moments.items()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Takes back what :meth:`tensors` returned."""
+        """Takes back what :meth:`tensors` returned.
+
+        Raises:
+            ValueError: they belong to other parameters: an older run does not know what was frozen when it began.
+        """
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             index, _, name = key.partition(".")
             state.setdefault(int(index), {})[name] = value
+        parameters = [parameter for group in self.groups for parameter in group.parameters]
+        shapes = {index: parameter.shape for index, parameter in enumerate(parameters)}
+        if any(moments["exp_avg"].shape != shapes.get(index) for index, moments in state.items()):
+            raise ValueError(
+                "the checkpoint has moments of other parameters than are trained now; freeze those that were frozen, "
+                "and go on with fit(..., resume=True)"
+            )
         self.adam.load_state_dict({"state": state, "param_groups": self.adam.state_dict()["param_groups"]})
 
 

@@ -102,12 +102,13 @@ def _lines(folder: Path) -> list[Line]:
 
 
 def specify(step: Step, data: Dataset, options: Options) -> dict[str, Any]:
-    """Returns what ``run.json`` holds: model, objective, data and options."""
+    """Returns what ``run.json`` holds: model, objective, which parameters of both are frozen, data and options."""
     return {
         "format": FORMAT,
         "prioria": prioria.__version__,
         "torch": torch.__version__,
         "step": describe(step),
+        "frozen": [name for name, parameter in step.named_parameters() if not parameter.requires_grad],
         "data": {"origin": data.origin, **fingerprint(data)},
         "options": asdict(options),
     }
@@ -174,10 +175,12 @@ def find_data(specification: dict[str, Any], data: Dataset | None) -> Dataset:
 
 
 def rebuild_step(specification: dict[str, Any], modules: dict[str, nn.Module] | None) -> Step:
-    """Returns model and objective as they were built; their weights are in the checkpoint."""
+    """Returns model and objective as they were built and frozen; their weights are in the checkpoint."""
     paths = {f"model.{path}": module for path, module in (modules or {}).items()}  # as Run.load names them
     step = rebuild(specification["step"], modules=paths | (modules or {}))
     assert isinstance(step, Step)
+    for name in specification.get("frozen", []):
+        step.get_parameter(name).requires_grad_(False)
     return step
 
 
@@ -185,6 +188,8 @@ def check_same(folder: Path, specification: dict[str, Any], new: dict[str, Any])
     """Raises ValueError where a run would go on with another model, objective, data or option than it began with."""
     before, now = _fixed(specification), _fixed(new)
     now["data"] = {name: now["data"].get(name) for name in before["data"]}  # older runs have no digest
+    if before["frozen"] is None:  # nor do they know what was frozen
+        now["frozen"] = None
     for name, value in now.items():
         if before[name] != value:
             raise ValueError(
@@ -196,7 +201,7 @@ def _fixed(specification: dict[str, Any]) -> dict[str, Any]:
     free = {"epochs", "patience", "log_every", "checkpoint_every"}
     options = {name: value for name, value in specification["options"].items() if name not in free}
     data = {name: value for name, value in specification["data"].items() if name != "origin"}
-    return specification["step"]["args"] | {"data": data} | options
+    return specification["step"]["args"] | {"frozen": specification.get("frozen"), "data": data} | options
 
 
 def clear(folder: Path) -> None:
