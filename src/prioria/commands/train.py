@@ -143,6 +143,7 @@ def train(
     width = next(iter(built.stages_.values())).prior(None).event_shape.numel()
     objectives = partial(objective, objective_options, tc=tc, constraint=constraint, latents=width)
     folder = out or _folder(source.name, prior if stages.kind is None else stages)
+    _check_outside(folder, source)
     if isinstance(chosen, Graph) and chosen.fixed is None:
         phases = chosen.phases(total)
         learned = partial(
@@ -208,6 +209,16 @@ def _unless(overwrite: bool, folder: Path) -> Path:
     if overwrite:
         raise ValueError(f"--overwrite: a graph whose edges are learned goes on with what is in {folder}; remove it")
     return folder
+
+
+def _check_outside(folder: Path, source: data_sets.Dataset) -> None:
+    """Refuses a run among its data: the pictures of its report would be data the next time that they are read."""
+    own = Path((source.origin or {}).get("source", ""))  # of the user's own data an absolute path, else a name
+    if own.is_absolute() and own.is_dir() and folder.resolve().is_relative_to(own.resolve()):
+        raise ValueError(
+            f"--out {folder} lies in the folder of the data, {own}, to which the pictures of its report would be "
+            f"added; choose one outside, as in --out {shlex.quote(str(own.resolve()) + '-run')}"
+        )
 
 
 def _check_free(folder: Path, overwrite: bool) -> None:

@@ -55,7 +55,7 @@ def own_protocol(own: Source, found: Inspection, treatment: Treatment) -> Protoc
     if treatment.standardise and found.kind != "continuous":
         raise DataError(f"{own.name}: standardise is for continuous values, these are {found.kind}")
     protocol = Protocol(
-        name=Path(own.name).stem,
+        name=Path(own.name).absolute().stem,  # as when it is loaded again by its origin: "." has no stem
         title=own.name,
         shape=found.shape[1:],
         kind=found.kind,
