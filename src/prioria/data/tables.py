@@ -27,7 +27,7 @@ def read_csv(path: Path) -> tuple[NDArray, NDArray | None]:
     if not first:
         raise DataError(f"{path} is empty")
     delimiter = max(",;\t", key=first.count)
-    names = next(csv.reader([first], delimiter=delimiter))
+    names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter, skipinitialspace=True))]
     header = not any(name and _is_number(name) for name in names)
     _check_names(path, names, header)
     if header and not second:
@@ -44,7 +44,7 @@ def read_csv(path: Path) -> tuple[NDArray, NDArray | None]:
         raise DataError(f"{path}: the first line has {len(names)} names, the others {rows.shape[1]} fields; name each")
     if label is None:
         return rows, None
-    return np.delete(rows, label, axis=1), load(dtype=str, usecols=[label])[:, 0]
+    return np.delete(rows, label, axis=1), np.char.strip(load(dtype=str, usecols=[label])[:, 0])
 
 
 def _check_names(path: Path, names: list[str], header: bool) -> None:
@@ -83,7 +83,7 @@ def read_parquet(path: Path) -> tuple[NDArray, NDArray | None]:
     table = pyarrow.parquet.read_table(path)
     index = (table.schema.pandas_metadata or {}).get("index_columns", [])  # of row numbers, as often as not: no data
     table = table.drop_columns([name for name in index if name in table.column_names])
-    label = next((name for name in table.column_names if name.lower() in LABEL_NAMES), None)
+    label = next((name for name in table.column_names if name.strip().lower() in LABEL_NAMES), None)
     columns = [_numbers(path, table, name) for name in table.column_names if name != label]
     if not columns:
         raise DataError(f"{path} has no columns of values")
