@@ -9,6 +9,7 @@ from prioria import VAE, likelihoods, nets, objectives, stages
 from prioria.data import load
 from prioria.data.base import Dataset
 from prioria.train import Run, fit, fit_dependency_graph
+from prioria.train.structure import read_structure
 
 OPTIONS = {"batch_size": 50, "learning_rate": 1e-2, "progress": False}
 
@@ -56,3 +57,28 @@ def test_a_warm_start_keeps_the_weights_and_replaces_the_gates(digits, tmp_path)
     first = Run.load(tmp_path / "structure", data=digits).model.state_dict()
     for name, value in run.model.state_dict().items():
         assert torch.equal(value, first[name]) == (".gates." not in name), name
+
+
+def test_a_folder_that_holds_another_run_is_refused_before_edges_are_learned(digits, tmp_path) -> None:
+    fit(build([]), objectives.ELBO(), digits, epochs=1, out=tmp_path, **OPTIONS)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match="holds a run whose edges were not learned; choose another folder"):
+        two_phases(digits, tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_that_is_written_over_leaves_no_probabilities(digits, tmp_path) -> None:
+    two_phases(digits, tmp_path)
+    assert read_structure(tmp_path)
+    fit(build([]), objectives.ELBO(), digits, epochs=1, out=tmp_path, overwrite=True, **OPTIONS)
+    assert read_structure(tmp_path) is None
+
+
+def test_edges_that_are_trained_are_not_learned_further(digits, tmp_path) -> None:
+    two_phases(digits, tmp_path)
+    learned = read_structure(tmp_path)
+    for epochs in ((1, 2), (2, 3)):  # fewer than are done change nothing
+        fit_dependency_graph(build, objectives.ELBO, digits, epochs=epochs, out=tmp_path, options=OPTIONS)
+    with pytest.raises(ValueError, match=r"epochs=\(4, 4\) .* keep the 2 epochs of the first phase"):
+        fit_dependency_graph(build, objectives.ELBO, digits, epochs=(4, 4), out=tmp_path, options=OPTIONS)
+    assert read_structure(tmp_path) == learned

@@ -129,7 +129,8 @@ def fit(
     accelerator = processes.accelerator(folder, bf16=options.precision == "bf16", trackers=trackers, cpu=cpu)
     with _own_randomness(options, accelerator):
         training = Training(step, dataset, options, folder, accelerator=accelerator, progress=progress)
-        return _start(training, {} if folder is None else run.specify(step, dataset, options), going_on)
+        specification = {} if folder is None else run.specify(step, dataset, options)
+        return _start(training, specification, going_on, anew=not resume)
 
 
 def resume(
@@ -177,7 +178,7 @@ def resume(
         return _start(training, specification | {"options": asdict(options)}, going_on=True)
 
 
-def _start(training: Training, specification: dict[str, Any], going_on: bool) -> Run:
+def _start(training: Training, specification: dict[str, Any], going_on: bool, anew: bool = False) -> Run:
     folder, accelerator = training.folder, training.accelerator
     accelerator.wait_for_everyone()  # every process has seen whether there is a run before one of them writes
     if not going_on:
@@ -190,7 +191,7 @@ def _start(training: Training, specification: dict[str, Any], going_on: bool) ->
             if training.options.epochs > run.read_specification(folder)["options"]["epochs"]:
                 training.state.stale = 0  # who asks for more epochs has patience again
         else:
-            training.begin()
+            training.begin(anew)
         if folder is not None and accelerator.is_main_process:
             run.write_specification(folder, specification)
         return training.run()

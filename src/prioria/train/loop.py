@@ -242,10 +242,14 @@ class Training:
         with self.accelerator.autocast():
             self.display.say(self.step.model.check(x.to(self.accelerator.device)))
 
-    def begin(self) -> None:
-        """Removes what an earlier run left in the folder, and writes the checkpoint of step zero."""
+    def begin(self, anew: bool) -> None:
+        """Removes what an earlier run left in the folder, and writes the checkpoint of step zero.
+
+        Args:
+            anew: no earlier phase belongs to this run: what one has learned goes, too.
+        """
         if self.folder is not None and self.accelerator.is_main_process:
-            clear(self.folder)
+            clear(self.folder, anew)
         self.save()
 
     def _check_shares(self) -> None:

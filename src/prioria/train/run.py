@@ -30,6 +30,7 @@ from prioria.train.options import Options
 from prioria.train.step import Step
 
 SPECIFICATION, BEST = "run.json", "best"
+PROBABILITIES = "structure.json"  # of the edges that the first of two phases learned, beside the second
 
 
 @dataclass(frozen=True)
@@ -204,14 +205,15 @@ def _fixed(specification: dict[str, Any]) -> dict[str, Any]:
     return specification["step"]["args"] | {"frozen": specification.get("frozen"), "data": data} | options
 
 
-def clear(folder: Path) -> None:
-    """Removes a run's own files, and nothing else, from a folder."""
+def clear(folder: Path, anew: bool) -> None:
+    """Removes a run's own files, and nothing else, from a folder; ``anew`` also what an earlier phase has learned."""
     (folder / SPECIFICATION).unlink(missing_ok=True)  # first: without it the rest is no run
     files = [
         folder / METRICS,
         folder / checkpoint.NAME,
         *(folder / BEST).glob("*"),
         *(folder / "tensorboard").glob("*"),
+        *([folder / PROBABILITIES] if anew else []),
     ]
     for file in files:
         file.unlink(missing_ok=True)

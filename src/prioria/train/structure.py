@@ -12,11 +12,11 @@ from prioria.model import VAE
 from prioria.objectives import Objective
 from prioria.stages import Edge, edge_probabilities
 from prioria.storage import read_json, write_json
+from prioria.train import checkpoint
 from prioria.train.fitting import fit
-from prioria.train.run import Run
+from prioria.train.run import PROBABILITIES, Run, exists, read_specification
 
 STRUCTURE = "structure"  # folder of the first phase, inside that of the second
-PROBABILITIES = "structure.json"  # what it learned, beside the second
 
 
 def fit_dependency_graph(
@@ -48,8 +48,14 @@ def fit_dependency_graph(
 
     Returns:
         The run of the fixed graph; ``stages.edge_probabilities(run.model.stages_)`` are its edges.
+
+    Raises:
+        ValueError: ``out`` holds a run of another kind, or its second phase has begun and the first would be
+            lengthened; and whatever :func:`prioria.fit` refuses.
     """
     folder = None if out is None else Path(out)
+    if folder is not None and exists(folder):
+        _check_second(folder, epochs)
     again = {**(options or {}), "seed": seed, "resume": folder is not None}
     first = _built(build, None, seed)
     structure = fit(
@@ -71,6 +77,19 @@ def read_structure(folder: Path) -> dict[Edge, float] | None:
     path = folder / PROBABILITIES
     stored = read_json(path) if path.exists() else None
     return None if stored is None else {tuple(edge.split(" -> ")): mu for edge, mu in stored.items()}
+
+
+def _check_second(folder: Path, epochs: tuple[int, int]) -> None:
+    """Refuses to learn edges beside a run that does not train them, or trains those that were found already."""
+    if not (folder / PROBABILITIES).exists():
+        raise ValueError(f"out={str(folder)!r} holds a run whose edges were not learned; choose another folder")
+    first = folder / STRUCTURE
+    done = max(read_specification(first)["options"]["epochs"], checkpoint.read_state(first)["epoch"])
+    if epochs[0] > done:
+        raise ValueError(
+            f"epochs={epochs} would learn the edges of {str(folder)!r} further, which are trained already; keep the "
+            f"{done} epochs of the first phase (--stages.structure-epochs {done}), or choose another folder"
+        )
 
 
 def _built(build: Callable[[Collection[Edge] | None], VAE], edges: Collection[Edge] | None, seed: int) -> VAE:
