@@ -232,6 +232,16 @@ def test_what_was_frozen_stays_frozen_and_moments_keep_their_parameters(tmp_path
         resume(tmp_path / "parts", epochs=3, data=digits(), trackers=(), progress=False)
 
 
+def test_more_epochs_after_patience_has_ended_a_run_are_trained(tmp_path: Path) -> None:
+    train(tmp_path / "run", epochs=9, patience=1, learning_rate=1e-9)  # so that noise alone betters an epoch
+    ended = checkpoint.read_state(tmp_path / "run")
+    assert ended["epoch"] < 9 and ended["stale"] == 1
+    go_on(tmp_path / "run")
+    assert checkpoint.read_state(tmp_path / "run")["epoch"] == ended["epoch"]  # none was asked for
+    resume(tmp_path / "run", epochs="+1", data=digits(), trackers=(), progress=False)
+    assert checkpoint.read_state(tmp_path / "run")["epoch"] == ended["epoch"] + 1
+
+
 def test_an_objective_that_learned_n_from_the_data_goes_on(tmp_path: Path) -> None:
     for name, epochs in (("whole", 2), ("parts", 1)):
         objective = objectives.BetaTC(2.0, tc=objectives.Stratified())

@@ -175,10 +175,13 @@ def resume(
     with _own_randomness(options, accelerator):
         step = run.rebuild_step(specification, modules)
         training = Training(step, dataset, options, folder, accelerator=accelerator, progress=progress)
-        return _start(training, specification | {"options": asdict(options)}, going_on=True)
+        again = specification | {"options": asdict(options)}
+        return _start(training, again, going_on=True, more=epochs is not None)
 
 
-def _start(training: Training, specification: dict[str, Any], going_on: bool, anew: bool = False) -> Run:
+def _start(
+    training: Training, specification: dict[str, Any], going_on: bool, *, anew: bool = False, more: bool = False
+) -> Run:
     folder, accelerator = training.folder, training.accelerator
     accelerator.wait_for_everyone()  # every process has seen whether there is a run before one of them writes
     if not going_on:
@@ -188,7 +191,8 @@ def _start(training: Training, specification: dict[str, Any], going_on: bool, an
             # an objective learns N from the data, which no checkpoint holds
             training.step.objective.check(training.step.model, training.data.train)
             saving.load(training, folder)
-            if training.options.epochs > run.read_specification(folder)["options"]["epochs"]:
+            longer = training.options.epochs > run.read_specification(folder)["options"]["epochs"]
+            if longer or (more and training.out_of_patience):
                 training.state.stale = 0  # who asks for more epochs has patience again
         else:
             training.begin(anew)

@@ -92,7 +92,7 @@ class Training:
         """Trains until all epochs are done or patience is at its end; the model then holds its best weights."""
         self.step.train()
         with self.signals.watched(), self.display.running(self.state.step), self._tracked():
-            while self.state.epoch < self.options.epochs and not self._stale():
+            while self.state.epoch < self.options.epochs and not self.out_of_patience:
                 self._epoch()
         self.save()
         self.step.eval()
@@ -119,7 +119,9 @@ class Training:
             for tracker in self.accelerator.trackers:
                 tracker.finish()
 
-    def _stale(self) -> bool:
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether training ends before its last epoch."""
         return self.options.patience is not None and self.state.stale >= self.options.patience
 
     def _epoch(self) -> None:
