@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from prioria.data.base import DataError, Dataset, Protocol
 from prioria.data.inspection import Inspection, moments, survey
@@ -14,6 +15,7 @@ from prioria.data.sources import Source
 from prioria.data.splits import Part, assemble, assemble_random
 
 MINIMUM_ROWS = 10
+NARROWEST = 1e3 * float(np.finfo(np.float32).eps)  # deviation over mean: below, float32 leaves a thousand steps of it
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ def own_data(own: Source, treatment: Treatment, seed: int) -> Dataset:
     """
     found = survey(own.rows, own.name, treatment.levels)
     _check_rows(found)
+    if treatment.standardise:
+        _check_resolution(own.rows, found)
     protocol = own_protocol(own, found, treatment)
     data = _split(own, protocol, seed)
     return _standardised(data) if treatment.standardise else data
@@ -151,6 +155,19 @@ def _check_rows(found: Inspection) -> None:
             f"{found.name}: column {column} is always {found.mean[column]:g}, so its density has no bound; drop it "
             f"({len(found.constant)} such), or give pictures the shape (N, channels, height, width)"
         )
+
+
+def _check_resolution(rows: NDArray, found: Inspection) -> None:
+    """Refuses columns so narrow, so far from zero, that float32 rounds away what is to be standardised: Unix times."""
+    flat = rows.reshape(len(rows), -1)
+    for column in np.flatnonzero(found.deviation < NARROWEST * np.abs(found.mean)).tolist():
+        values = np.asarray(flat[:, column])
+        if (values.astype(np.float32) != values).any():
+            raise DataError(
+                f"{found.name}: column {column} has mean {found.mean[column]:.10g} and deviation "
+                f"{found.deviation[column]:.3g}, which single precision does not resolve; subtract "
+                f"{found.mean[column]:.0f} from it before it is saved"
+            )
 
 
 def check_missing(found: Inspection) -> None:
