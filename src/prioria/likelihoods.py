@@ -147,6 +147,22 @@ class Categorical(Module):
             raise ValueError(f"categories={categories} leaves nothing to choose from; use at least 2")
         self.net, self.categories = net, categories
 
+    def check(self, largest: float, name: str) -> None:
+        """Refuses data that the categories do not hold.
+
+        Args:
+            largest: the largest value of the data.
+            name: what the message calls the data.
+
+        Raises:
+            ValueError: there is no category for the largest value.
+        """
+        if largest >= self.categories:
+            raise ValueError(
+                f"categories={self.categories} has no place for {largest:.0f}, the largest value of {name}; "
+                f"train with categories={largest + 1:.0f}"
+            )
+
     def forward(self, z: Tensor) -> Distribution:
         return categorical(at_least_float32(self.net(z)).unflatten(-1, (-1, self.categories)))
 

@@ -93,3 +93,17 @@ def test_what_has_not_converged_comes_with_a_remedy(
     evaluation_command.say("run", Evaluation(number, number, Units({}, {}, 0.01, 9), "test", estimator))
     first, second = capsys.readouterr().out.splitlines()[-2:]
     assert first.startswith("  not converged: ") and remedy in second
+
+
+def test_a_count_that_no_category_holds_is_not_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counts = np.arange(60).reshape(20, 3) % 7
+    np.save(tmp_path / "counts.npy", counts)
+    np.save(tmp_path / "larger.npy", counts + 2)
+    options = ["--likelihood", "categorical", "--likelihood.categories", 7, "--latents", 2, "--network.hidden", 4]
+    call("train", tmp_path / "counts.npy", *options, "--epochs", 1, "--out", tmp_path / "run")
+    call("score", tmp_path / "run", tmp_path / "counts.npy", "--num-samples", 2)
+    with pytest.raises(SystemExit) as end:
+        main(["score", str(tmp_path / "run"), str(tmp_path / "larger.npy"), "--num-samples", "2"])
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and "categories=7 has no place for 8, the largest value of" in said
+    assert "larger.npy; train with categories=9" in said

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from prioria.data import caltech101_silhouettes, celeba, cifar10, dsprites, lfwcrop, load, omniglot, svhn
+from prioria.data import DataError, caltech101_silhouettes, celeba, cifar10, dsprites, lfwcrop, load, omniglot, svhn
 from prioria.data.files import File
 
 RNG = np.random.default_rng(2)
@@ -128,3 +128,21 @@ def test_every_sixth_of_the_whole_lfwcrop(tmp_path, monkeypatch):
     data = load("lfwcrop", root=tmp_path)
     found = {data.protocol.unscaled(part.tensor())[0, 0].item() for part in (data.train, data.validation, data.test)}
     assert found == {0.0, 6.0, 12.0}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "remedy"),
+    [(0, 1, "is encrypted.*; pack it again without a password"), (2, 9, "pack it again as plain zip")],
+    ids=["a password", "Deflate64"],
+)
+@pytest.mark.parametrize("name", ["set.zip", "set.npz"])
+def test_zip_files_that_python_does_not_unpack(tmp_path, name, place, value, remedy):
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("0.png" if name == "set.zip" else "x.npy", b"packed")
+    packed = bytearray((tmp_path / name).read_bytes())
+    for header in (packed.index(b"PK\3\4") + 6, packed.index(b"PK\1\2") + 8):  # flags, then the method, of the member
+        packed[header + place] = value
+    (tmp_path / name).write_bytes(packed)
+    with pytest.raises(DataError, match=remedy) as caught:
+        load(tmp_path / name)
+    assert name in str(caught.value)

@@ -75,3 +75,10 @@ def test_random_numbers_and_mode_stay_as_they_were(digits: Dataset):
     latent(model, digits)
     assert model.training
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_one_row_has_no_principal_components():
+    data = dataset_of(torch.ones(1, 4), (4,))
+    found = cloud_of(model_of(data, latents=5), data, seed=0, points=7)
+    assert found.posterior.shape == (1, 2) and found.prior.shape == (7, 2) and found.names == ("z[0]", "z[1]")
+    latent(model_of(data, latents=5), data, points=7)

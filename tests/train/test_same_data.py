@@ -128,7 +128,7 @@ def test_categories_must_hold_the_values_of_every_split(part: str, tmp_path: Pat
     parts[part][-1, -1] = 7
     np.savez(tmp_path / "rows.npz", **parts)
     data = load(tmp_path / "rows.npz")
-    with pytest.raises(ValueError, match="no place for 7, the largest value of rows; use categories=8"):
+    with pytest.raises(ValueError, match="no place for 7, the largest value of rows; train with categories=8"):
         train(data, likelihood=lambda net: likelihoods.Categorical(net, 7), outputs=28)
     train(data, likelihood=lambda net: likelihoods.Categorical(net, 8), outputs=32)
 

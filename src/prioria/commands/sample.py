@@ -83,7 +83,10 @@ def score(
         seed: of the random numbers.
     """
     opened = Run.load(run)
-    estimate = evaluate.log_likelihood(opened.model, rows(opened, data), num_samples=num_samples, seed=seed)
+    split = rows(opened, data)
+    if isinstance(opened.model.likelihood, likelihoods.Categorical):
+        opened.model.likelihood.check(split.maximum(), data)
+    estimate = evaluate.log_likelihood(opened.model, split, num_samples=num_samples, seed=seed)
     if out is not None:
         write_arrays(out, {"log_likelihood": estimate.pointwise})
     print(f"log-likelihood {estimate}" + (f", rows in {out}" if out is not None else ""))

@@ -22,6 +22,7 @@ DAMAGED = (
     EOFError,
     ValueError,
     LookupError,
+    RuntimeError,  # zipfile's of a member that needs a password, or is packed by a method that Python has not
     TypeError,
     UnicodeError,
     struct.error,
@@ -29,6 +30,12 @@ DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
+CUT_OFF = "it may be cut off or of another format"
+REMEDIES = {  # a word of the reason -> what to do
+    "bject": "Python objects are never unpickled: save numbers",
+    "encrypted": "pack it again without a password, or unpack it into a folder",
+    "ompression": "pack it again as plain zip (deflate), or unpack it into a folder",
+}
 
 
 @contextmanager
@@ -40,9 +47,8 @@ def naming(path: Path) -> Iterator[None]:
         raise
     except DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        objects = "Python objects are never unpickled: save numbers"
-        hint = objects if "bject" in reason else "it may be cut off or of another format"
-        raise DataError(f"{path} cannot be read ({reason}); {hint}") from error
+        hints = (hint for word, hint in REMEDIES.items() if word in reason)
+        raise DataError(f"{path} cannot be read ({reason}); {next(hints, CUT_OFF)}") from error
 
 
 def content(path: Path) -> bytes:

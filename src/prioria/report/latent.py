@@ -116,6 +116,8 @@ def _project(q: Tensor, p: Tensor, group: str) -> tuple[tuple[Tensor, Tensor], t
     width = q.shape[1]
     if width <= 2:
         return (q, p), tuple(f"{group}[{index}]" for index in range(width))
+    if len(q) < 2:  # one row has no variance: no direction is a principal one
+        return (q[:, :2], p[:, :2]), (f"{group}[0]", f"{group}[1]")
     centre = q.double().mean(0)
     variances, directions = torch.linalg.eigh((q.double() - centre).T.cov())
     basis = directions[:, -2:].flip(-1)

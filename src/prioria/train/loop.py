@@ -274,12 +274,7 @@ class Training:
             return
         check_likelihood(data.protocol, type(likelihood).__name__)
         if isinstance(likelihood, likelihoods.Categorical):
-            largest = int(max(part.maximum() for part in (data.train, data.validation, data.test)))
-            if largest >= likelihood.categories:
-                raise ValueError(
-                    f"categories={likelihood.categories} has no place for {largest}, the largest value of {data.name}; "
-                    f"use categories={largest + 1}"
-                )
+            likelihood.check(max(part.maximum() for part in (data.train, data.validation, data.test)), data.name)
 
     def save(self) -> None:
         """Writes a checkpoint, if there is a folder."""
