@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock
 
 from prioria import objectives
-from prioria.train import checkpoint, fit, log, resume, saving, validation
+from prioria.train import Run, checkpoint, fit, log, resume, saving, validation
 from prioria.train.step import Step
 from tests.train.small import OPTIONS, assert_same_run, digits, elbo, images, vamp
 
@@ -205,6 +205,17 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, monkeypatch: pyt
     finally:
         signal.signal(signal.SIGINT, before)
     assert checkpoint.read_state(tmp_path / "run")["epoch"] == 4
+
+
+def test_a_run_that_was_killed_is_read_as_its_checkpoint_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Step, "forward", at_call(17, Step.forward, lambda *_: 1 / 0))  # in the third epoch
+    with pytest.raises(ZeroDivisionError):
+        train(tmp_path / "run", checkpoint_every="7 steps")  # the last one in the second
+    found, logged = Run.load(tmp_path / "run", data=digits()), (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert len(found.history) == checkpoint.read_state(tmp_path / "run")["lines"] < len(logged.splitlines())
+    assert found.best is not None and found.best["epoch"] == 1
 
 
 def test_more_epochs_go_on_from_where_training_ended(tmp_path: Path) -> None:

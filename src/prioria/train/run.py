@@ -93,8 +93,10 @@ class Run:
 
 
 def _lines(folder: Path) -> list[Line]:
+    """The lines up to the last checkpoint, where there is one: later ones call best what it has not kept."""
+    kept = checkpoint.read_state(folder).get("lines") if (folder / checkpoint.NAME).exists() else None
     try:
-        return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()[:kept]]
     except (OSError, ValueError) as error:
         raise ValueError(
             f"path={str(folder / METRICS)!r} is damaged ({error}); prioria train --resume {shlex.quote(str(folder))} "
