@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prioria import Run, fit, objectives
+from prioria import VAE, Run, fit, likelihoods, nets, objectives, posteriors, priors
 from prioria.data import load
 from prioria.report import compare
 from prioria.report.evaluation import FILE
@@ -45,3 +45,19 @@ def test_older_evaluations_without_a_digest_are_paired_by_name(runs: list[Path])
     finally:
         write_json(runs[1] / FILE, found)
     assert Run.load(runs[1]).data.test.digest() == found["rows"]
+
+
+def test_log_probabilities_are_not_paired_with_log_densities(tmp_path: Path):
+    np.save(tmp_path / "counts.npy", np.random.default_rng(1).poisson(5, (250, 3)))
+    data, names = load(tmp_path / "counts.npy"), ["Multinomial", "Gaussian"]
+    for name in names:
+        model = VAE(
+            encoder=nets.GatedMLP(3, 8, gated_output=True),
+            posterior=posteriors.Gaussian(8, 2),
+            prior=priors.StandardNormal(2),
+            likelihood=getattr(likelihoods, name)(nets.GatedMLP(2, 8, 3)),
+        )
+        evaluated(fit(model, objectives.ELBO(), data, epochs=1, out=tmp_path / name / "run", progress=False))
+    folders = [tmp_path / name / "run" for name in names]
+    assert notes(folders) == ["reference", "not paired: other likelihoods"]
+    assert [cell.text for cell in compare(folders).settings["likelihood"]] == names

@@ -104,6 +104,8 @@ def paired_difference(one: Subject, other: Subject) -> Difference | str:
         return "not evaluated"
     if _examples(a) != _examples(b) or (a.rows and b.rows and a.rows != b.rows):  # older ones have no digest
         return "not paired: other examples"
+    if one.likelihood != other.likelihood:  # a probability minus a density means nothing
+        return "not paired: other likelihoods"
     if one.pointwise is None or other.pointwise is None:
         return "not paired: values of single examples were not kept"
     return Difference.of(one.pointwise, other.pointwise)
@@ -132,6 +134,7 @@ def _made(subject: Subject) -> dict[str, Cell]:
     specification = subject.specification
     return {
         "prior": Cell(subject.prior),
+        "likelihood": Cell(subject.likelihood),
         "objective": Cell(subject.objective.partition("(")[0].rpartition(".")[2]),
         "parameters": Cell(f"{subject.parameters:,}"),
         "best epoch": _best(subject),

@@ -67,6 +67,11 @@ class Subject:
         return names["z"] if list(names) == ["z"] else ", ".join(f"{group}: {name}" for group, name in names.items())
 
     @property
+    def likelihood(self) -> str:
+        """The class of the likelihood."""
+        return type(self.run.model.likelihood).__name__
+
+    @property
     def objective(self) -> str:
         """The objective, as code."""
         return as_code(self.specification["step"]["args"]["objective"])
