@@ -90,7 +90,7 @@ class Networks:
     """An encoder with the width of its features, and how to make a decoder.
 
     Raises:
-        ValueError: more widths than the kind of network uses, or fewer than it needs.
+        ValueError: more widths than the kind of network uses, or fewer than it needs; or colours that come last.
     """
 
     options: NetworkOptions
@@ -101,6 +101,13 @@ class Networks:
         if not least <= len(self.hidden) <= most or min(self.hidden) < 1:
             given = " ".join(map(str, self.hidden))
             raise ValueError(f"--network.hidden {given} does not fit --network {self.options.kind}; give {meaning}")
+        if len(self.shape) == 3 and self.shape[2] in (1, 3) and self.shape[0] not in (1, 3):
+            # convolutions would run over columns and colours, and every picture of a report would be nonsense
+            raise ValueError(
+                f"the data has shape {self.shape}, which looks like (height, width, channels); save it as "
+                "(N, channels, height, width), in numpy by x.transpose(0, 3, 1, 2), or as flat rows (N, D) if these "
+                "are no pictures"
+            )
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -155,11 +162,6 @@ class Networks:
                 f"--network {self.options.kind} needs images, and the data has shape {self.shape}; use gated or mlp"
             )
         channels, height, width = self.shape
-        if width in (1, 3) and channels not in (1, 3):  # convolutions would run over columns and colours
-            raise ValueError(
-                f"the data has shape {self.shape}, which looks like (height, width, channels); save it as "
-                "(N, channels, height, width), in numpy by x.transpose(0, 3, 1, 2)"
-            )
         return channels, height, width
 
 
