@@ -102,7 +102,10 @@ def test_rows_must_match_the_shape():
 
 def test_bernoulli_on_grey_is_refused_with_the_remedy():
     with pytest.raises(DataError, match="binarise='dynamic'"):
-        check_likelihood(protocol(), "Bernoulli")
+        check_likelihood(load(np.linspace(0, 1, 40).reshape(20, 2)).protocol, "Bernoulli")
+    with pytest.raises(DataError, match="use Gaussian, or a set of bits, such as mnist") as caught:
+        check_likelihood(protocol(), "Bernoulli")  # that of a set with a name takes no options
+    assert "binarise" not in str(caught.value) and "relaxed" not in str(caught.value)
     check_likelihood(protocol(), "Bernoulli", relaxed=True)
     check_likelihood(protocol(), "Gaussian")
 

@@ -75,6 +75,8 @@ def test_what_cannot_be_hashed_or_looked_up_is_refused(tmp_path: Path, capsys: p
     with pytest.raises(SystemExit) as end:
         main(["hash", str(tmp_path / "rows.npy"), "--out", str(tmp_path / "run")])
     assert end.value.code == 2 and "Multinomial is not legal" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="save counts as int32"):
+        hash_documents(corpus()[0].astype(np.uint8))
     for option in ("bits", "epochs"):  # no epoch would leave codes of random weights
         with pytest.raises(ValueError, match=f"{option}=0 must be at least 1"):
             hash_documents(corpus()[0], **{option: 0})

@@ -18,6 +18,8 @@ Binarisation = Literal["none", "dynamic", "static"]
 TILE_BYTES = 32 * 2**20
 """No temporary array is larger: larger ones cost page faults, and arrays larger than memory must train."""
 
+OWN = "the user's own data"  # source of a protocol that was found by looking at the rows
+
 DIGEST_ROWS = 64
 """So many rows tell one split from another: enough for another seed or file, few enough for any size."""
 
@@ -243,5 +245,6 @@ def check_likelihood(protocol: Protocol, likelihood: str, relaxed: bool = False)
         return
     remedy = f"use {' or '.join(protocol.likelihoods)}"
     if likelihood == "Bernoulli" and protocol.kind == "grey":
-        remedy += ", load it with binarise='dynamic', or say relaxed=True (the result is then no likelihood)"
+        binary = ", load it with binarise='dynamic', or say relaxed=True (the result is then no likelihood)"
+        remedy += binary if protocol.source == OWN else ", or a set of bits, such as mnist or mnist-static"
     raise DataError(f"{protocol.name}: {likelihood} is not legal for {protocol.kind} values; {remedy}")

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from prioria.data.base import DataError, Dataset, Protocol
+from prioria.data.base import OWN, DataError, Dataset, Protocol
 from prioria.data.inspection import Inspection, moments, survey
 from prioria.data.sources import Source
 from prioria.data.splits import Part, assemble, assemble_random
@@ -66,7 +66,7 @@ def own_protocol(own: Source, found: Inspection, treatment: Treatment) -> Protoc
         binarisation="none",
         likelihoods=found.likelihoods,
         split="as in the file" if own.sizes else "random 80 / 10 / 10 %",
-        source="the user's own data",
+        source=OWN,
         scale=float(found.levels or 1),
         classes=own.classes,
     )

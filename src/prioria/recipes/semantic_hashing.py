@@ -12,6 +12,7 @@ from torch import Tensor
 
 from prioria import likelihoods, nets, posteriors, priors
 from prioria.data import Split, check_likelihood, load
+from prioria.data.base import OWN
 from prioria.evaluate import Retrieval, retrieval_precision
 from prioria.model import VAE
 from prioria.objectives import ELBO
@@ -101,6 +102,11 @@ def hash_documents(
         if value < 1:
             raise ValueError(f"{name}={value} must be at least 1; without, there are no codes that were learned")
     data = load(source, seed=seed)
+    if data.protocol.source == OWN and data.protocol.kind == "grey" and data.protocol.shift:  # whole numbers in bytes
+        raise ValueError(
+            f"source={data.name!r} holds whole numbers in uint8, which are read as grey levels; save counts as int32, "
+            "in numpy by x.astype('int32')"
+        )
     check_likelihood(data.protocol, "Multinomial")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
