@@ -131,10 +131,11 @@ class DiscretizedLogistic(Module):
 
 
 class Categorical(Module):
-    """p(x|z) = prod_d Categorical(x_d; softmax(net(z)_d)), x_d in 0..C-1.
+    """p(x|z) = prod_d Categorical(x_d; softmax_c(net(z)_(c D + d))), x_d in 0..C-1.
 
     Args:
-        net: network (..., L) -> logits (..., D*C), the C logits of a dimension together.
+        net: network (..., L) -> logits (..., C*D): those of category 0 for all dimensions, then those of category 1,
+            as convolutional decoders with ``outputs_per_pixel=C`` give them.
         categories: C, at least 2.
 
     Raises:
@@ -164,7 +165,7 @@ class Categorical(Module):
             )
 
     def forward(self, z: Tensor) -> Distribution:
-        return categorical(at_least_float32(self.net(z)).unflatten(-1, (-1, self.categories)))
+        return categorical(at_least_float32(self.net(z)).unflatten(-1, (self.categories, -1)).mT)
 
 
 class Multinomial(Module):

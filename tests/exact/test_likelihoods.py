@@ -10,7 +10,7 @@ import torch
 from scipy import integrate, stats
 from torch import Tensor, nn
 
-from prioria import distributions, likelihoods
+from prioria import distributions, likelihoods, nets
 
 
 class Output(nn.Module):
@@ -107,11 +107,31 @@ def test_categorical_sums_to_one_over_all_rows() -> None:
     assert px.log_prob(rows).exp().sum().item() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_categorical_keeps_the_logits_of_a_dimension_together() -> None:
-    logits = torch.tensor([0.0, 1.0, 2.0, -1.0, 0.0, 3.0])
-    px = likelihoods.Categorical(Output(logits), categories=3)(Z)
-    expected = logits[:3].log_softmax(0)[2] + logits[3:].log_softmax(0)[0]
+def test_categorical_is_that_of_logits_written_category_by_category() -> None:
+    logits = torch.tensor([[0.0, -1.0], [1.0, 0.0], [2.0, 3.0]])  # of three categories, each for both dimensions
+    px = likelihoods.Categorical(Output(logits.flatten()), categories=3)(Z)
+    expected = logits.log_softmax(0)[2, 0] + logits.log_softmax(0)[0, 1]
     torch.testing.assert_close(px.log_prob(torch.tensor([[2, 0]])), expected[None])
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        nets.GatedConvDecoder(2, (1, 4, 4), channels=3, depth=1, outputs_per_pixel=3),
+        nets.ConvDecoder(2, (1, 4, 4), channels=(3,), outputs_per_pixel=3),
+        nets.ResidualDecoder(2, (1, 4, 4), channels=(3,), blocks=1, outputs_per_pixel=3),
+        nets.PyramidHead((1, 4, 4), channels=2, outputs_per_pixel=3),
+    ],
+    ids=lambda decoder: type(decoder).__name__,
+)
+def test_map_c_of_a_convolutional_decoder_is_the_logit_of_category_c_at_each_pixel(decoder: nn.Module) -> None:
+    maps: list[Tensor] = []
+    last = [each for each in decoder.modules() if isinstance(each, nn.Conv2d | nn.ConvTranspose2d)][-1]
+    last.register_forward_hook(lambda _module, _inputs, output: maps.append(output))
+    z = torch.randn((5, 2, 4, 4) if isinstance(decoder, nets.PyramidHead) else (5, 2))
+    probabilities = likelihoods.Categorical(decoder, categories=3)(z).base_dist.probs
+    expected = maps[0].softmax(1)  # (5, 3, 4, 4)
+    torch.testing.assert_close(probabilities.mT.unflatten(-1, (4, 4)), expected)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ class GatedConvDecoder(Module):
         shape: image shape (C, H, W); the output is (..., outputs_per_pixel * C*H*W), all of one quantity together.
         channels: channels of the gated convolutions.
         depth: number of gated convolutions.
-        outputs_per_pixel: quantities per pixel, 1 for logits, 2 for a mean and a log-scale.
+        outputs_per_pixel: quantities per pixel, 1 for logits, 2 for a mean and a log-scale, as many as categories
+            for their logits.
     """
 
     def __init__(
@@ -124,7 +125,8 @@ class ConvDecoder(Module):
         inputs: width of the input (..., inputs).
         shape: image shape (C, H, W); H and W must be divisible by 2 for each of the channels.
         channels: channels from the encoder's first layer to its last.
-        outputs_per_pixel: quantities per pixel, 1 for logits, 2 for a mean and a log-scale.
+        outputs_per_pixel: quantities per pixel, 1 for logits, 2 for a mean and a log-scale, as many as categories
+            for their logits.
 
     Raises:
         ValueError: the image cannot be halved that often.

@@ -129,7 +129,8 @@ class PyramidHead(Module):
         shape: image shape (C, H, W).
         channels: channels of the feature maps (..., channels, height, width).
         cells_per_group: residual cells at the full size.
-        outputs_per_pixel: quantities per pixel, 1 for logits, 2 for a mean and a log-scale.
+        outputs_per_pixel: quantities per pixel, 1 for logits, 2 for a mean and a log-scale, as many as categories
+            for their logits.
         normalisation: of the convolutions in the cells.
     """
 

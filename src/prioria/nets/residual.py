@@ -96,7 +96,8 @@ class ResidualDecoder(Module):
         shape: image shape (C, H, W).
         channels: channels from the encoder's first resolution to its last.
         blocks: residual blocks at each resolution.
-        outputs_per_pixel: quantities per pixel, 1 for logits, 2 for a mean and a log-scale.
+        outputs_per_pixel: quantities per pixel, 1 for logits, 2 for a mean and a log-scale, as many as categories
+            for their logits.
     """
 
     def __init__(
