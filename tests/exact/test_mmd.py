@@ -125,6 +125,8 @@ def test_a_prior_that_nothing_would_train_is_refused() -> None:
 
 
 def test_refusals() -> None:
+    with pytest.raises(ValueError, match="alpha=1.5 weighs the rate by 1 - alpha.*use alpha <= 1"):
+        objectives.InfoVAE(alpha=1.5)
     with pytest.raises(ValueError, match="add up to 1"):
         objectives.InfoVAE(alpha=0.0, weight=0.5)
     with pytest.raises(ValueError, match="unbiased=True"):

@@ -211,6 +211,20 @@ class TestRefusals:
         with pytest.raises(ValueError, match="alpha=0.5"):
             objectives.BetaTC(alpha=0.5, tc=objectives.DensityRatio(3))
 
+    def test_weights_that_seek_what_they_should_suppress(self) -> None:
+        with pytest.raises(ValueError, match="beta=-1.0 and gamma=1.0 must not be negative"):
+            objectives.BetaTC(beta=-1.0)
+        with pytest.raises(ValueError, match="beta=6.0 and gamma=-0.5 must not be negative"):
+            objectives.BetaTC(gamma=-0.5)
+        with pytest.raises(ValueError, match="gamma=-0.5 would reward the total correlation"):
+            objectives.FactorVAE(-0.5, 3)
+
+    def test_a_learned_prior_that_nothing_would_train(self) -> None:
+        objective = objectives.BetaTC(gamma=0.0)
+        with pytest.raises(ValueError, match="gamma=0 leaves out the part D.*RealNVP; use gamma=1, or"):
+            objective.check(model(), range(10))
+        objective.check(model(prior=priors.StandardNormal(3)), range(10))
+
     def test_dataset_size_is_known_to_fit_only(self) -> None:
         objective = objectives.BetaTC()
         with pytest.raises(ValueError, match=r"dataset_size=None.*tc=Minibatch\(dataset_size"):

@@ -119,15 +119,15 @@ class InfoVAE(Objective):
     discrepancy is that of one step of the hierarchy. The adversarial and the Stein form of the paper are not built.
 
     Args:
-        alpha: 1 - alpha weighs the rate of the group.
+        alpha: 1 - alpha weighs the rate of the group; at most 1.
         weight: lambda.
         kernel: of the discrepancy; ``RBF()`` by default.
         unbiased: the U-statistic instead of the V-statistic; it may be negative, and needs two examples.
         group: name of the group of latents, the top one by default.
 
     Raises:
-        ValueError: alpha + weight below 1; before training, a posterior whose draws have no gradient, or alpha = 1
-            with a learned prior whose draws have none, which nothing would train.
+        ValueError: alpha above 1, or alpha + weight below it; before training, a posterior whose draws have no
+            gradient, or alpha = 1 with a learned prior whose draws have none, which nothing would train.
     """
 
     def __init__(
@@ -140,6 +140,10 @@ class InfoVAE(Objective):
         group: str | None = None,
     ) -> None:
         super().__init__()
+        if alpha > 1:
+            raise ValueError(
+                f"alpha={alpha} weighs the rate by 1 - alpha, and below 0 it would be sought; use alpha <= 1"
+            )
         if alpha + weight < 1:
             raise ValueError(
                 f"alpha={alpha} and weight={weight} must add up to 1 or more, else the discrepancy is sought"

@@ -33,15 +33,17 @@ class BetaTC(Objective):
     with it any posterior will do, and alpha = gamma = 1.
 
     Args:
-        beta: weight of the total correlation.
+        beta: weight of the total correlation, not negative.
         alpha: weight of the mutual information I.
-        gamma: weight of the divergence D; under a prior that does not factorise at most beta, or a warning says why.
+        gamma: weight of the divergence D, not negative; it alone trains a learned prior. Under a prior that does not
+            factorise at most beta, or a warning says why.
         tc: how q(z) is estimated; ``Minibatch()`` by default, as in the paper's code.
         group: name of the group of latents.
 
     Raises:
-        ValueError: alpha or gamma with ``DensityRatio``; before training, a posterior that has no marginals or whose
-            draws have no gradient, or a ``tc`` that does not fit the model or the data.
+        ValueError: a negative beta or gamma, or alpha or gamma with ``DensityRatio``; before training, a posterior that
+            has no marginals or whose draws have no gradient, gamma = 0 with a learned prior, or a ``tc`` that does not
+            fit the model or the data.
 
     Example:
         >>> BetaTC(beta=6.0, alpha=0.0, tc=DensityRatio(latents=10))
@@ -60,6 +62,11 @@ class BetaTC(Objective):
         group: str | None = None,
     ) -> None:
         super().__init__()
+        if beta < 0 or gamma < 0:
+            raise ValueError(
+                f"beta={beta} and gamma={gamma} must not be negative, else total correlation or divergence is sought; "
+                "use 0 or more"
+            )
         self.alpha, self.beta, self.gamma, self.group = alpha, beta, gamma, group
         self.tc = Minibatch() if tc is None else tc
         self.rates = self.tc.rates
@@ -74,6 +81,12 @@ class BetaTC(Objective):
         latent = group_of(draw, self.group)
         self.tc.check(latent, data)
         check_gradients(draw)
+        prior = model.stages_[model.groups[0] if self.group is None else self.group].p
+        if self.gamma == 0 and any(parameter.requires_grad for parameter in prior.parameters()):
+            raise ValueError(
+                f"gamma=0 leaves out the part D, all that would train the parameters of {type(prior).__name__}; use "
+                "gamma=1, or priors.StandardNormal"
+            )
         if self.gamma > self.beta and not isinstance(latent.p, Independent):
             warnings.warn(
                 f"gamma={self.gamma} > beta={self.beta} under a prior that does not factorise: its part D holds minus "
@@ -102,7 +115,7 @@ class FactorVAE(BetaTC):
     It is ``BetaTC(beta=1 + gamma, tc=DensityRatio(latents))``.
 
     Args:
-        gamma: weight of the total correlation.
+        gamma: weight of the total correlation, not negative.
         latents: dimensions of the group.
         hidden: width of the discriminator's hidden layers.
         layers: number of them.
@@ -111,7 +124,7 @@ class FactorVAE(BetaTC):
         group: name of the group of latents, the top one by default.
 
     Raises:
-        ValueError: as for :class:`DensityRatio`.
+        ValueError: a negative gamma, and as for :class:`DensityRatio`.
     """
 
     def __init__(
@@ -125,6 +138,8 @@ class FactorVAE(BetaTC):
         betas: tuple[float, float] = (0.5, 0.9),
         group: str | None = None,
     ) -> None:
+        if gamma < 0:
+            raise ValueError(f"gamma={gamma} would reward the total correlation; use 0 or more")
         ratio = DensityRatio(latents, hidden=hidden, layers=layers, learning_rate=learning_rate, betas=betas)
         super().__init__(beta=1 + gamma, tc=ratio, group=group)
 
