@@ -42,6 +42,11 @@ class Stage(Module):
         """Returns what the groups below and the likelihood see."""
         return z if above is None else torch.cat([above, z], -1)
 
+    @property
+    def prior_parameters(self) -> list[nn.Parameter]:
+        """What is trained of p(z | above) itself, such as pseudo-inputs, and not of the encoder that it may share."""
+        return [parameter for parameter in self.p.parameters() if parameter.requires_grad]
+
     def at_epoch(self, epoch: int | None) -> None:
         """Told before every training step how many epochs are done, for schedules of its own; None is their end."""
 

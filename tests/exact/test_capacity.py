@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from prioria import VAE, likelihoods, nets, objectives, posteriors, priors
+from prioria import VAE, likelihoods, nets, objectives, posteriors, priors, stages
 from prioria.objectives import Progress
 
 GAMMA = 7.0
@@ -84,6 +84,33 @@ def test_prior_of_a_lower_group_is_fitted_without_pressing_the_posterior_above()
     felt = torch.autograd.grad(draw.distortion.mean() - GAMMA * draw.rate.mean(), rest)
     for parameter, gradient in zip(rest, felt, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-4)
+
+
+class Unfused(stages.Fused):
+    """A group whose posterior does not look at its prior, so that its gates reach log p(z) alone."""
+
+    def posterior(self, features, above, prior):
+        return self.q(features)
+
+
+def test_gates_on_the_parents_fit_the_prior_below_the_capacity() -> None:
+    torch.manual_seed(0)
+    gates = stages.Gates([2], per_example=True)
+    gates.set_temperature(1.0)
+    below = Unfused(priors.Gaussian(2, 3), posteriors.Gaussian(7, 3), parents="all", gates=gates)
+    vae = VAE(
+        encoder=nets.GatedMLP(6, 7, gated_output=True),
+        stages={"z2": stages.Fused(priors.StandardNormal(2), posteriors.Gaussian(7, 2)), "z1": below},
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(5, 8, 6)),
+    )
+    objective = objectives.Capacity(50.0, GAMMA, warmup=None)
+    objective.check(vae)
+    draw = drawn(vae)
+    objective(draw).surrogate.backward(retain_graph=True)
+    fit = -GAMMA * draw.latents["z1"].p.log_prob(draw.z["z1"].detach()).mean()
+    (expected,) = torch.autograd.grad(fit, gates.logits)
+    assert expected.abs().item() > 1e-3
+    torch.testing.assert_close(gates.logits.grad, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_value_and_schedule() -> None:

@@ -20,8 +20,9 @@ class Capacity(Objective):
     r"""distortion + gamma |R - C|, R the batch mean of the rate; C rises to ``capacity`` (Burgess et al., 2018).
 
     As -log_w plus departures it is -log_w - rate + gamma |R - C|. The bars are felt by the encoder and the decoder
-    only. A prior's own parameters minimise gamma (-log p(z)) at the z that were drawn, whichever side of C the rate is
-    on: the sign of R - C would train a learned prior to be worse while R < C. For a fixed prior nothing changes.
+    only. A prior's own parameters, with the gates on its parents, minimise gamma (-log p(z)) at the z that were drawn,
+    whichever side of C the rate is on: the sign of R - C would train a learned prior to be worse while R < C. For a
+    fixed prior nothing changes.
 
     The dpVAE code (Bhalodia, Lee and Elhabian, 2020) compares the rate summed over the batch with C, and its gradient
     reaches the prior too; ``as_released=True`` is that form, divided by the batch size B as all losses here are:
@@ -64,9 +65,7 @@ class Capacity(Objective):
                 "training examples apart; use a smaller one"
             )
         check_samples(probe(model), self.num_samples)
-        self._own = {
-            name: [p for p in stage.p.parameters() if p.requires_grad] for name, stage in model.stages_.items()
-        }
+        self._own = {name: stage.prior_parameters for name, stage in model.stages_.items()}
 
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         capacity = self.capacity * self.ramp(progress)

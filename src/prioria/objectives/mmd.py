@@ -155,8 +155,7 @@ class InfoVAE(Objective):
         draw = probe(model)
         latent = group_of(draw, self.group)
         check_gradients(draw)
-        prior = model.stages_[model.groups[0] if self.group is None else self.group].p
-        learned = any(parameter.requires_grad for parameter in prior.parameters())
+        learned = model.stages_[model.groups[0] if self.group is None else self.group].prior_parameters
         if self.alpha == 1 and learned and not latent.p.has_rsample:
             raise ValueError(
                 f"alpha=1 leaves out the rate, and draws of {type(latent.p).__name__} have no gradient: nothing would "

@@ -156,5 +156,4 @@ class REWO(Constrained):
 
 def prior_parameters(model: VAE) -> set[nn.Parameter]:
     """Returns the trainable parameters that the prior of the top group owns alone."""
-    top = next(iter(model.stages_.values()))
-    return {parameter for parameter in top.p.parameters() if parameter.requires_grad}
+    return set(next(iter(model.stages_.values())).prior_parameters)

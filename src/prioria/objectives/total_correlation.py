@@ -81,10 +81,10 @@ class BetaTC(Objective):
         latent = group_of(draw, self.group)
         self.tc.check(latent, data)
         check_gradients(draw)
-        prior = model.stages_[model.groups[0] if self.group is None else self.group].p
-        if self.gamma == 0 and any(parameter.requires_grad for parameter in prior.parameters()):
+        stage = model.stages_[model.groups[0] if self.group is None else self.group]
+        if self.gamma == 0 and stage.prior_parameters:
             raise ValueError(
-                f"gamma=0 leaves out the part D, all that would train the parameters of {type(prior).__name__}; use "
+                f"gamma=0 leaves out the part D, all that would train the parameters of {type(stage.p).__name__}; use "
                 "gamma=1, or priors.StandardNormal"
             )
         if self.gamma > self.beta and not isinstance(latent.p, Independent):

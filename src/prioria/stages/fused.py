@@ -74,6 +74,11 @@ class Fused(Stage):
         q = evidence if above is None and self.root == "evidence" else fuse(prior, evidence)
         return q if self.flow is None else self.flow(q, features)
 
+    @property
+    def prior_parameters(self) -> list[nn.Parameter]:
+        gates = [] if self.gates is None else [each for each in self.gates.parameters() if each.requires_grad]
+        return [*super().prior_parameters, *gates]
+
     def at_epoch(self, epoch: int | None) -> None:
         if self.gates is not None:
             self.gates.at_epoch(epoch)
