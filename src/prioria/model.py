@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 from prioria import storage
 from prioria.draw import Draw, Latent, descend
 from prioria.module import Module
+from prioria.priors import VampPrior
 from prioria.stage import Stage
 
 ENCODE_DRAWS = 64  # draws that stand for the mean of a posterior without a closed one
@@ -58,7 +59,7 @@ class VAE(Module):
 
     Raises:
         ValueError: neither or both of (posterior, prior) and stages are given, an encoder is missing for a group, or a
-            VampPrior was built on another encoder or posterior than the model's.
+            VampPrior was built on another encoder, posterior or group than the model's.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors
@@ -199,11 +200,8 @@ class VAE(Module):
 
     def _check_shared(self) -> None:
         for name, stage in self.stages_.items():
-            encoder, posterior = getattr(stage.p, "shared", (self.encoder_of(name), stage.q))
-            if encoder is not self.encoder_of(name) or posterior is not stage.q:
-                raise ValueError(
-                    f"prior of {name!r} was built on another encoder or posterior; pass the model's own objects to it"
-                )
+            if isinstance(stage.p, VampPrior):
+                stage.p.check_shared(name, self.encoder_of(name), stage.q)
 
 
 @contextmanager

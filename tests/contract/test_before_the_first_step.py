@@ -107,6 +107,19 @@ def test_a_model_in_double_precision_can_be_checked(objective: Objective) -> Non
         objective.check(model.double(), range(100))
 
 
+def test_free_bits_are_weighed_by_beta() -> None:
+    model = VAE(
+        encoder=nets.MLP(4, 5, activate_output=True),
+        posterior=posteriors.Gaussian(5, 2),
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Bernoulli(nn.Linear(2, 4)),
+    )
+    draw = model.draw(torch.rand(7, 4).round())
+    for free_bits in (1e-3, 50.0):
+        expected = draw.distortion.mean() + 3.0 * draw.rate.mean().clamp(min=free_bits)
+        torch.testing.assert_close(objectives.ELBO(beta=3.0, free_bits=free_bits)(draw).value, expected)
+
+
 def test_an_error_of_counts_is_no_target() -> None:
     model = VAE(
         encoder=nets.MLP(4, 5, activate_output=True),

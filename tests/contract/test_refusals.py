@@ -73,6 +73,24 @@ def test_vamp_prior_must_share_the_models_own_parts() -> None:
         )
 
 
+def test_vamp_prior_must_name_the_group_that_it_is_the_prior_of() -> None:
+    network, q = nets.BottomUp(INPUTS, {"z": 5}), posteriors.Gaussian(5, LATENTS)
+    other = priors.VampPrior(network, q, components=3, inputs=INPUTS, group="z2")
+    decoder = likelihoods.Bernoulli(nn.Linear(LATENTS, INPUTS))
+    with pytest.raises(ValueError, match="group='z2' of the VampPrior names another than its own; use group='z'"):
+        VAE(encoder=network, posterior=q, prior=other, likelihood=decoder)
+
+
+def test_a_prior_of_a_users_own_may_have_a_part_called_shared() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shared = nn.Linear(LATENTS, LATENTS)
+
+    decoder = likelihoods.Bernoulli(nn.Linear(LATENTS, INPUTS))
+    VAE(encoder=encoder(), posterior=posteriors.Gaussian(FEATURES, LATENTS), prior=Own(), likelihood=decoder)
+
+
 def test_groups_need_encoders_and_encoders_need_groups() -> None:
     levels = stages.TwoLevel(
         prior=priors.StandardNormal(2), posterior=posteriors.Gaussian(4, 2), features=4, latents=(2, 3)

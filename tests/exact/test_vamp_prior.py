@@ -10,7 +10,7 @@ import torch
 from scipy import integrate, stats
 from torch import nn
 
-from prioria import VAE, likelihoods, nets, posteriors, priors
+from prioria import VAE, likelihoods, load, nets, posteriors, priors
 from prioria.stage import Stage
 
 F64 = torch.float64
@@ -90,6 +90,19 @@ def test_gradient_reaches_pseudo_inputs_as_through_the_mixture_written_out() -> 
     parameters = [prior.pseudo_inputs, *encoder.parameters(), *posterior.parameters()]
     expected = torch.autograd.grad(written_out.sum(), parameters)
     torch.testing.assert_close(torch.autograd.grad(ours.sum(), parameters), expected)
+
+
+def test_rows_beyond_the_bounds_are_refused_and_loaded_models_are_not(tmp_path) -> None:
+    encoder, posterior = nets.MLP(2, 4, 5, activate_output=True), posteriors.Gaussian(5, 2)
+    rows = torch.tensor([[1.5, 2.0], [2.5, 4.0]])
+    with pytest.raises(
+        ValueError, match=r"bounds=\(0.0, 1.0\) do not hold pseudo_inputs.* from 1.5 to 4 .*bounds=None"
+    ):
+        priors.VampPrior(encoder, posterior, components=2, pseudo_inputs=rows)
+    prior = priors.VampPrior(encoder, posterior, components=2, pseudo_inputs=rows, bounds=(1.5, 4.0))
+    decoder = likelihoods.Gaussian(nets.MLP(2, 2))
+    VAE(encoder=encoder, posterior=posterior, prior=prior, likelihood=decoder).save(tmp_path)
+    assert torch.equal(load(tmp_path).stages["z"].p.clamped(), rows)
 
 
 def test_an_encoder_of_all_groups_serves_the_top_one() -> None:

@@ -81,6 +81,16 @@ def exact() -> tuple[VAE, nn.Linear, Dataset]:
     return model, decoder, data.load(rows)
 
 
+class Single(Tensor):
+    """A tensor on a device without double precision, as Apple's GPUs are."""
+
+    def double(self) -> Tensor:
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64")
+
+    def cpu(self) -> Tensor:
+        return self.as_subclass(Tensor)
+
+
 OPTIONS = {"batch_size": 50, "epochs": 4, "log_every": 3, "learning_rate": 3e-3, "ema": 0.9, "progress": False}
 
 

@@ -8,6 +8,7 @@ import torch
 
 from prioria import VAE, likelihoods, nets, objectives, posteriors, priors
 from prioria.train import checkpoint, fit, suggest_target
+from tests.train.small import Single
 
 
 def rows(count: int = 600) -> np.ndarray:
@@ -45,6 +46,12 @@ def test_target_leaves_five_percent_or_the_noise_of_the_average(unit: str) -> No
         average = 0.99 * average + 0.01 * batch
         averages.append(average)
     assert found.deviation == pytest.approx(np.std(averages), rel=0.2)
+
+
+def test_a_device_without_double_precision_has_a_pilot(monkeypatch) -> None:
+    cost = objectives.Target.cost
+    monkeypatch.setattr(objectives.Target, "cost", lambda self, draw: cost(self, draw).as_subclass(Single))
+    assert suggest_target(model(), rows(), epochs=0, progress=False).cost > 0
 
 
 def test_unit_is_rmse_where_there_is_a_mean_to_measure() -> None:

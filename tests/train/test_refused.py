@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prioria import VAE, objectives
+from prioria import VAE, likelihoods, nets, objectives, posteriors, priors
 from prioria.train import fit
 from tests.train.small import OPTIONS, digits, elbo, vamp
 
@@ -46,6 +46,18 @@ def test_an_objective_that_cannot_train_the_model_is_refused_before_anything_is_
     with pytest.raises(ValueError, match="^no$"):
         fit(vamp(), Refusing(), digits(), **OPTIONS, out=tmp_path / "run")
     assert not (tmp_path / "run").exists() or not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize("part", ["encoder", "posterior"])
+def test_batch_normalisation_in_what_a_vamp_prior_shares_is_refused(part: str, tmp_path: Path) -> None:
+    encoder = nets.MLP(64, 8, activate_output=True, batch_norm=part == "encoder")
+    posterior = posteriors.Gaussian(8, 2, net=nets.MLP(8, 8, activate_output=True, batch_norm=part == "posterior"))
+    prior = priors.VampPrior(encoder, posterior, components=3, inputs=64)
+    decoder = likelihoods.Bernoulli(nets.MLP(2, 64))
+    model = VAE(encoder=encoder, posterior=posterior, prior=prior, likelihood=decoder)
+    with pytest.raises(ValueError, match="batch normalisation.*batch_norm=False"):
+        fit(model, elbo(), digits(), **OPTIONS, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_option_is_refused() -> None:

@@ -11,10 +11,12 @@ from torch import nn
 
 from prioria import likelihoods, objectives
 from prioria.data import load
+from prioria.draw import Draw
+from prioria.objectives import Loss, Progress
 from prioria.train import Run, fit, processes
 from prioria.train.step import Step
 from prioria.train.validation import validate
-from tests.train.small import OPTIONS, digits, elbo, replace_rows, vamp
+from tests.train.small import OPTIONS, Single, digits, elbo, replace_rows, vamp
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,21 @@ def test_validation_is_in_evaluation_mode() -> None:
         found.append(validate(step, rows, 50, accelerator)["distortion"].item())
         assert step.training
     assert found[0] == found[1]
+
+
+def test_a_device_without_double_precision_validates() -> None:
+    class OnDevice(objectives.ELBO):
+        def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
+            found = super().forward(draw, progress)
+            terms = {name: term.as_subclass(Single) for name, term in found.terms.items()}
+            return Loss(found.value.as_subclass(Single), found.surrogate, found.per_example.as_subclass(Single), terms)
+
+    accelerator = processes.accelerator(None, bf16=False, trackers=(), cpu=True)
+    model, rows = vamp(), digits().validation
+    found, expected = (
+        validate(Step(model, objective), rows, 50, accelerator) for objective in (OnDevice(), objectives.ELBO())
+    )
+    assert found == expected
 
 
 def test_a_run_that_was_stopped_before_its_first_validation_says_how_to_go_on(tmp_path: Path) -> None:

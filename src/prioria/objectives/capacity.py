@@ -6,7 +6,7 @@ import math
 from collections.abc import Sized
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
@@ -37,7 +37,8 @@ class Capacity(Objective):
         num_samples: K draws to average over.
 
     Raises:
-        ValueError: a negative weight or capacity, no sample; before training, a capacity above ln N.
+        ValueError: a negative weight or capacity, no sample; before training, a capacity above ln N, or several
+            processes with ``as_released=True``.
     """
 
     def __init__(
@@ -63,6 +64,12 @@ class Capacity(Objective):
             raise ValueError(
                 f"capacity={self.capacity} exceeds ln N = {math.log(len(data)):.1f} nats, all that tells {len(data)} "
                 "training examples apart; use a smaller one"
+            )
+        processes = distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+        if self.as_released and processes > 1:
+            raise ValueError(
+                f"as_released=True compares the rate summed over the batch with C, and each of {processes} processes "
+                "sees its share alone; train in one process, or leave it out"
             )
         check_samples(probe(model), self.num_samples)
         self._own = {name: stage.prior_parameters for name, stage in model.stages_.items()}

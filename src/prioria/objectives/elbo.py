@@ -11,13 +11,15 @@ from prioria.distributions import has_kl, kl
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
-from prioria.objectives.probe import probe
+from prioria.objectives.probe import check_minimum, probe
 from prioria.objectives.schedules import Ramp
 from prioria.objectives.score_function import check_samples, expected_cost
 
 
 class ELBO(Objective):
-    r"""-log_w + (beta - 1) rate, plus max(lambda - mean rate_i, 0) for each group i where there are free bits.
+    r"""-log_w + (beta - 1) rate, plus beta max(lambda - mean rate_i, 0) for each group i where there are free bits.
+
+    That is distortion + beta sum_i max(lambda, mean rate_i).
 
     Every term is Monte Carlo at the one z that was drawn, as in the VampPrior paper's code. With beta other than 1 it
     is beta-VAE-H (Higgins et al., 2017). Where a posterior's draws have no gradient (bits without straight-through) the
@@ -35,7 +37,8 @@ class ELBO(Objective):
         num_samples: K draws to average over.
 
     Raises:
-        ValueError: a negative weight, no sample, a warm-up that cannot be read, or balance without a warm-up.
+        ValueError: a negative weight, no sample, a warm-up that cannot be read, or balance without a warm-up; before
+            training, points for a posterior under a learned prior of any width, whose rate has no minimum.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class ELBO(Objective):
     def check(self, model: VAE, data: Sized | None = None) -> None:
         draw = probe(model)
         check_samples(draw, self.num_samples)
+        if self.beta and not self.free_bits:  # below the free bits nothing is pressed
+            check_minimum(model, model.groups)
         for name, latent in draw.latents.items() if self.closed_form_kl else ():
             if latent.q is not None and not has_kl(latent.q, latent.p):
                 raise ValueError(

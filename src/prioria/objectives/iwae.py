@@ -8,7 +8,7 @@ from prioria.distributions import log_mean_exp
 from prioria.draw import Draw
 from prioria.model import VAE
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
-from prioria.objectives.probe import probe
+from prioria.objectives.probe import check_minimum, probe
 from prioria.objectives.score_function import check_samples, discrete_log_q, leave_one_out_bound, score_function
 
 
@@ -22,7 +22,7 @@ class IWAE(Objective):
         num_samples: K.
 
     Raises:
-        ValueError: no sample.
+        ValueError: no sample; before training, points for a posterior under a learned prior of any width.
     """
 
     def __init__(self, num_samples: int = 50) -> None:
@@ -33,6 +33,7 @@ class IWAE(Objective):
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
         check_samples(probe(model), self.num_samples)
+        check_minimum(model, model.groups)
 
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         per_example = -log_mean_exp(draw.log_w, 0)

@@ -14,7 +14,7 @@ from prioria.model import VAE
 from prioria.module import Module
 from prioria.objectives.aggregate import check_gradients, only_sample
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
-from prioria.objectives.probe import group_of, probe
+from prioria.objectives.probe import check_minimum, group_of, probe
 
 
 class RBF(Module):
@@ -127,7 +127,8 @@ class InfoVAE(Objective):
 
     Raises:
         ValueError: alpha above 1, or alpha + weight below it; before training, a posterior whose draws have no
-            gradient, or alpha = 1 with a learned prior whose draws have none, which nothing would train.
+            gradient, points for one under a learned prior of any width, or alpha = 1 with a learned prior whose draws
+            have no gradient, which nothing would train.
     """
 
     def __init__(
@@ -155,7 +156,9 @@ class InfoVAE(Objective):
         draw = probe(model)
         latent = group_of(draw, self.group)
         check_gradients(draw)
-        learned = model.stages_[model.groups[0] if self.group is None else self.group].prior_parameters
+        name = model.groups[0] if self.group is None else self.group
+        check_minimum(model, [each for each in model.groups if each != name or self.alpha < 1])
+        learned = model.stages_[name].prior_parameters
         if self.alpha == 1 and learned and not latent.p.has_rsample:
             raise ValueError(
                 f"alpha=1 leaves out the rate, and draws of {type(latent.p).__name__} have no gradient: nothing would "

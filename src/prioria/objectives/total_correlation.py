@@ -23,7 +23,7 @@ from prioria.model import VAE
 from prioria.objectives.aggregate import Aggregate, Minibatch, Stratified, check_gradients
 from prioria.objectives.base import Loss, Objective, Progress, terms_of
 from prioria.objectives.density_ratio import DensityRatio
-from prioria.objectives.probe import group_of, probe
+from prioria.objectives.probe import check_minimum, group_of, probe
 
 
 class BetaTC(Objective):
@@ -42,8 +42,8 @@ class BetaTC(Objective):
 
     Raises:
         ValueError: a negative beta or gamma, or alpha or gamma with ``DensityRatio``; before training, a posterior that
-            has no marginals or whose draws have no gradient, gamma = 0 with a learned prior, or a ``tc`` that does not
-            fit the model or the data.
+            has no marginals or whose draws have no gradient, points for one under a learned prior of any width,
+            gamma = 0 with a learned prior, or a ``tc`` that does not fit the model or the data.
 
     Example:
         >>> BetaTC(beta=6.0, alpha=0.0, tc=DensityRatio(latents=10))
@@ -81,6 +81,7 @@ class BetaTC(Objective):
         latent = group_of(draw, self.group)
         self.tc.check(latent, data)
         check_gradients(draw)
+        check_minimum(model, model.groups)
         stage = model.stages_[model.groups[0] if self.group is None else self.group]
         if self.gamma == 0 and stage.prior_parameters:
             raise ValueError(

@@ -40,7 +40,8 @@ class Delta(Module):
 
     The distribution of its codes is beyond control and it cannot be sampled from: fit a prior to the codes afterwards
     (refit-prior), which makes it the baseline that a VAE has to beat. With beta > 0 it is an autoencoder whose codes
-    are pressed by -beta log p(z). A point has no density, so bounds and likelihoods are refused in evaluation.
+    are pressed by -beta log p(z); a learned prior of any width, such as a mixture, is then refused, as codes and prior
+    would shrink without end. A point has no density, so bounds and likelihoods are refused in evaluation.
 
     Args:
         context: width of the context.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from prioria.distributions import Mixture
 from prioria.module import Module
@@ -25,15 +26,15 @@ class VampPrior(Module):
         posterior: the model's posterior (of the top group); diagonal Gaussian or Bernoulli.
         components: K.
         inputs: width of x; needed unless ``pseudo_inputs`` is given.
-        pseudo_inputs: starting values (K, inputs), for instance training rows.
+        pseudo_inputs: starting values (K, inputs), for instance training rows; within ``bounds``.
         trainable: learn the pseudo-inputs.
         bounds: range that pseudo-inputs are clamped to, that of the data; None for unbounded data.
         group: the name of the top group, where the encoder returns features of all groups in a dict.
         initial: mean and standard deviation of the starting values, (0.05, 0.01) in the paper's code for MNIST.
 
     Raises:
-        ValueError: the posterior is a flow; neither or both of ``inputs`` and ``pseudo_inputs`` are given, or
-            ``components`` does not fit.
+        ValueError: the posterior is a flow; neither or both of ``inputs`` and ``pseudo_inputs`` are given,
+            ``components`` does not fit, or ``pseudo_inputs`` are not within ``bounds``.
 
     Example:
         >>> from prioria import nets, posteriors
@@ -69,6 +70,8 @@ class VampPrior(Module):
             raise ValueError(f"components={components} must be positive")
         if pseudo_inputs is None:
             pseudo_inputs = initial[0] + initial[1] * torch.randn(components, inputs or 0)
+        elif bounds is not None:
+            _check_within(bounds, pseudo_inputs)
         if len(pseudo_inputs) != components:
             raise ValueError(
                 f"components={components} but pseudo_inputs has {len(pseudo_inputs)} rows; make them equal"
@@ -85,3 +88,40 @@ class VampPrior(Module):
     def clamped(self) -> Tensor:
         """Returns the pseudo-inputs within the range of the data (K, inputs)."""
         return self.pseudo_inputs if self.bounds is None else self.pseudo_inputs.clamp(*self.bounds)
+
+    def check_shared(self, group: str, encoder: nn.Module, posterior: nn.Module) -> None:
+        """Raises ValueError where a group of a model is not inferred as the components of its prior are.
+
+        Args:
+            group: the name of the group.
+            encoder: the network through which it reads x.
+            posterior: its posterior.
+        """
+        if encoder is not self.shared[0] or posterior is not self.shared[1]:
+            raise ValueError(
+                f"prior of {group!r} was built on another encoder or posterior; pass the model's own objects to it"
+            )
+        if self.group not in (None, group):
+            raise ValueError(f"group={self.group!r} of the VampPrior names another than its own; use group={group!r}")
+
+    def check_training(self) -> None:
+        """Raises ValueError where training would give pseudo-inputs other posteriors than the same rows of data.
+
+        Batch normalisation takes the moments of a batch while training: pseudo-inputs are a batch of their own. Outside
+        training, as where a prior is refitted, the moments are the same for both.
+        """
+        if any(isinstance(module, _BatchNorm) for part in self.shared for module in part.modules()):
+            raise ValueError(
+                "prior=VampPrior shares an encoder or a posterior with batch normalisation, under which pseudo-inputs "
+                "are not encoded as data are; use networks without it, such as nets.MLP(batch_norm=False), or refit "
+                "the prior afterwards"
+            )
+
+
+def _check_within(bounds: tuple[float, float], rows: Tensor) -> None:
+    # a model that is loaded is built on zeros, in whose place its weights come
+    if rows.any() and not ((rows >= bounds[0]) & (rows <= bounds[1])).all():
+        raise ValueError(
+            f"bounds={bounds} do not hold pseudo_inputs, which go from {rows.min():.3g} to {rows.max():.3g} and would "
+            "be clamped; give the range of the data, or bounds=None for unbounded data"
+        )

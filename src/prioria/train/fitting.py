@@ -53,7 +53,8 @@ def fit(
 
     The best weights have the least validation loss at the end of every schedule, terms that couple a batch left out.
     Under ``accelerate launch`` or ``torchrun`` each process takes its share of every batch, so that the steps are those
-    of one process. The random numbers of the caller are left as they were.
+    of one process, except for terms that couple a batch (the capacity, free bits, InfoVAE's discrepancy, estimates of
+    the aggregate posterior): they see the share of a process. The random numbers of the caller are left as they were.
 
     Args:
         model: what is trained, in place.
@@ -84,8 +85,9 @@ def fit(
 
     Raises:
         ValueError: an option is out of range, there is nothing to compile with, the objective cannot train this model,
-            the likelihood has no probability for the data, a shape is wrong, ``out`` holds a run and neither
-            ``overwrite`` nor ``resume`` says what to do with it, or another process trains there.
+            a VampPrior shares batch normalisation, the likelihood has no probability for the data, a shape is wrong,
+            ``out`` holds a run and neither ``overwrite`` nor ``resume`` says what to do with it, or another process
+            trains there.
         NonFiniteLoss: the loss or a gradient is not finite.
 
     Example:

@@ -18,6 +18,7 @@ from torch import Tensor
 from prioria import likelihoods, storage
 from prioria.data import Dataset, check_likelihood
 from prioria.objectives import Progress
+from prioria.priors import VampPrior
 from prioria.train import processes, randomness, saving
 from prioria.train.display import Display
 from prioria.train.log import Line, Meter, Metrics
@@ -234,11 +235,15 @@ class Training:
 
         Raises:
             ValueError: too small a batch for the processes, weights that are not float32, an objective that cannot
-                train the model, a shape that is wrong, or a likelihood that has no probability for the data.
+                train the model, batch normalisation in what a VampPrior shares, a shape that is wrong, or a likelihood
+                that has no probability for the data.
         """
         self._check_shares()
         self._check_precision()
         self._check_likelihood()
+        for stage in self.step.model.stages_.values():
+            if isinstance(stage.p, VampPrior):
+                stage.p.check_training()
         self.step.objective.check(self.step.model, self.data.train)
         x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
         with self.accelerator.autocast():

@@ -97,4 +97,4 @@ def _costs(model: VAE, split: Split, unit: str, seed: int) -> Tensor:
     with measuring(model):
         seed_generators(device_of(model), (seed,))
         rows = split.tensor(ROWS).to(device_of(model)).split(1000)
-        return torch.cat([Target(1.0, unit).cost(model.draw(x)).double().cpu() for x in rows])
+        return torch.cat([Target(1.0, unit).cost(model.draw(x)).cpu().double() for x in rows])

@@ -43,9 +43,10 @@ def validate(step: Step, split: Split, batch_size: int, accelerator: Accelerator
 def _block(step: Step, split: Split, rows: Tensor, number: int, accelerator: Accelerator) -> dict[str, Tensor]:
     randomness.seed_all(SEED, number)
     loss = step(split.batch(rows).to(accelerator.device))
-    sums = {"loss": loss.value * len(rows), "selection": loss.per_example.double().sum()}
-    sums |= {name: term.double().sum() for name, term in loss.terms.items()}
-    return {name: value.double().cpu() for name, value in sums.items()}
+    # in double precision on the CPU alone: Apple's GPUs have none
+    sums = {"loss": loss.value * len(rows), "selection": loss.per_example.cpu().double().sum()}
+    sums |= {name: term.cpu().double().sum() for name, term in loss.terms.items()}
+    return {name: value.cpu().double() for name, value in sums.items()}
 
 
 def _gathered(table: Tensor, accelerator: Accelerator) -> Tensor:
