@@ -82,7 +82,7 @@ def test_page_shows_paired_differences_with_their_interval(tmp_path: Path) -> No
     assert line[2:5] == ["cpu", "3", "0.120 ± 0.064"]  # the deviation 0.11 over the root of three
     assert "standard error: over seeds" in made.text[1]
     assert cells.lines[0][2] == "not run"
-    assert "`cpu`: 20,000 steps, batch 64." in made.notes
+    assert "`cpu`: 20,000 steps, to the end of their epoch, batch 64." in made.notes
     assert not any("importance samples" in note for note in made.notes)  # no number here comes from any
 
 
