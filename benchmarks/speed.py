@@ -26,7 +26,7 @@ from benchmarks.clock import SIDE, product, race, ratio
 from benchmarks.models import PIXELS, PeersForm, ours, pythae
 from prioria import VAE, data, evaluate, objectives
 from prioria.train import Step
-from prioria.train.optimiser import Optimiser
+from prioria.train.optimizer import Optimizer
 from prioria.train.options import Options, Precision
 
 COMMAND = "OMP_NUM_THREADS=1 python -m benchmarks.speed"
@@ -132,14 +132,14 @@ def our_step(
     """Returns a training step of this library, as its loop takes it."""
     step = Step(model.train(), objective or objectives.ELBO())
     step.objective.check(model, split(x))
-    optimiser = Optimiser(step, Options(epochs=1))
+    optimizer = Optimizer(step, Options(epochs=1))
 
     def call() -> None:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
             loss = step(x)
         loss.surrogate.backward()
-        optimiser.prepare(set())
-        optimiser.step(1.0)
+        optimizer.prepare(set())
+        optimizer.step(1.0)
 
     return call
 

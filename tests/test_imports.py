@@ -21,14 +21,14 @@ FILES = sorted(SOURCE.rglob("*.py"))
 PARTS = [path for path in FILES if path != SOURCE / "__init__.py"]  # the root only re-exports
 
 LAYERS = [
-    {"distributions", "flows", "nets", "module", "storage", "conditional", "stage"},
+    {"distributions", "flows", "nets", "module", "storage", "stage"},
     {"priors", "posteriors", "likelihoods", "stages"},
     {"draw", "model"},
     {"objectives", "evaluate", "explore", "theory", "data", "export"},
     {"train"},
     {"estimator"},
     {"report", "export", "estimator"},
-    {"recipes"},
+    {"papers"},
     {"commands"},
     {"commands", "cli", "__main__"},
 ]

@@ -32,7 +32,7 @@ TILE = 2**22  # values (samples, rows, features) decoded at once: 32 MB in float
 class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):
     r"""Trains a small VAE on rows of numbers; encodes, decodes, samples, and scores them by log p(x).
 
-    Rows of zeros and ones get a Bernoulli likelihood. All others are standardised for each feature and get a Gaussian
+    Rows of zeros and ones get a Bernoulli likelihood. All others are standardized for each feature and get a Gaussian
     likelihood with one learned variance; densities and decoded rows are in the units of the data, a feature that never
     varies counting as of deviation one. Training runs on the CPU in float32, everything after it in float64, so that
     the answer for a row does not depend on the rows beside it.
@@ -51,8 +51,8 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         random_state: seed of weights, order, noise and held-out rows; an integer repeats all results.
 
     Attributes:
-        model_: the trained :class:`prioria.VAE`, of standardised rows, in float64.
-        history_: training and validation lines, in nats of standardised rows.
+        model_: the trained :class:`prioria.VAE`, of standardized rows, in float64.
+        history_: training and validation lines, in nats of standardized rows.
         mean_: subtracted from each feature (features,).
         scale_: divides each feature (features,).
         n_features_in_: features seen by ``fit``.
@@ -98,7 +98,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         rows: Any = validate_data(self, X, dtype=np.float64)
         self._check_options()
         self._binary = self._is_binary(rows)
-        self.mean_, self.scale_ = _no_scaling(rows) if self._binary else _standardisation(rows)
+        self.mean_, self.scale_ = _no_scaling(rows) if self._binary else _standardization(rows)
         generator = check_random_state(self.random_state)
         self._seed = int(generator.randint(2**31 - 1))
         with torch.random.fork_rng(devices=[]):
@@ -146,7 +146,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         """
         x = self._rows(X)
         if self._binary and not _holds_bits(x.numpy()):
-            raise ValueError("X has values other than 0 and 1, but the likelihood is Bernoulli; binarise the rows")
+            raise ValueError("X has values other than 0 and 1, but the likelihood is Bernoulli; binarize the rows")
         noise = torch.from_numpy(
             np.random.default_rng(self._seed).normal(size=(self.num_samples, 1, self.n_components))
         )
@@ -196,7 +196,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
     def _is_binary(self, rows: NDArray) -> bool:
         bits = _holds_bits(rows)
         if self.likelihood == "bernoulli" and not bits:
-            raise ValueError("likelihood='bernoulli' but X has values other than 0 and 1; use 'gaussian' or binarise")
+            raise ValueError("likelihood='bernoulli' but X has values other than 0 and 1; use 'gaussian' or binarize")
         return self.likelihood == "bernoulli" or (self.likelihood == "auto" and bits)
 
     def _build(self, x: Tensor) -> VAE:
@@ -227,7 +227,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
             title="X",
             shape=rows.shape[1:],
             kind="binary" if self._binary else "continuous",
-            binarisation="none",
+            binarization="none",
             likelihoods=("Bernoulli",) if self._binary else ("Gaussian",),
             split="random",
             source="the user's own data",
@@ -277,6 +277,6 @@ def _no_scaling(rows: NDArray) -> tuple[NDArray, NDArray]:
     return np.zeros(rows.shape[1]), np.ones(rows.shape[1])
 
 
-def _standardisation(rows: NDArray) -> tuple[NDArray, NDArray]:
+def _standardization(rows: NDArray) -> tuple[NDArray, NDArray]:
     constant = rows.min(0) == rows.max(0)  # their deviation is that of rounding, not always zero
     return rows.mean(0), np.where(constant, 1.0, rows.std(0))

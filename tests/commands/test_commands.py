@@ -112,7 +112,7 @@ def test_another_known_set_is_read_as_the_model_was_trained(run: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["interpolate", "--nodes", "-4"], "nodes=-4 cannot have neighbours=15"),
+        (["interpolate", "--nodes", "-4"], "nodes=-4 cannot have neighbors=15"),
         (["refit-prior", "--batch-size", "0"], "batch_size=0 must be at least 1"),
         (["refit-prior", "--steps", "0"], "steps=0 must be at least 1"),
         (["score", "digits", "--num-samples", "0"], "num_samples=0"),
@@ -213,7 +213,7 @@ def test_parts_compose(choices: list[str], tmp_path: Path) -> None:
         (["train", "--resume", "nowhere", "--overwrite"], "--overwrite does not go with --resume"),
         (["train", "--resume", "nowhere", "--suggest-target"], "--suggest-target does not go with --resume"),
         (["train", "--resume", "nowhere", "--epochs", "+ten"], "--epochs +ten must be a whole number"),
-        (["train", "two-moons", "--standardise"], "two-moons has its own protocol"),
+        (["train", "two-moons", "--standardize"], "two-moons has its own protocol"),
         (["train", "digits", "--latents", "0"], "--latents 0 must be at least 1"),
         (["train", "digits", "--latents", "-1"], "--latents -1 must be at least 1"),
         (["train", "digits", "--epochs", "ten"], "--epochs ten must be a whole number"),

@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_rows_that_are_drawn_anew_are_the_same_at_every_call(run: Path, tmp_path: Path) -> None:
-    shutil.copytree(run, tmp_path / "run")  # digits are binarised anew for every epoch
+    shutil.copytree(run, tmp_path / "run")  # digits are binarized anew for every epoch
     found = []
     for _ in range(2):
         torch.rand(3)  # whatever a process has drawn before

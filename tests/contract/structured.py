@@ -57,11 +57,11 @@ def dependency_graph_iaf(inputs: int, features: int) -> VAE:
     )
 
 
-def conv_ladder(posterior, normalisation, inputs: int) -> VAE:
+def conv_ladder(posterior, normalization, inputs: int) -> VAE:
     shape, scales, options = (
         (1, 2, inputs // 2),
         {"z3": 1, "z2": 1, "z1": 0},
-        {"channels": 5, "normalisation": normalisation},
+        {"channels": 5, "normalization": normalization},
     )
     return VAE(
         encoder=nets.Pyramid(shape, scales, **options),
@@ -80,7 +80,7 @@ def structures(inputs: int, features: int) -> dict[str, Callable[[], VAE]]:
         "dependency-graph-iaf": dependency_graph_iaf,
     }
     made = {name: lambda build=build: build(inputs, features) for name, build in builders.items()}
-    for posterior, normalisation in (("residual", "none"), ("precision-weighted", "weight"), ("free", "none")):
-        options = (posterior, normalisation, inputs)
+    for posterior, normalization in (("residual", "none"), ("precision-weighted", "weight"), ("free", "none")):
+        options = (posterior, normalization, inputs)
         made[f"conv-ladder-{posterior}"] = lambda options=options: conv_ladder(*options)
     return made

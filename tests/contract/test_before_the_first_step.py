@@ -82,7 +82,7 @@ LOOKING = [*BATCHED, objectives.ELBO(closed_form_kl=True), GECO(objectives.ELBO(
 
 
 @pytest.mark.parametrize("objective", LOOKING, ids=lambda each: type(each).__name__)
-def test_a_check_leaves_batch_normalisation_and_random_numbers_as_they_were(objective: Objective) -> None:
+def test_a_check_leaves_batch_normalization_and_random_numbers_as_they_were(objective: Objective) -> None:
     model = VAE(
         encoder=nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5)),
         posterior=posteriors.Gaussian(5, 2),

@@ -168,7 +168,7 @@ def test_a_loaded_model_is_in_evaluation_mode(tmp_path) -> None:
         prior=priors.StandardNormal(2),
         likelihood=likelihoods.Bernoulli(nets.MLP(2, 8, 4, batch_norm=True)),
     )
-    model.draw(torch.rand(50, 4).round())  # in training mode: moves what batch normalisation remembers
+    model.draw(torch.rand(50, 4).round())  # in training mode: moves what batch normalization remembers
     model.save(tmp_path)
     opened, x = load(tmp_path), torch.rand(6, 4)
     codes = opened.encode(x)

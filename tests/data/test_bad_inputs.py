@@ -222,7 +222,7 @@ def test_bad_object(source, reason):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"binarise": "dynamic"}, "binarise and relaxed are for grey values, these are continuous"),
+        ({"binarize": "dynamic"}, "binarize and relaxed are for grey values, these are continuous"),
         ({"relaxed": True}, "these are continuous"),
         ({"levels": 16}, "levels=16 needs whole values"),
     ],
@@ -234,19 +234,19 @@ def test_options_that_do_not_fit_the_values(options, reason):
 
 def test_options_of_a_known_set_are_refused():
     with pytest.raises(DataError, match="its own protocol"):
-        load("digits", binarise="dynamic")
+        load("digits", binarize="dynamic")
 
 
-def test_standardise_is_for_continuous_values():
+def test_standardize_is_for_continuous_values():
     with pytest.raises(DataError, match="these are binary"):
-        load(RNG.integers(0, 2, (40, 3)), standardise=True)
+        load(RNG.integers(0, 2, (40, 3)), standardize=True)
 
 
-def test_columns_without_a_deviation_in_the_training_rows_are_not_standardised(tmp_path):
+def test_columns_without_a_deviation_in_the_training_rows_are_not_standardized(tmp_path):
     train = np.concatenate([RNG.normal(size=(30, 2)), np.full((30, 1), 4)], 1)
     np.savez(tmp_path / "rows.npz", train=train, validation=GOOD[:5], test=GOOD[5:])
     with pytest.raises(DataError, match="column 2 is always 4 in the training rows"):
-        load(tmp_path / "rows.npz", standardise=True)
+        load(tmp_path / "rows.npz", standardize=True)
 
 
 @pytest.mark.parametrize(

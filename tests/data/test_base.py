@@ -1,4 +1,4 @@
-"""The protocol class: scaling, binarisation, and the likelihoods that it refuses."""
+"""The protocol class: scaling, binarization, and the likelihoods that it refuses."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from prioria.data.splits import assemble
 
 def protocol(**changes) -> Protocol:
     fields = {
-        "name": "toy", "title": "Toy", "shape": (3,), "kind": "grey", "binarisation": "none",
+        "name": "toy", "title": "Toy", "shape": (3,), "kind": "grey", "binarization": "none",
         "likelihoods": ("Gaussian",), "split": "given", "source": "here",
     }  # fmt: skip
     return Protocol(**(fields | changes))
@@ -30,7 +30,7 @@ def test_scaling_by_column():
 
 
 def test_dynamic_training_rows_follow_their_probabilities():
-    dynamic = protocol(binarisation="dynamic", scale=16.0)
+    dynamic = protocol(binarization="dynamic", scale=16.0)
     part = (np.tile(np.array([[0, 4, 16]], np.uint8), (20000, 1)), None)
     x = assemble(dynamic, part, part, part).train.tensor()
     assert set(x.unique().tolist()) == {0.0, 1.0}
@@ -50,7 +50,7 @@ def test_dynamic_training_rows_are_drawn_from_the_global_generator():
 
 def test_rows_on_a_device_are_read_scaled_and_drawn_there(tmp_path):
     """The meta device holds no numbers, so that whatever reached for the CPU's would raise."""
-    dynamic = protocol(binarisation="dynamic", scale=(16.0, 8.0, 4.0))
+    dynamic = protocol(binarization="dynamic", scale=(16.0, 8.0, 4.0))
     rows = Split(torch.zeros(7, 3, dtype=torch.uint8), None, dynamic, fresh=True)
     batch = rows.to("meta").batch(torch.tensor([6, 0]))
     assert batch.device.type == "meta" and batch.shape == (2, 3) and batch.dtype == torch.float32
@@ -60,7 +60,7 @@ def test_rows_on_a_device_are_read_scaled_and_drawn_there(tmp_path):
 
 
 def test_held_out_rows_are_drawn_once_by_numpy_seed_777():
-    dynamic = protocol(binarisation="dynamic", scale=255.0)
+    dynamic = protocol(binarization="dynamic", scale=255.0)
     values = np.arange(60, dtype=np.uint8).reshape(20, 3) * 4
     loaded = assemble(dynamic, (values, None), (values[:8], None), (values[8:], None))
     np.random.seed(777)
@@ -101,11 +101,11 @@ def test_rows_must_match_the_shape():
 
 
 def test_bernoulli_on_grey_is_refused_with_the_remedy():
-    with pytest.raises(DataError, match="binarise='dynamic'"):
+    with pytest.raises(DataError, match="binarize='dynamic'"):
         check_likelihood(load(np.linspace(0, 1, 40).reshape(20, 2)).protocol, "Bernoulli")
     with pytest.raises(DataError, match="use Gaussian, or a set of bits, such as mnist") as caught:
         check_likelihood(protocol(), "Bernoulli")  # that of a set with a name takes no options
-    assert "binarise" not in str(caught.value) and "relaxed" not in str(caught.value)
+    assert "binarize" not in str(caught.value) and "relaxed" not in str(caught.value)
     check_likelihood(protocol(), "Bernoulli", relaxed=True)
     check_likelihood(protocol(), "Gaussian")
 

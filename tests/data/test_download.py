@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from prioria.data import DataError, catalogue, files, load
-from prioria.data.catalogue import KNOWN_SETS
 from prioria.data.files import File, checksum
+from prioria.data.known.catalogue import KNOWN_SETS
 
 CONTENT = b"pixels\r\n" * 20000
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from prioria.data import DataError, caltech101_silhouettes, celeba, cifar10, dsprites, lfwcrop, load, omniglot, svhn
+from prioria.data import DataError, load
 from prioria.data.files import File
+from prioria.data.known import caltech101_silhouettes, celeba, cifar10, dsprites, lfwcrop, omniglot, svhn
 
 RNG = np.random.default_rng(2)
 

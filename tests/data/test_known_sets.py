@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from prioria.data import catalogue, load, omniglot28
-from prioria.data.catalogue import BY_NAME
+from prioria.data import catalogue, load
+from prioria.data.known import omniglot28
 from prioria.data.formats import IDX_IMAGES, read_idx
-from prioria.data.pendulum import render
-from prioria.data.two_moons import two_moons
+from prioria.data.known.catalogue import BY_NAME
+from prioria.data.known.pendulum import render
+from prioria.data.known.two_moons import two_moons
 
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_declaration(name):
     protocol = BY_NAME[name].protocol
     assert protocol.name == name and protocol.source and protocol.split
-    assert (protocol.binarisation == "dynamic") <= (protocol.likelihoods == ("Bernoulli",))
+    assert (protocol.binarization == "dynamic") <= (protocol.likelihoods == ("Bernoulli",))
     assert (protocol.kind == "binary") <= (protocol.likelihoods == ("Bernoulli",))
 
 
@@ -56,7 +57,7 @@ def test_mnist(data_root):
 
 
 @pytest.mark.data
-def test_mnist_is_binarised_as_the_vampprior_code_does(data_root):
+def test_mnist_is_binarized_as_the_vampprior_code_does(data_root):
     data = load("mnist", root=data_root)
     folder = data_root / "mnist"
     grey = [read_idx(folder / f"{part}-images-idx3-ubyte.gz", IDX_IMAGES) for part in ("train", "t10k")]
@@ -199,8 +200,8 @@ def test_digits():
 
 def test_two_moons_lie_on_their_circles():
     points, moon = two_moons(20_000, 0.05, np.random.default_rng(0))
-    centre = np.where(moon[:, None] == 0, [0.0, 0.0], [1.0, 0.5])
-    radius = np.linalg.norm(points - centre, axis=1)
+    center = np.where(moon[:, None] == 0, [0.0, 0.0], [1.0, 0.5])
+    radius = np.linalg.norm(points - center, axis=1)
     assert abs(radius.std() - 0.05) < 0.002
     assert abs(radius.mean() - (1 + 0.05**2 / 2)) < 4 * 0.05 / 20_000**0.5  # of a Rice distribution
     assert np.all(np.where(moon == 0, points[:, 1] > -0.3, points[:, 1] < 0.8))

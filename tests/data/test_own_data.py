@@ -10,7 +10,7 @@ from PIL import Image
 
 from prioria.data import check_likelihood, inspect, load, read_rows, splits
 from prioria.data.base import TILE_BYTES
-from prioria.data.inspection import survey
+from prioria.data.own.inspection import survey
 
 RNG = np.random.default_rng(1)
 GREY = RNG.integers(0, 256, (60, 1, 4, 5), dtype=np.uint8)
@@ -64,7 +64,7 @@ def test_missing_values_are_counted():
     assert "2 (first in row 70000)" in str(found)
 
 
-def test_grey_values_are_centred_in_their_bins():
+def test_grey_values_are_centerd_in_their_bins():
     data = load(GREY)
     order = np.random.default_rng(0).permutation(60)
     expected = (GREY[order[:48]].reshape(48, -1) + 0.5) / 256
@@ -73,8 +73,8 @@ def test_grey_values_are_centred_in_their_bins():
     assert data.shape == (1, 4, 5)
 
 
-def test_dynamic_binarisation_of_grey_values():
-    data = load(GREY, binarise="dynamic")
+def test_dynamic_binarization_of_grey_values():
+    data = load(GREY, binarize="dynamic")
     assert data.protocol.likelihoods == ("Bernoulli",)
     assert set(data.train.tensor().unique().tolist()) == {0.0, 1.0}
     assert torch.equal(data.test.tensor(), data.test.tensor())
@@ -89,14 +89,14 @@ def test_relaxed_allows_bernoulli_and_says_what_it_is_not():
 
 
 def test_levels_turn_counts_into_grey():
-    data = load(RNG.integers(0, 17, (50, 6)), levels=16, binarise="dynamic")
+    data = load(RNG.integers(0, 17, (50, 6)), levels=16, binarize="dynamic")
     assert data.protocol.scale == 16.0
     assert set(data.test.tensor().unique().tolist()) == {0.0, 1.0}
 
 
-def test_standardised_columns():
+def test_standardized_columns():
     rows = RNG.normal([0, 1000, -5], [0.1, 400, 1], (200, 3))
-    data = load(rows, standardise=True)
+    data = load(rows, standardize=True)
     x = data.train.tensor()
     assert torch.allclose(x.mean(0), torch.zeros(3), atol=1e-5)
     assert torch.allclose(x.std(0, correction=0), torch.ones(3), atol=1e-5)
@@ -108,25 +108,25 @@ def test_standardised_columns():
 
 
 @pytest.mark.parametrize("limit", [2**30, 0])
-def test_standardised_columns_owe_nothing_to_the_other_rows(tmp_path, monkeypatch, limit):
+def test_standardized_columns_owe_nothing_to_the_other_rows(tmp_path, monkeypatch, limit):
     parts = {part: RNG.normal(size=(size, 3)) for part, size in (("train", 20), ("validation", 4), ("test", 6))}
     np.savez(tmp_path / "small.npz", **parts)
     np.savez(tmp_path / "large.npz", **parts | {"test": 100 * parts["test"]})
-    small, large = (load(tmp_path / f"{name}.npz", standardise=True).protocol for name in ("small", "large"))
+    small, large = (load(tmp_path / f"{name}.npz", standardize=True).protocol for name in ("small", "large"))
     assert (small.shift, small.scale) == (large.shift, large.scale)
     np.save(tmp_path / "rows.npy", rows := RNG.normal(size=(200, 3)).astype(np.float32))
     monkeypatch.setattr(splits, "IN_MEMORY_BYTES", limit)
-    mapped = load(tmp_path / "rows.npy", standardise=True)
+    mapped = load(tmp_path / "rows.npy", standardize=True)
     assert np.allclose(mapped.protocol.scale, rows[np.random.default_rng(0).permutation(200)[:160]].std(0), rtol=1e-6)
 
 
-@pytest.mark.parametrize("binarise", [None, "dynamic"])
-def test_a_mapped_array_gives_the_same_splits(tmp_path, monkeypatch, binarise):
+@pytest.mark.parametrize("binarize", [None, "dynamic"])
+def test_a_mapped_array_gives_the_same_splits(tmp_path, monkeypatch, binarize):
     labels = np.arange(60)
     np.save(tmp_path / "rows.npy", GREY)
-    small = load((GREY, labels), binarise=binarise)
+    small = load((GREY, labels), binarize=binarize)
     monkeypatch.setattr(splits, "IN_MEMORY_BYTES", 0)
-    mapped = load(tmp_path / "rows.npy", binarise=binarise)
+    mapped = load(tmp_path / "rows.npy", binarize=binarize)
     assert isinstance(mapped.train.rows, np.memmap)
     for part in ("train", "validation", "test"):
         one, other = getattr(small, part), getattr(mapped, part)
@@ -252,7 +252,7 @@ def test_a_loaded_data_set_is_itself():
 
 def test_origin_loads_the_same_again(tmp_path):
     np.save(tmp_path / "rows.npy", GREY)
-    data = load(tmp_path / "rows.npy", binarise="dynamic", seed=3)
+    data = load(tmp_path / "rows.npy", binarize="dynamic", seed=3)
     assert data.origin is not None
     again = load(**json.loads(json.dumps(data.origin)))
     assert torch.equal(again.test.tensor(), data.test.tensor()) and again.protocol == data.protocol
@@ -267,7 +267,7 @@ def test_rows_for_a_trained_model_keep_its_scale():
     assert torch.equal(read_rows(grey / 16, digits).tensor(), rows.tensor())
     bits = RNG.integers(0, 2, (12, 1, 8, 8))
     assert np.array_equal(read_rows(bits, digits).tensor().numpy(), bits.reshape(12, 64))
-    continuous = load(RNG.normal(5, 2, (40, 3)), standardise=True).protocol
+    continuous = load(RNG.normal(5, 2, (40, 3)), standardize=True).protocol
     one = RNG.normal(5, 2, (1, 3))
     expected = (one + np.array(continuous.shift)) / np.array(continuous.scale)
     assert np.allclose(read_rows(one, continuous).tensor().numpy(), expected, atol=1e-5)

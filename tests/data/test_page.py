@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from prioria.data.catalogue import BY_NAME
+from prioria.data.known.catalogue import BY_NAME
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 

@@ -33,11 +33,11 @@ def test_blanks_around_a_name_of_a_parquet_column(tmp_path):
     assert data.shape == (2,) and data.test.labels is not None
 
 
-def test_columns_that_single_precision_does_not_resolve_are_not_standardised():
+def test_columns_that_single_precision_does_not_resolve_are_not_standardized():
     times = 1.7e9 + 3600 * np.arange(30.0)  # hours, which float32 keeps to 128 seconds
     with pytest.raises(DataError, match="column 2 has mean 1700052200 .*; subtract 1700052200 from it"):
-        load(np.column_stack([ROWS, times]), standardise=True)
+        load(np.column_stack([ROWS, times]), standardize=True)
     for kept in (times - 1700052200, np.round(times / 3600)):  # moved; whole numbers that float32 has
-        x = load(np.column_stack([ROWS, kept]), standardise=True).train.tensor()[:, 2]
+        x = load(np.column_stack([ROWS, kept]), standardize=True).train.tensor()[:, 2]
         assert x.std(correction=0).item() == pytest.approx(1, abs=1e-3)
-    assert load(np.column_stack([ROWS, times]).astype(np.float32), standardise=True)  # nothing is lost any more
+    assert load(np.column_stack([ROWS, times]).astype(np.float32), standardize=True)  # nothing is lost any more

@@ -110,5 +110,5 @@ def test_a_width_may_be_numpys(iris):
 
 def test_values_without_a_density_are_refused():
     bits = np.random.default_rng(0).integers(0, 2, (30, 3))
-    with pytest.raises(ValueError, match="binarise the rows"):
+    with pytest.raises(ValueError, match="binarize the rows"):
         VAEEstimator(**FAST).fit(bits).score_samples(bits + 0.5)

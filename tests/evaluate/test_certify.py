@@ -62,7 +62,7 @@ def test_a_hierarchical_prior_is_annealed_with_its_auxiliary_latents() -> None:
         zeta.heads.bias.copy_(torch.tensor([0.0, 0.0, math.log(0.3), math.log(0.3)]))
     model, _ = linear_gaussian(2)
     decoder = model.likelihood.net.weight.detach().double()
-    prior = priors.Hierarchical(2, 1, num_samples=1, auxiliary_decoder=zeta)  # its q(zeta|z) is as it was initialised
+    prior = priors.Hierarchical(2, 1, num_samples=1, auxiliary_decoder=zeta)  # its q(zeta|z) is as it was initialized
     model = VAE(encoder=nn.Identity(), posterior=posteriors.Gaussian(2, 2), prior=prior, likelihood=model.likelihood)
     covariance = decoder @ (a @ a.mT + 0.3 * torch.eye(2)).double() @ decoder.mT + NOISE**2 * torch.eye(2)
     certificate = evaluate.certify(model, 60, num_steps=100, num_samples=10)

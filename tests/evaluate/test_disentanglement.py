@@ -12,7 +12,7 @@ import torch
 from prioria import evaluate
 from prioria.data import load as load_data
 from prioria.data.base import Split
-from prioria.evaluate.disentanglement import dci, factor_vae_score, mig, sap, scores
+from prioria.evaluate.latent.factors import dci, factor_vae_score, mig, sap, scores
 from tests.contract.variants import INPUTS, single
 
 SIZES = (3, 4, 5)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from prioria import VAE, evaluate, likelihoods, nets, posteriors, priors
-from prioria.evaluate.divergence import _subsampled_error, perez_cruz
+from prioria.evaluate.latent.divergence import _subsampled_error, perez_cruz
 from tests.contract.standins import OpaqueFlow
 from tests.contract.variants import INPUTS, feature_map_standin, two_level
 
@@ -67,7 +67,7 @@ def test_what_is_not_finite_is_null_in_json() -> None:
 
 
 @pytest.mark.parametrize("dimensions", [1, 2])
-def test_nearest_neighbours_find_the_divergence_of_two_normals(dimensions: int) -> None:
+def test_nearest_neighbors_find_the_divergence_of_two_normals(dimensions: int) -> None:
     # KL both ways of N(0, I) and N((1, 0..), I) is 1/2; known bias and spread at n = 5000: 0.957 +- 0.036 for the sum.
     generator = np.random.default_rng(0)
     a, b = generator.standard_normal((5000, dimensions)), generator.standard_normal((5000, dimensions))
@@ -77,7 +77,7 @@ def test_nearest_neighbours_find_the_divergence_of_two_normals(dimensions: int) 
     assert perez_cruz(a, c).mean() + perez_cruz(c, a).mean() == pytest.approx(0.0, abs=0.2)
 
 
-def test_error_of_nearest_neighbours_is_the_spread_over_draws() -> None:
+def test_error_of_nearest_neighbors_is_the_spread_over_draws() -> None:
     """40 estimates give their spread to 11 %, so that four of these are 0.45; as if independent it would be 0.55."""
     estimates, errors = [], []
     for seed in range(40):
@@ -88,7 +88,7 @@ def test_error_of_nearest_neighbours_is_the_spread_over_draws() -> None:
     assert np.mean(errors) == pytest.approx(np.std(estimates, ddof=1), rel=0.3)
 
 
-def test_nearest_neighbours_are_the_formula_over_all_distances() -> None:
+def test_nearest_neighbors_are_the_formula_over_all_distances() -> None:
     generator = np.random.default_rng(1)
     a, b = generator.standard_normal((7, 3)), generator.standard_normal((5, 3))
     within = np.linalg.norm(a[:, None] - a[None], axis=-1) + np.diag([np.inf] * 7)
@@ -97,9 +97,9 @@ def test_nearest_neighbours_are_the_formula_over_all_distances() -> None:
     np.testing.assert_allclose(perez_cruz(a, b), by_hand)
 
 
-def test_nearest_neighbours_agree_with_the_density_where_they_resolve_it() -> None:
+def test_nearest_neighbors_agree_with_the_density_where_they_resolve_it() -> None:
     model = line()
-    found = evaluate.nearest_neighbour_kl(model, X, num_samples=5000)
+    found = evaluate.nearest_neighbor_kl(model, X, num_samples=5000)
     exact = evaluate.symmetric_kl(model, X, num_samples=40_000)
     assert found.warning is None
     assert found.value == pytest.approx(exact.value, abs=0.25)
@@ -108,19 +108,19 @@ def test_nearest_neighbours_agree_with_the_density_where_they_resolve_it() -> No
 def test_generation_space_is_that_of_the_flow() -> None:
     flow = priors.RealNVP(1, 2, hidden=4)
     model = line(flow)
-    found = evaluate.nearest_neighbour_kl(model, X, num_samples=2000, generation_space=True)
+    found = evaluate.nearest_neighbor_kl(model, X, num_samples=2000, generation_space=True)
     with torch.no_grad():
         a = flow.to_generation(evaluate.aggregate_draws(model, X, 2000)).double().numpy()
         b = flow.to_generation(evaluate.prior_draws(model, 2000)).double().numpy()
     assert found.value == pytest.approx(perez_cruz(a, b).mean() + perez_cruz(b, a).mean())
     assert "generation" in found.estimator
-    standard = [evaluate.nearest_neighbour_kl(line(), X, 500, generation_space=s).value for s in (True, False)]
+    standard = [evaluate.nearest_neighbor_kl(line(), X, 500, generation_space=s).value for s in (True, False)]
     assert standard[0] == standard[1]
 
 
 def test_generation_space_of_feature_maps_has_all_their_dimensions() -> None:
     maps, x = feature_map_standin(), torch.rand(60, INPUTS).round()
-    found = evaluate.nearest_neighbour_kl(maps, x, num_samples=200, generation_space=True)
+    found = evaluate.nearest_neighbor_kl(maps, x, num_samples=200, generation_space=True)
     prior = maps.stages["z3"].prior(None).base_dist
     drawn = (evaluate.aggregate_draws(maps, x, 200), evaluate.prior_draws(maps, 200))
     with torch.no_grad():
@@ -146,13 +146,13 @@ def wide(latents: int, scale: float, spread: float, posterior: nn.Module | None 
 def test_warns_where_draws_cannot_resolve_narrow_posteriors() -> None:
     x = torch.randn(3000, INPUTS)
     narrow = wide(2, 1e-3, 1.0)
-    found = evaluate.nearest_neighbour_kl(narrow, x, 500)
+    found = evaluate.nearest_neighbor_kl(narrow, x, 500)
     assert found.warning is not None and "too few draws" in found.warning and "too few draws" in str(found)
     assert evaluate.symmetric_kl(narrow, x, 500).value > 3 * found.value  # what it cannot see
 
 
 def test_warns_in_many_dimensions() -> None:
-    found = evaluate.nearest_neighbour_kl(wide(20, 1.0, 0.1), torch.randn(200, INPUTS), 500)
+    found = evaluate.nearest_neighbor_kl(wide(20, 1.0, 0.1), torch.randn(200, INPUTS), 500)
     assert found.warning == "biased low in 20 dimensions; use symmetric_kl"
 
 
@@ -161,14 +161,14 @@ def test_what_cannot_be_measured_is_refused() -> None:
     flow = wide(2, 1.0, 1.0, OpaqueFlow(INPUTS, 2))
     with pytest.raises(ValueError, match="use a diagonal one"):
         evaluate.symmetric_kl(flow, x)
-    assert math.isfinite(evaluate.nearest_neighbour_kl(flow, x, 200).value)
+    assert math.isfinite(evaluate.nearest_neighbor_kl(flow, x, 200).value)
     with pytest.raises(ValueError, match="num_samples=1 draws have no error; use at least 2"):
         evaluate.symmetric_kl(two_level(), x.sigmoid().round(), 1)
     with pytest.raises(ValueError, match="draws coincide"):
         perez_cruz(np.zeros((5, 2)), np.ones((5, 2)))
     with pytest.raises(ValueError, match="for the top group 'z2', not for group='z1'"):
-        evaluate.nearest_neighbour_kl(two_level(), x, 10, generation_space=True, group="z1")
-    assert evaluate.nearest_neighbour_kl(two_level(), x.sigmoid().round(), 50, group="z1").num_samples == 50
+        evaluate.nearest_neighbor_kl(two_level(), x, 10, generation_space=True, group="z1")
+    assert evaluate.nearest_neighbor_kl(two_level(), x.sigmoid().round(), 50, group="z1").num_samples == 50
 
 
 @pytest.mark.parametrize("prior", [priors.StandardNormal(1), priors.RealNVP(1, 2, hidden=4)])

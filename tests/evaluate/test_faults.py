@@ -113,7 +113,7 @@ def test_a_chain_of_components_is_not_one(monkeypatch: pytest.MonkeyPatch) -> No
         chain.log_variance.zero_()
     found = evaluate.prior_components(linear(chain), X, 100)
     assert found is not None and found.distinct == 51
-    monkeypatch.setattr("prioria.evaluate.components.KEPT", 10)  # of 101, 20 are within the ten: the rest are 81
+    monkeypatch.setattr("prioria.evaluate.latent.components.KEPT", 10)  # of 101, 20 are within the ten: the rest are 81
     found = evaluate.prior_components(linear(chain), X, 100)
     assert found is not None and found.distinct == 10 + 81
 
@@ -153,9 +153,9 @@ def test_reconstruction_errors_of_a_linear_model() -> None:
     )  # of 500 draws of N(0, I)
     dead = evaluate.reconstruction(linear(priors.StandardNormal(2), gain=0.0), X)
     assert dead.response == dead.sensitivity == 0.0 and dead.from_mean >= dead.without
-    assert found.standardised == pytest.approx(found.from_draws / 0.1)  # one scale for all
+    assert found.standardized == pytest.approx(found.from_draws / 0.1)  # one scale for all
     bits = evaluate.reconstruction(single(), torch.rand(9, INPUTS).round())
-    assert bits.scale is None and bits.standardised is None
+    assert bits.scale is None and bits.standardized is None
 
 
 def test_words_are_compared_in_documents_as_long_as_the_rows() -> None:

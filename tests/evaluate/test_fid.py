@@ -12,8 +12,8 @@ from scipy import linalg
 
 from prioria import evaluate
 from prioria.data import load as load_data
-from prioria.evaluate.extractor import Classifier, InceptionFeatures
-from prioria.nets.inception import Inception
+from prioria.evaluate.output.extractor import Classifier, InceptionFeatures
+from prioria.evaluate.output.inception import Inception
 from prioria.storage import load, save, write_tensors
 from tests.contract.variants import INPUTS, single
 
@@ -83,7 +83,7 @@ def test_one_subset_has_no_spread() -> None:
 
 
 def test_the_floor_of_bits_repeats_and_leaves_the_random_numbers_alone() -> None:
-    data, before = load_data(torch.rand(200, 3).numpy(), binarise="dynamic"), torch.get_rng_state()
+    data, before = load_data(torch.rand(200, 3).numpy(), binarize="dynamic"), torch.get_rng_state()
     values = [evaluate.fid_floor(data, Pixels(), 10, seed=seed).value for seed in (0, 0, 1)]
     assert values[0] == values[1] != values[2]
     assert torch.equal(torch.get_rng_state(), before)
@@ -125,7 +125,7 @@ def test_classifier_learns_and_says_what_it_is(tmp_path) -> None:
     assert 0 < floor.value < 0.2 * noise.value
 
 
-def test_classifier_needs_labelled_images() -> None:
+def test_classifier_needs_labeled_images() -> None:
     with pytest.raises(ValueError, match="data='two-moons' has no image"):
         evaluate.fit_classifier(load_data("two-moons"))
 

@@ -43,7 +43,7 @@ def test_gaps_of_the_linear_gaussian_model(start: tuple) -> None:
     found = evaluate.gaps(model(*start), X, num_samples=20_000, steps=300, draws=50)
     best, given = bound(*BEST), bound(*(part.double() for part in start))
     assert found.elbo.value == pytest.approx(given, abs=4 * found.elbo.monte_carlo_error)
-    assert found.optimised.value == pytest.approx(best, abs=4 * found.optimised.monte_carlo_error)
+    assert found.optimized.value == pytest.approx(best, abs=4 * found.optimized.monte_carlo_error)
     assert found.log_likelihood.value == pytest.approx(LOG_PX, abs=4 * found.log_likelihood.monte_carlo_error)
     assert found.amortisation.value == pytest.approx(best - given, abs=0.02)
     assert found.approximation.value == pytest.approx(LOG_PX - best, abs=0.02)

@@ -144,7 +144,7 @@ def test_a_split_is_read_up_to_the_limit() -> None:
     assert torch.equal(from_split.pointwise, from_rows.pointwise)
     drawn = evaluate.log_likelihood(
         model, data.train, 10, limit=5
-    )  # binarised afresh, but from the seed of the estimate
+    )  # binarized afresh, but from the seed of the estimate
     assert torch.equal(drawn.pointwise, evaluate.log_likelihood(model, data.train, 10, limit=5).pointwise)
 
 
@@ -195,4 +195,4 @@ def test_what_is_simulated_is_not_sampled_again() -> None:
     assert (certificate.importance.pointwise < -1000).all()
     draws = evaluate.aggregate_draws(model, torch.rand(50, 8), 500), evaluate.prior_draws(model, 500)
     assert (torch.cdist(*draws) > 1e-3).all()
-    assert evaluate.nearest_neighbour_kl(model, torch.rand(50, 8), 500).value < 1.0
+    assert evaluate.nearest_neighbor_kl(model, torch.rand(50, 8), 500).value < 1.0

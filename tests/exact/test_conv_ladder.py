@@ -1,4 +1,4 @@
-"""Ladders of feature maps: what each posterior is, what normalisation does, and that deep ones train."""
+"""Ladders of feature maps: what each posterior is, what normalization does, and that deep ones train."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHAPE = (1, 28, 28)
 
 def ladder(counts: dict[int, int], shape=SHAPE, *, channels: int = 8, cells: int = 1, **options) -> VAE:
     scales = stages.groups_at(counts)
-    common = {"channels": channels, "cells_per_group": cells, "normalisation": options.get("normalisation", "none")}
+    common = {"channels": channels, "cells_per_group": cells, "normalization": options.get("normalization", "none")}
     return VAE(
         encoder=nets.Pyramid(shape, scales, **common),
         stages=stages.ConvLadder(shape, scales, latents=3, **(common | options)),
@@ -83,8 +83,8 @@ def convolutions(model: VAE) -> list[torch.nn.Module]:
     return [module for module in model.modules() if hasattr(module, "parametrizations")]
 
 
-def test_spectral_normalisation_bounds_every_cells_convolution() -> None:
-    model = ladder({2: 1, 1: 1}, normalisation="spectral")
+def test_spectral_normalization_bounds_every_cells_convolution() -> None:
+    model = ladder({2: 1, 1: 1}, normalization="spectral")
     for _ in range(60):  # power iteration
         model.draw(bars(2, 28))
     assert convolutions(model)
@@ -93,8 +93,8 @@ def test_spectral_normalisation_bounds_every_cells_convolution() -> None:
         assert norm == pytest.approx(1.0, abs=0.02)
 
 
-def test_weight_normalisation_learns_one_norm_for_each_output() -> None:
-    for convolution in convolutions(ladder({2: 1, 1: 1}, normalisation="weight")):
+def test_weight_normalization_learns_one_norm_for_each_output() -> None:
+    for convolution in convolutions(ladder({2: 1, 1: 1}, normalization="weight")):
         norms = convolution.weight.flatten(1).norm(dim=1)
         torch.testing.assert_close(norms, convolution.parametrizations.weight.original0.flatten())
 
@@ -110,14 +110,14 @@ def test_weight_normalisation_learns_one_norm_for_each_output() -> None:
 def test_ten_groups_and_more_train_stably(counts: dict, shape: tuple, posterior: str) -> None:
     model = ladder(counts, shape, posterior=posterior, channels=6)
     objective = objectives.ELBO(warmup="20 steps", balance=True)
-    optimiser, x = torch.optim.Adam(model.parameters(), lr=4e-3), bars(8, shape[1])
+    optimizer, x = torch.optim.Adam(model.parameters(), lr=4e-3), bars(8, shape[1])
     losses = []
     for step in range(40):
         draw = model.draw(x)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         objective(draw, Progress(step=step, epoch=0, total_steps=40)).surrogate.backward()
         assert torch.nn.utils.clip_grad_norm_(model.parameters(), 200.0).isfinite()
-        optimiser.step()
+        optimizer.step()
         losses.append(-draw.log_w.mean().item())
     assert losses[-1] < 0.85 * losses[0]
     assert max(b - a for a, b in itertools.pairwise(losses)) < 0.2 * losses[0]  # no step throws it back
@@ -150,7 +150,7 @@ def test_balanced_gradient_is_that_of_the_weighted_rates() -> None:
         (lambda: stages.ConvLadder(SHAPE, {"z2": 1, "z1": 2}), "not growing from the top"),
         (lambda: nets.Pyramid(SHAPE, {}), "at least one group"),
         (lambda: ladder({1: 1}, posterior="gated"), "posterior='gated'.*residual"),
-        (lambda: ladder({1: 1}, normalisation="batch"), "normalisation='batch'.*spectral"),
+        (lambda: ladder({1: 1}, normalization="batch"), "normalization='batch'.*spectral"),
         (lambda: objectives.ELBO(balance=True), "balance=True.*warmup"),
     ],
 )

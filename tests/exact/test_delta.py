@@ -72,6 +72,6 @@ def test_the_rate_of_codes_under_a_mixture_falls_by_a_nat_for_each_dimension_and
     torch.testing.assert_close(model.draw(x).rate, before - 14)
 
 
-def test_without_a_rate_to_minimise_any_prior_will_do() -> None:
+def test_without_a_rate_to_minimize_any_prior_will_do() -> None:
     for objective in (objectives.ELBO(beta=0.0), objectives.ELBO(free_bits=1.0), objectives.Capacity(2.0)):
         objective.check(autoencoder(priors.Mixture(2, 3)), range(10))

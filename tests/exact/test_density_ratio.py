@@ -64,7 +64,7 @@ def test_density_ratio_finds_the_total_correlation_of_a_gaussian() -> None:
     # q(z) correlated with rho = 0.9: TC = -log(1 - rho^2) / 2 = 0.830; the fitted ratio comes within 0.1.
     torch.manual_seed(0)
     ratio, rho = objectives.DensityRatio(2, hidden=64, layers=2), 0.9
-    optimiser = torch.optim.Adam(ratio.parameters(), 1e-3)
+    optimizer = torch.optim.Adam(ratio.parameters(), 1e-3)
 
     def latent(count: int) -> Latent:
         noise = torch.randn(1, count, 2)
@@ -72,9 +72,9 @@ def test_density_ratio_finds_the_total_correlation_of_a_gaussian() -> None:
         return Latent(z=z, log_q=None, log_p=z.sum(-1), q=normal(z[0], torch.ones(2)), p=normal(z[0], torch.ones(2)))
 
     for _ in range(400):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         ratio(latent(512)).fit.backward()
-        optimiser.step()
+        optimizer.step()
     with torch.no_grad():
         found = ratio(latent(20_000)).total_correlation.mean().item()
     assert found == pytest.approx(-0.5 * math.log(1 - rho**2), abs=0.1)

@@ -48,13 +48,13 @@ def test_what_it_does_not_resolve_is_refused(scale: float, noise: float) -> None
     assert found.log_likelihood.item() == pytest.approx(truth, abs=1e-4)
 
 
-def wide(centre: float, prior_scale: float, latents: int = 1, *, noise: float = 1.0) -> VAE:
-    """q(z|x) = N(centre, 0.3^2), p(z) = N(0, prior_scale^2), p(x|z) = N(z, noise^2), on each axis."""
+def wide(center: float, prior_scale: float, latents: int = 1, *, noise: float = 1.0) -> VAE:
+    """q(z|x) = N(center, 0.3^2), p(z) = N(0, prior_scale^2), p(x|z) = N(z, noise^2), on each axis."""
     posterior, decoder = posteriors.Gaussian(1, latents), nn.Linear(latents, latents, bias=False)
     prior = priors.Mixture(latents, components=1)
     with torch.no_grad():
         posterior.heads.weight.zero_()
-        posterior.heads.bias.copy_(torch.tensor([centre] * latents + [2 * math.log(0.3)] * latents))
+        posterior.heads.bias.copy_(torch.tensor([center] * latents + [2 * math.log(0.3)] * latents))
         decoder.weight.copy_(torch.eye(latents))
         prior.mean.zero_()
         prior.log_variance.fill_(2 * math.log(prior_scale))

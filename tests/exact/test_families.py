@@ -1,4 +1,4 @@
-"""Natural parameters, log-normalisers, KL and fusion against quadrature, enumeration and scipy."""
+"""Natural parameters, log-normalizers, KL and fusion against quadrature, enumeration and scipy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_fused_gaussians_are_weighted_by_precision() -> None:
     torch.testing.assert_close(q.variance, torch.tensor([0.2], dtype=F64))
 
 
-def test_fused_gaussian_is_the_normalised_product_of_densities() -> None:
+def test_fused_gaussian_is_the_normalized_product_of_densities() -> None:
     p, e = stats.norm(0.3, 0.7), stats.norm(-1.2, 1.9)
     mass, _ = integrate.quad(lambda z: p.pdf(z) * e.pdf(z), -20, 20)
     q = fuse(gaussian(0.3, 0.7), gaussian(-1.2, 1.9))
@@ -56,14 +56,14 @@ def test_extreme_scales_neither_overflow_nor_cancel(prior_scale: float, evidence
 
 
 @pytest.mark.parametrize("family", [bernoulli, straight_through_bernoulli])
-def test_fused_bits_are_the_normalised_product(family) -> None:
+def test_fused_bits_are_the_normalized_product(family) -> None:
     a, b = torch.tensor([0.2, 0.9]), torch.tensor([0.6, 0.3])
     q = fuse(bernoulli(a.logit()), family(b.logit()))
     torch.testing.assert_close(q.mean, a * b / (a * b + (1 - a) * (1 - b)))
     assert q.has_rsample == (family is straight_through_bernoulli)
 
 
-def test_fused_categories_are_the_normalised_product() -> None:
+def test_fused_categories_are_the_normalized_product() -> None:
     a, b = torch.tensor([[0.2, 0.3, 0.5]]), torch.tensor([[0.1, 0.8, 0.1]])
     q = fuse(categorical(a.log()), categorical(b.log()))
     torch.testing.assert_close(q.base_dist.probs, a * b / (a * b).sum(-1, keepdim=True))
@@ -83,11 +83,11 @@ def test_gaussian_log_normalizer_is_the_integral() -> None:
     d = gaussian(0.7, 0.4)
     eta, _ = natural_parameters(d, F64)
 
-    def unnormalised(z: float) -> float:
+    def unnormalized(z: float) -> float:
         t = sufficient_statistics(d, torch.tensor([z], dtype=F64), F64)
         return math.exp((t * eta).sum().item()) / math.sqrt(2 * math.pi)
 
-    mass, _ = integrate.quad(unnormalised, -10, 10)
+    mass, _ = integrate.quad(unnormalized, -10, 10)
     assert log_normalizer(d).item() == pytest.approx(math.log(mass), abs=1e-9)
 
 

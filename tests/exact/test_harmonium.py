@@ -151,15 +151,15 @@ def test_encoders_of_any_depth_reach_the_posterior_of_a_consistent_model(hidden:
     trained = model(rbm(), nets.MLP(3, *hidden, 2, activation="tanh"), affine(W, U))
     weight = trained.stages_["z"].p.log_prob_visible(X).exp().detach()
     states = theory.states_of(trained, X)
-    optimiser = torch.optim.LBFGS(trained.encoder.parameters(), max_iter=150, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(trained.encoder.parameters(), max_iter=150, line_search_fn="strong_wolfe")
 
     def error() -> torch.Tensor:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         found = (weight * theory.exact(trained, X, states=states).approximation_error).sum()
         found.backward()
         return found
 
-    optimiser.step(error)
+    optimizer.step(error)
     assert 0 <= error().item() < 1e-5
 
 

@@ -70,7 +70,7 @@ def test_outputs_of_the_first_entry_read_the_context_and_no_entry() -> None:
 
 
 @FORMS
-def test_density_is_normalised_over_its_own_draws(gated: bool) -> None:
+def test_density_is_normalized_over_its_own_draws(gated: bool) -> None:
     """E_q[p(z) / q(z)] = 1 for any density p where q is positive; four standard errors: a false alarm in 16,000."""
     q = flow(2, gated=gated)(base(2), torch.zeros(5, dtype=torch.float64))
     z, log_q = q.rsample_and_log_prob((200_000,))

@@ -59,7 +59,7 @@ def correlated_mixture() -> torch.distributions.Distribution:
 
 PRIORS = {
     "standard": normal(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)),
-    "not-factorised": correlated_mixture(),
+    "not-factorized": correlated_mixture(),
 }
 
 
@@ -103,7 +103,7 @@ def test_reported_parts_with_the_whole_set_as_batch(prior: str) -> None:
         assert abs(values.mean().item() - offset - expected[name]) < 5 * values.std().item() / math.sqrt(draws)
 
 
-def test_under_a_prior_that_fits_and_does_not_factorise_the_last_part_is_minus_the_total_correlation() -> None:
+def test_under_a_prior_that_fits_and_does_not_factorize_the_last_part_is_minus_the_total_correlation() -> None:
     fitting = MixtureSameFamily(Categorical(torch.ones(N, dtype=torch.float64)), Independent(Normal(MEAN, SCALE), 1))
     expected = quadrature(fitting)
     assert expected["dimension_wise"] == pytest.approx(-expected["total_correlation"], abs=1e-9)

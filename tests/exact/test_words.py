@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from prioria import evaluate, theory
 from prioria.distributions import Words
-from prioria.recipes.semantic_hashing import hashing_objective, semantic_hashing
+from prioria.papers.semantic_hashing import hashing_objective, semantic_hashing
 
 ALPHA = 1e-4  # false-alarm rate; the seed is fixed
 
@@ -40,7 +40,7 @@ def test_draws_may_have_a_length_each() -> None:
         assert stats.chisquare(x[:, each].sum(0).numpy(), 400 * words.mean[each].numpy()).pvalue > ALPHA
 
 
-def test_linear_decoder_with_uniform_code_has_the_exact_posterior_only_up_to_its_normaliser() -> None:
+def test_linear_decoder_with_uniform_code_has_the_exact_posterior_only_up_to_its_normalizer() -> None:
     """log p(x|z) = <x, W z + u> - |x| A(z): posterior logits are affine in counts but for A, which couples the bits."""
     model = semantic_hashing(5, 3)
     x = torch.randint(0, 4, (7, 5)).float()
@@ -55,11 +55,11 @@ def test_hashing_trains_by_score_function() -> None:
     x = torch.randint(0, 4, (32, 5)).float()
     objective.check(model, x)
     before = theory.exact(model, x).elbo.mean().item()
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(60):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         objective(model.draw(x, objective.num_samples)).surrogate.backward()
-        optimiser.step()
+        optimizer.step()
     assert theory.exact(model, x).elbo.mean().item() > before + 0.5
 
 

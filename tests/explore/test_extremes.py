@@ -123,8 +123,8 @@ def test_lowest_density_is_that_of_the_pocket_on_the_way() -> None:
     model = two_clusters()
     (path,) = explore.straight(model, X[:1], X[-1:], nodes=101)
     found = explore.lowest_density(model, X, [path])
-    centre = -0.5 * (3 / 0.1) ** 2 - math.log(0.1) - 0.5 * math.log(2 * math.pi)  # both clusters weigh the same there
-    assert found.item() == pytest.approx(centre, abs=1e-2)
+    center = -0.5 * (3 / 0.1) ** 2 - math.log(0.1) - 0.5 * math.log(2 * math.pi)  # both clusters weigh the same there
+    assert found.item() == pytest.approx(center, abs=1e-2)
     both = explore.line_densities(model, X, X[:5], X[-5:])
     assert both.difference == (0.0, 0.0) and both.to_json()["pairs"] == 5
 

@@ -11,9 +11,9 @@ import pytest
 from scipy.sparse.csgraph import connected_components, dijkstra, minimum_spanning_tree
 from scipy.spatial.distance import cdist
 
-from prioria.explore import neighbours as neighbours_module
+from prioria.explore import neighbors as neighbors_module
 from prioria.explore.graph import SHORTEST, Graph, euclidean
-from prioria.explore.neighbours import Neighbours
+from prioria.explore.neighbors import Neighbors
 
 
 def cloud(count: int, dimensions: int, seed: int = 0) -> np.ndarray:
@@ -28,7 +28,7 @@ def test_edges_join_each_node_to_its_nearest_and_back(count: int, dimensions: in
     nearest = np.argsort(distances, 1)[:, :k]
     expected = np.zeros((count, count), bool)
     np.put_along_axis(expected, nearest, True, 1)
-    graph = Graph.build(points, neighbours=k)
+    graph = Graph.build(points, neighbors=k)
     edges = graph.edges.toarray()
     found = edges > 0
     assert (found == found.T).all()
@@ -39,7 +39,7 @@ def test_edges_join_each_node_to_its_nearest_and_back(count: int, dimensions: in
 
 @pytest.mark.parametrize("dimensions", [1, 2, 8])
 def test_a_star_costs_what_dijkstra_costs(dimensions: int) -> None:
-    graph = Graph.build(cloud(300, dimensions), neighbours=4)
+    graph = Graph.build(cloud(300, dimensions), neighbors=4)
     exact = dijkstra(graph.edges, indices=range(20))
     for start in range(20):
         for end in range(280, 300):
@@ -49,7 +49,7 @@ def test_a_star_costs_what_dijkstra_costs(dimensions: int) -> None:
 
 
 def test_a_star_takes_fewer_nodes_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph, taken = Graph.build(cloud(3000, 2), neighbours=8), []
+    graph, taken = Graph.build(cloud(3000, 2), neighbors=8), []
     heappop = heapq.heappop
     monkeypatch.setattr(heapq, "heappop", lambda queue: taken.append(1) or heappop(queue))
     order = np.argsort(graph.points[:, 0])
@@ -59,7 +59,7 @@ def test_a_star_takes_fewer_nodes_than_there_are(monkeypatch: pytest.MonkeyPatch
 
 def test_other_lengths_are_followed_exactly() -> None:
     points = cloud(200, 2)
-    graph = Graph.build(points, neighbours=5, lengths=lambda a, b: 0.1 * euclidean(a, b) ** 3)
+    graph = Graph.build(points, neighbors=5, lengths=lambda a, b: 0.1 * euclidean(a, b) ** 3)
     exact = dijkstra(graph.edges, indices=[0])[0]
     for end in range(1, 200, 13):
         assert graph.cost(graph.path(0, end)) == pytest.approx(exact[end], rel=1e-9)
@@ -69,9 +69,9 @@ def test_other_lengths_are_followed_exactly() -> None:
 
 
 def test_parts_are_joined_by_a_shortest_set_of_links() -> None:
-    centres = np.float32([[0, 0], [10, 0], [10, 11], [-12, 1], [40, 40]])
-    points = np.concatenate([centre + 0.5 * cloud(30, 2, seed) for seed, centre in enumerate(centres)])
-    graph = Graph.build(points, neighbours=4)
+    centers = np.float32([[0, 0], [10, 0], [10, 11], [-12, 1], [40, 40]])
+    points = np.concatenate([center + 0.5 * cloud(30, 2, seed) for seed, center in enumerate(centers)])
+    graph = Graph.build(points, neighbors=4)
     assert graph.components == 5
     assert connected_components(graph.edges)[0] == 1
     part = np.repeat(np.arange(5), 30)
@@ -84,7 +84,7 @@ def test_parts_are_joined_by_a_shortest_set_of_links() -> None:
 
 def test_duplicates_keep_their_edges() -> None:
     points = np.float32([[0.0], [0.0], [0.0], [0.0], [1.0], [2.0]])
-    graph = Graph.build(points, neighbours=2)
+    graph = Graph.build(points, neighbors=2)
     assert connected_components(graph.edges)[0] == 1
     assert graph.cost(graph.path(0, 5)) == pytest.approx(2.0)
     assert graph.edges[0, 1] >= SHORTEST
@@ -93,7 +93,7 @@ def test_duplicates_keep_their_edges() -> None:
 def test_ends_are_joined_to_their_nearest() -> None:
     points = cloud(100, 3)
     ends = cloud(2, 3, seed=5)
-    graph = Graph.build(points, neighbours=6).joined(ends)
+    graph = Graph.build(points, neighbors=6).joined(ends)
     everyone = np.concatenate([points, ends])
     assert len(graph.points) == 102
     for number in (100, 101):
@@ -105,37 +105,37 @@ def test_ends_are_joined_to_their_nearest() -> None:
 
 
 @pytest.mark.parametrize(("count", "k"), [(5, 5), (5, 9), (5, 0), (1, 1)])
-def test_fewer_nodes_than_neighbours_are_refused(count: int, k: int) -> None:
-    with pytest.raises(ValueError, match=f"nodes={count}.*neighbours={k}.*more nodes"):
-        Graph.build(cloud(count, 2), neighbours=k)
+def test_fewer_nodes_than_neighbors_are_refused(count: int, k: int) -> None:
+    with pytest.raises(ValueError, match=f"nodes={count}.*neighbors={k}.*more nodes"):
+        Graph.build(cloud(count, 2), neighbors=k)
 
 
 def test_many_nodes_of_many_dimensions_ask_for_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(neighbours_module, "TREE_POINTS", 50)
+    monkeypatch.setattr(neighbors_module, "TREE_POINTS", 50)
     with pytest.raises(ValueError, match=r"prioria\[graph\]"):
-        Neighbours(cloud(51, 17))
-    Neighbours(cloud(50, 17))
-    Neighbours(cloud(51, 16))
+        Neighbors(cloud(51, 17))
+    Neighbors(cloud(50, 17))
+    Neighbors(cloud(51, 16))
 
 
-def test_faiss_finds_nearly_all_neighbours_and_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faiss_finds_nearly_all_neighbors_and_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("faiss", reason="the extra 'graph' is not installed")
-    monkeypatch.setattr(neighbours_module, "TREE_POINTS", 50)
+    monkeypatch.setattr(neighbors_module, "TREE_POINTS", 50)
     points = cloud(3000, 32)
-    distance, found = Neighbours(points).of(points, 16)
+    distance, found = Neighbors(points).of(points, 16)
     exact = cdist(points, points)
     nearest = np.argsort(exact, 1)[:, :16]
     assert np.mean([len(set(a) & set(b)) for a, b in zip(found, nearest, strict=True)]) / 16 > 0.95
     np.testing.assert_allclose(distance, np.take_along_axis(exact, found, 1), atol=2e-3)
-    assert (Neighbours(points).of(points, 16)[1] == found).all()
+    assert (Neighbors(points).of(points, 16)[1] == found).all()
 
 
 def test_building_grows_about_linearly() -> None:
     def seconds(count: int) -> float:
         points = cloud(count, 3)
         begin = time.process_time()
-        Graph.build(points, neighbours=10)
+        Graph.build(points, neighbors=10)
         return time.process_time() - begin
 
     seconds(2000)

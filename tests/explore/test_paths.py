@@ -50,7 +50,7 @@ def at(degrees: float) -> Tensor:
 
 def test_paths_follow_the_manifold_and_lines_do_not() -> None:
     model = ring_model()
-    graph = explore.latent_graph(model, nodes=500, neighbours=8)
+    graph = explore.latent_graph(model, nodes=500, neighbors=8)
     (path,) = explore.interpolate(model, graph, at(20), at(340))
     (line,) = explore.straight(model, at(20), at(340), nodes=20)
     assert (path.frames.norm(dim=-1) - 1).abs().max() < 0.05
@@ -63,7 +63,7 @@ def test_paths_follow_the_manifold_and_lines_do_not() -> None:
 
 def test_pairs_do_not_walk_over_the_ends_of_others() -> None:
     model = ring_model()
-    graph = explore.latent_graph(model, nodes=50, neighbours=3)
+    graph = explore.latent_graph(model, nodes=50, neighbors=3)
     starts, ends = torch.cat([at(20), at(30)]), torch.cat([at(100), at(200)])
     together = explore.interpolate(model, graph, starts, ends)
     alone = [explore.interpolate(model, graph, starts[i : i + 1], ends[i : i + 1])[0] for i in range(2)]
@@ -75,21 +75,21 @@ def test_pairs_do_not_walk_over_the_ends_of_others() -> None:
 def test_any_model_has_paths_and_keeps_its_mode_and_random_numbers(name: str) -> None:
     model, x = MODELS[name](), torch.bernoulli(torch.full((4, INPUTS), 0.5))
     before = torch.get_rng_state()
-    graph = explore.latent_graph(model, nodes=30, neighbours=4, lengths="data", seed=3)
+    graph = explore.latent_graph(model, nodes=30, neighbors=4, lengths="data", seed=3)
     paths = explore.interpolate(model, graph, x[:2], x[2:])
     assert torch.equal(torch.get_rng_state(), before) and model.training
     for path in paths:
         assert path.frames.shape == (len(path.z), INPUTS)
         assert torch.equal(explore.decoded(model, path.z), path.frames)
         assert path.cost >= 0
-    again = explore.latent_graph(model, nodes=30, neighbours=4, lengths="data", seed=3)
+    again = explore.latent_graph(model, nodes=30, neighbors=4, lengths="data", seed=3)
     assert (again.points == graph.points).all()
 
 
 def test_a_model_in_double_precision_has_paths() -> None:
     model, ones = single().double(), torch.ones(1, INPUTS, dtype=torch.float64)
     for lengths in ("latent", "data"):
-        graph = explore.latent_graph(model, nodes=30, neighbours=4, lengths=lengths)
+        graph = explore.latent_graph(model, nodes=30, neighbors=4, lengths=lengths)
         (path,) = explore.interpolate(model, graph, 0 * ones, ones)
         assert path.frames.dtype == torch.float64
 
@@ -127,14 +127,14 @@ def test_lengths_of_edges_are_those_of_decoded_chords_and_curves() -> None:
     chord = (Spiral()(b) - Spiral()(a)).norm().item()
     ends = a[None].numpy(), b[None].numpy()
     for lengths, expected, tolerance in (("data", chord, 1e-5), ("decoder", curve, 0.02)):
-        graph = explore.latent_graph(model, nodes=20, neighbours=2, lengths=lengths)
+        graph = explore.latent_graph(model, nodes=20, neighbors=2, lengths=lengths)
         assert graph.lengths(*ends)[0] == pytest.approx(expected, rel=tolerance)
     assert chord < 0.9 * curve
 
 
 def test_many_edges_are_decoded_in_tiles() -> None:
     model = ring_model(nn.Linear(2, 2, bias=False))
-    graph = explore.latent_graph(model, nodes=400, neighbours=10, lengths="decoder")
+    graph = explore.latent_graph(model, nodes=400, neighbors=10, lengths="decoder")
     i, j = graph.edges.nonzero()
     weight = model.likelihood.net.weight.detach().numpy()
     expected = np.linalg.norm((graph.points[i] - graph.points[j]) @ weight.T, axis=-1)
@@ -182,7 +182,7 @@ def test_smoothness_is_averaged_over_pairs() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: explore.latent_graph(ring_model(), nodes=10, neighbours=10), "nodes=10.*more nodes"),
+        (lambda: explore.latent_graph(ring_model(), nodes=10, neighbors=10), "nodes=10.*more nodes"),
         (lambda: explore.latent_graph(ring_model(), nodes=-4), "nodes=-4.*more nodes"),
         (lambda: explore.straight(ring_model(), torch.zeros(0, 2), torch.zeros(0, 2)), "at least one pair"),
         (lambda: evaluate.smoothness(torch.zeros(1, 2, 3)), "2 points"),

@@ -34,7 +34,7 @@ def two_level() -> VAE:
 
 
 def graph(edges: list[tuple[str, str]] | None = (("z3", "z1"),)) -> VAE:
-    """Gates, fused posteriors and batch normalisation with moments of its own."""
+    """Gates, fused posteriors and batch normalization with moments of its own."""
     nodes = stages.DependencyGraph(nodes=3, latents=2, features=7, hidden=9, batch_norm=True, edges=edges)
     model = VAE(
         encoder=nets.MLP(INPUTS, 9, 7, activate_output=True, batch_norm=True),

@@ -32,7 +32,7 @@ def dataset_of(rows: torch.Tensor, shape: tuple[int, ...], labels: torch.Tensor 
         title="Made up",
         shape=shape,
         kind="continuous",
-        binarisation="none",
+        binarization="none",
         likelihoods=("Gaussian",),
         split="all rows in each part",
         source="drawn in a test",

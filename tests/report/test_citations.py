@@ -12,7 +12,7 @@ import pytest
 from prioria import data, likelihoods, module, nets, objectives, posteriors, priors, stages, storage
 from prioria.model import VAE
 from prioria.report import citations, evaluation
-from prioria.train.options import Optimiser
+from prioria.train.options import Optimizer
 from prioria.train.step import Step
 from tests.contract.variants import MODELS
 
@@ -25,7 +25,7 @@ CLASSES = {
     if isinstance(cls, type) and issubclass(cls, module.Module) and cls not in BASES
 }
 DATA = {f"data.{entry.protocol.name}" for entry in data.catalogue()}
-OPTIMISERS = {f"optimiser.{name}" for name in get_args(Optimiser)}
+OPTIMIZERS = {f"optimizer.{name}" for name in get_args(Optimizer)}
 STAGES = {
     "TwoLevel": None,  # plain stages: what is cited is the prior on top
     "Ladder": "sonderby2016ladder",
@@ -39,7 +39,7 @@ def keys(text: str) -> set[str]:
     return set(re.findall(r"^@\w+\{(\w+),", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", sorted(CLASSES | DATA | OPTIMISERS))
+@pytest.mark.parametrize("name", sorted(CLASSES | DATA | OPTIMIZERS))
 def test_everything_public_has_entries_or_a_reason_why_not(name: str) -> None:
     found = citations.methods()[name]
     assert found and (isinstance(found, list) or len(found.split()) > 1)
@@ -47,9 +47,9 @@ def test_everything_public_has_entries_or_a_reason_why_not(name: str) -> None:
 
 def test_nothing_is_listed_that_does_not_exist() -> None:
     names = {name.partition("=")[0] for name in citations.methods()}
-    classes = {name for name in names if name.split(".")[0] not in ("data", "optimiser", "evaluation")}
+    classes = {name for name in names if name.split(".")[0] not in ("data", "optimizer", "evaluation")}
     known = CLASSES | {"model.VAE", "stage.Stage"}
-    assert names - classes == DATA | OPTIMISERS | {"evaluation.importance sampling", "evaluation.certificate"}
+    assert names - classes == DATA | OPTIMIZERS | {"evaluation.importance sampling", "evaluation.certificate"}
     for name in classes - known:
         owner, _, argument = name.rpartition(".")
         assert argument in inspect.signature(module.public_class(owner).__init__).parameters, name
@@ -94,7 +94,7 @@ def step(objective: objectives.Objective) -> Step:
 
 def test_a_run_cites_what_it_used_and_nothing_else(tmp_path: Path) -> None:
     description = module.describe(step(objectives.ELBO()))
-    protocol = {"data": {"name": "mnist-static"}, "options": {"epochs": 1, "optimiser": "adam"}}
+    protocol = {"data": {"name": "mnist-static"}, "options": {"epochs": 1, "optimizer": "adam"}}
     storage.write_json(tmp_path / "run.json", {"format": storage.FORMAT, "step": description} | protocol)
     own = {"kingma2014auto", "rezende2014stochastic", "kingma2015adam", "dauphin2017language"}
     flows = {"kingma2016improved", "germain2015made", "bhalodia2020dpvaes", "dinh2017density"}

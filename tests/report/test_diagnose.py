@@ -180,7 +180,7 @@ def test_columns_of_different_noise_are_no_collapse_of_the_variance() -> None:
     found = diagnose(exact, dataset_of(rows, (10,)))
     assert found.findings == []
     # residuals of the true model are N(0, I): five standard errors of 10,000 values
-    assert found.measurements.reconstruction.standardised == pytest.approx(1, abs=5 / math.sqrt(2 * 10_000))
+    assert found.measurements.reconstruction.standardized == pytest.approx(1, abs=5 / math.sqrt(2 * 10_000))
 
 
 def test_idle_and_noisy_latents_are_notes() -> None:
@@ -191,7 +191,7 @@ def test_idle_and_noisy_latents_are_notes() -> None:
     noisy = [finding for finding in found.findings if finding.name == "noisy codes"]
     assert noisy and noisy[0].severity == "note" and "--likelihood.scale" in noisy[0].remedy
     seen = found.measurements
-    bits = replace(seen, reconstruction=replace(seen.reconstruction, standardised=None))
+    bits = replace(seen, reconstruction=replace(seen.reconstruction, standardized=None))
     assert [each.remedy for each in findings(bits) if each.name == "noisy codes"] == [
         "Lower beta; for encodings use the means."
     ]
@@ -243,7 +243,7 @@ def test_hierarchies_and_flows_are_diagnosed_too() -> None:
     seen = diagnose(flow, linear_data(200))
     found = seen.to_json()
     assert "not measured: pockets" in str(seen)
-    assert found["overlap"]["pockets"] is None and "nearest-neighbour" in found["divergence"]["estimator"]
+    assert found["overlap"]["pockets"] is None and "nearest-neighbor" in found["divergence"]["estimator"]
     json.dumps(found)
 
 

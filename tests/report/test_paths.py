@@ -79,7 +79,7 @@ def test_poses_are_drawn_by_forward_kinematics(data_root: Path) -> None:
 @pytest.mark.parametrize("latents", [1, 2, 5])
 def test_graph_shows_every_edge_and_path(latents: int, digits: Dataset) -> None:
     model = model_of(digits, latents=latents)
-    found = explore.latent_graph(model, nodes=40, neighbours=3)
+    found = explore.latent_graph(model, nodes=40, neighbors=3)
     x = digits.test.tensor(4)
     paths = explore.interpolate(model, found, x[:2], x[2:])
     figure = graphs.graph(found, paths)
@@ -168,7 +168,7 @@ def test_command_writes_paths_numbers_and_pictures(
     out = tmp_path / "paths"
     out.mkdir()
     (out / "path-3.gif").touch()  # of an earlier call with more pairs
-    arguments = ["--pairs", "2", "--nodes", "60", "--neighbours", "4", "--out", str(out)]
+    arguments = ["--pairs", "2", "--nodes", "60", "--neighbors", "4", "--out", str(out)]
     with pytest.raises(SystemExit) as ended:
         main(["interpolate", str(trained / "vamp"), *arguments])
     assert not ended.value.code

@@ -64,14 +64,14 @@ def test_unit_is_rmse_where_there_is_a_mean_to_measure() -> None:
 
 
 def test_the_pilot_is_trained_as_the_run_will_be() -> None:
-    pilots = {"adam-normalised": model(), "adam": model(), "by hand": model()}
-    for optimiser in ("adam-normalised", "adam"):
-        suggest_target(pilots[optimiser], rows(), epochs=1, batch_size=20, progress=False, optimiser=optimiser)
-    options = {"epochs": 1, "batch_size": 20, "optimiser": "adam-normalised", "progress": False}
+    pilots = {"adam-normalized": model(), "adam": model(), "by hand": model()}
+    for optimizer in ("adam-normalized", "adam"):
+        suggest_target(pilots[optimizer], rows(), epochs=1, batch_size=20, progress=False, optimizer=optimizer)
+    options = {"epochs": 1, "batch_size": 20, "optimizer": "adam-normalized", "progress": False}
     fit(pilots["by hand"], objectives.ELBO(), rows(), **options)
     weights = {name: torch.cat([p.flatten() for p in pilot.parameters()]) for name, pilot in pilots.items()}
-    assert torch.equal(weights["adam-normalised"], weights["by hand"])
-    assert not torch.equal(weights["adam-normalised"], weights["adam"])
+    assert torch.equal(weights["adam-normalized"], weights["by hand"])
+    assert not torch.equal(weights["adam-normalized"], weights["adam"])
 
 
 @pytest.mark.slow

@@ -51,10 +51,10 @@ def test_one_gaussian_finds_the_moments_of_the_aggregate_posterior(run: Run) -> 
     torch.testing.assert_close(p.log_variance.exp().detach()[0], variance, atol=0.1, rtol=0.2)
 
 
-def test_rows_that_are_binarised_afresh_are_encoded_afresh() -> None:
+def test_rows_that_are_binarized_afresh_are_encoded_afresh() -> None:
     # z = W b + 0.1 noise with bits b ~ Bernoulli(p): q(z) has the mean W p, and 32 rows of bits drawn once another.
     probabilities = np.random.default_rng(0).uniform(0.3, 0.7, (40, 6)).astype(np.float32)
-    data = load(probabilities, binarise="dynamic")
+    data = load(probabilities, binarize="dynamic")
     encoder = nn.Linear(6, 2, bias=False)
     posterior = posteriors.Gaussian(2, 2, log_variance_bounds=(-4.61, -4.6))
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_the_aggregate_posterior_needs_no_fit_and_is_the_best(run: Run) -> None:
 def test_a_flow_posterior_is_fitted_by_its_draws() -> None:
     found = refit_prior(model(OpaqueFlow(12, 2)), gaussian(5.0), digits(), steps=100, learning_rate=0.1)
     assert found.history[-1]["loss"] < found.history[0]["loss"] - 1
-    assert "nearest-neighbour" in found.after.divergence.estimator
+    assert "nearest-neighbor" in found.after.divergence.estimator
 
 
 def test_new_run_is_read_as_any_other(run: Run, tmp_path) -> None:

@@ -49,13 +49,13 @@ def test_an_objective_that_cannot_train_the_model_is_refused_before_anything_is_
 
 
 @pytest.mark.parametrize("part", ["encoder", "posterior"])
-def test_batch_normalisation_in_what_a_vamp_prior_shares_is_refused(part: str, tmp_path: Path) -> None:
+def test_batch_normalization_in_what_a_vamp_prior_shares_is_refused(part: str, tmp_path: Path) -> None:
     encoder = nets.MLP(64, 8, activate_output=True, batch_norm=part == "encoder")
     posterior = posteriors.Gaussian(8, 2, net=nets.MLP(8, 8, activate_output=True, batch_norm=part == "posterior"))
     prior = priors.VampPrior(encoder, posterior, components=3, inputs=64)
     decoder = likelihoods.Bernoulli(nets.MLP(2, 64))
     model = VAE(encoder=encoder, posterior=posterior, prior=prior, likelihood=decoder)
-    with pytest.raises(ValueError, match="batch normalisation.*batch_norm=False"):
+    with pytest.raises(ValueError, match="batch normalization.*batch_norm=False"):
         fit(model, elbo(), digits(), **OPTIONS, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -64,7 +64,7 @@ def test_an_unknown_option_is_refused() -> None:
     """In a process of its own: under pytest annotations are checked, elsewhere a wrong word comes through."""
     program = """
 from prioria.train.options import Options
-for option in ({"optimiser": "sgd"}, {"schedule": "cosin"}, {"precision": "fp16"}):
+for option in ({"optimizer": "sgd"}, {"schedule": "cosin"}, {"precision": "fp16"}):
     try:
         Options(epochs=1, **option)
     except ValueError as error:
@@ -72,7 +72,7 @@ for option in ({"optimiser": "sgd"}, {"schedule": "cosin"}, {"precision": "fp16"
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert [line.split("; use one of ")[1] for line in found.splitlines()] == [
-        "adam, adam-normalised",
+        "adam, adam-normalized",
         "constant, cosine",
         "float32, bf16",
     ]

@@ -54,8 +54,8 @@ def saved(folder: Path, rows: np.ndarray) -> Path:
     ("rows", "first", "second", "likelihood"),
     [
         (CONTINUOUS, {"seed": 0}, {"seed": 1}, likelihoods.Gaussian),
-        (CONTINUOUS, {}, {"standardise": True}, likelihoods.Gaussian),
-        (GREY, {"binarise": "dynamic"}, {"relaxed": True}, likelihoods.Bernoulli),
+        (CONTINUOUS, {}, {"standardize": True}, likelihoods.Gaussian),
+        (GREY, {"binarize": "dynamic"}, {"relaxed": True}, likelihoods.Bernoulli),
     ],
 )
 def test_another_split_or_treatment_is_other_data(
@@ -88,15 +88,15 @@ def test_older_runs_without_a_digest_go_on(tmp_path: Path) -> None:
     assert read_json(tmp_path / "run" / SPECIFICATION)["data"]["digest"] == fingerprint(load(CONTINUOUS))["digest"]
 
 
-@pytest.mark.parametrize("binarise", [None, "dynamic"])
+@pytest.mark.parametrize("binarize", [None, "dynamic"])
 def test_a_fingerprint_draws_nothing_and_is_that_of_a_mapped_file(
-    binarise: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    binarize: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    expected = fingerprint(load(saved(tmp_path, GREY), binarise=binarise))
+    expected = fingerprint(load(saved(tmp_path, GREY), binarize=binarize))
     assert torch.get_rng_state().equal(state[0]) and (np.random.get_state()[1] == state[1]).all()
     monkeypatch.setattr(splits, "IN_MEMORY_BYTES", 0)
-    mapped = load(tmp_path / "rows.npy", binarise=binarise)
+    mapped = load(tmp_path / "rows.npy", binarize=binarize)
     assert mapped.train.members is not None and fingerprint(mapped) == expected
 
 
@@ -108,7 +108,7 @@ def test_known_sets_have_the_same_fingerprint_everywhere() -> None:
 @pytest.mark.parametrize(
     ("rows", "likelihood", "outputs", "remedy"),
     [
-        (GREY, likelihoods.Bernoulli, 4, "binarise='dynamic'"),
+        (GREY, likelihoods.Bernoulli, 4, "binarize='dynamic'"),
         (CONTINUOUS, likelihoods.Bernoulli, 4, "use Gaussian"),
         (CONTINUOUS, likelihoods.Multinomial, 4, "use Gaussian"),
         (COUNTS, lambda net: likelihoods.Categorical(net, 3), 12, "categories=3 has no place for 4.*categories=5"),
@@ -151,4 +151,4 @@ def test_a_likelihood_of_the_users_own_is_left_alone(rows: np.ndarray) -> None:
 
 def test_a_bernoulli_on_relaxed_or_drawn_grey_values_trains() -> None:
     train(load(GREY, relaxed=True))
-    train(load(GREY, binarise="dynamic"))
+    train(load(GREY, binarize="dynamic"))

@@ -69,7 +69,7 @@ def test_what_is_not_finite_is_named_and_nothing_good_is_lost(how: str, named: s
     assert rows.batch(saved["rows"]).equal(saved["x"]) and len(saved["x"]) == 48
     checkpoint = load_file(out / "checkpoint.safetensors")
     assert all(value.isfinite().all() for name, value in checkpoint.items() if name.startswith(("step.", "best.")))
-    assert checkpoint["optimiser.1.step"].item() == 6
+    assert checkpoint["optimizer.1.step"].item() == 6
 
 
 def test_weights_in_memory_are_those_before_the_failure() -> None:

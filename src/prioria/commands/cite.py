@@ -8,7 +8,7 @@ from prioria.report.citations import citations
 
 
 def cite(run: Path) -> None:
-    """Print BibTeX for exactly what a run used: model, objective, optimiser, data set, and how it was evaluated.
+    """Print BibTeX for exactly what a run used: model, objective, optimizer, data set, and how it was evaluated.
 
     Args:
         run: folder of a run.

@@ -25,10 +25,10 @@ def described(entry: data.Entry) -> tuple[str, str, str]:
     protocol, sizes = entry.protocol, " / ".join(f"{size:,}" for size in entry.sizes)
     at_hand = "at hand" if entry.at_hand else "not at hand"
     shape = " x ".join(map(str, protocol.shape))
-    binarisation = "" if protocol.binarisation == "none" else f", {protocol.binarisation} binarisation"
+    binarization = "" if protocol.binarization == "none" else f", {protocol.binarization} binarization"
     return (
         f"{protocol.name}  {sizes}  ({at_hand})",
-        f"{shape}, {protocol.kind}{binarisation}; {', '.join(protocol.likelihoods)}",
+        f"{shape}, {protocol.kind}{binarization}; {', '.join(protocol.likelihoods)}",
         f"split: {protocol.split}",
     )
 

@@ -24,7 +24,7 @@ def interpolate(
     *,
     pairs: int = 4,
     nodes: int = 1000,
-    neighbours: int = 15,
+    neighbors: int = 15,
     lengths: Literal["latent", "data", "decoder"] = "latent",
     out: Path | None = None,
     seed: int = 0,
@@ -37,7 +37,7 @@ def interpolate(
     Args:
         pairs: how many pairs of test rows.
         nodes: samples from the prior.
-        neighbours: nearest nodes that each node is joined to.
+        neighbors: nearest nodes that each node is joined to.
         lengths: of edges: latent distance, distance of the decoded ends, or length of the decoded line between them.
         out: the folder, RUN/paths by default.
         seed: of pairs and samples.
@@ -46,7 +46,7 @@ def interpolate(
         raise ValueError(f"--seed {seed} must be at least 0")
     opened, folder = Run.load(run), out or run / "paths"
     starts, ends = _pairs(opened, pairs, seed)
-    graph = explore.latent_graph(opened.model, nodes=nodes, neighbours=neighbours, lengths=lengths, seed=seed)
+    graph = explore.latent_graph(opened.model, nodes=nodes, neighbors=neighbors, lengths=lengths, seed=seed)
     paths = explore.interpolate(opened.model, graph, starts, ends)
     frames = torch.stack([explore.decoded(opened.model, explore.resample(path.z, FRAMES)) for path in paths])
     _write(folder, graph, paths, evaluate.smoothness(frames))
@@ -78,7 +78,7 @@ def _write(folder: Path, graph: explore.Graph, paths: list[explore.Path], smooth
         }
         for number, path in enumerate(paths)
     ]
-    settings = {"nodes": len(graph.points), "neighbours": graph.neighbours, "components": graph.components}
+    settings = {"nodes": len(graph.points), "neighbors": graph.neighbors, "components": graph.components}
     write_json(folder / "paths.json", {"graph": settings, "resampled_to": FRAMES, "paths": found})
     tensors = {f"{number + 1}.{part}": getattr(path, part) for number, path in enumerate(paths) for part in PARTS}
     write_tensors(folder / "paths.safetensors", tensors)

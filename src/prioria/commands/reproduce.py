@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prioria.recipes import TABLES, cells, computed
+from prioria.papers import TABLES, cells, computed
 
 Names = Annotated[str | None, Parameter(help="Names with commas between; all by default.")]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from prioria import evaluate, likelihoods
 from prioria.data import DataError, Split, load
-from prioria.data.catalogue import BY_NAME
+from prioria.data.known.catalogue import BY_NAME
 from prioria.data.loading import read_rows
 from prioria.distributions import Words, mean
 from prioria.stage import check_decided
@@ -95,7 +95,7 @@ def score(
 
 
 def rows(run: Run, source: str) -> Split:
-    """Returns rows scaled, and where training binarised binarised once, as the model was trained.
+    """Returns rows scaled, and where training binarized binarized once, as the model was trained.
 
     A path that exists comes before a known data set of the same name.
 

@@ -13,7 +13,7 @@ from prioria import VAE, nets, stages
 from prioria.commands.assemble import NetworkOptions, Networks, likelihood_of
 from prioria.commands.options import Options, construct, record
 from prioria.data import Dataset
-from prioria.nets.pyramid import Normalisation
+from prioria.nets.pyramid import Normalization
 from prioria.stage import Stage
 from prioria.stages import Edge
 from prioria.stages.conv_ladder import Posterior
@@ -104,7 +104,7 @@ class Graph:
         warm_start: begin the second phase with the weights of the first.
         flow_steps: steps of an inverse autoregressive flow behind each posterior.
         per_example: draw gates for each example, else once for a batch.
-        batch_norm: normalise hidden layers over the batch.
+        batch_norm: normalize hidden layers over the batch.
         decay: factor on the temperature of the gates after each epoch, 0.99 by default.
         floor: least temperature, 0.1 by default.
 
@@ -178,7 +178,7 @@ class ConvLadder:
         latents: channels of each group.
         posterior: residual, precision-weighted or free.
         cells_per_group: residual cells between two groups.
-        normalisation: of the convolutions: none, weight or spectral.
+        normalization: of the convolutions: none, weight or spectral.
     """
 
     groups: tuple[int, ...] = (2, 2)
@@ -186,7 +186,7 @@ class ConvLadder:
     latents: int = 4
     posterior: Posterior = "residual"
     cells_per_group: int = 1
-    normalisation: Normalisation = "none"
+    normalization: Normalization = "none"
 
     def parts(self, networks: Networks) -> Parts:
         if networks.options != NetworkOptions():
@@ -197,7 +197,7 @@ class ConvLadder:
             )
         shape, smallest = networks.image, len(self.groups)
         scales = stages.groups_at({smallest - index: count for index, count in enumerate(self.groups)})
-        look = partial(dict, channels=self.channels, normalisation=self.normalisation)
+        look = partial(dict, channels=self.channels, normalization=self.normalization)
         cells = look(cells_per_group=self.cells_per_group)
         groups = stages.ConvLadder(shape, scales, latents=self.latents, posterior=self.posterior, **cells)
         return Parts(

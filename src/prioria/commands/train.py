@@ -64,16 +64,16 @@ def train(
     levels: int = 1,
     batch_size: int = 100,
     learning_rate: float = 5e-4,
-    optimiser: Literal["adam", "adam-normalised"] = "adam",
+    optimizer: Literal["adam", "adam-normalized"] = "adam",
     schedule: Literal["constant", "cosine"] = "constant",
     gradient_clip: float | None = None,
     ema: float | None = None,
     patience: int | None = 50,
     precision: Literal["float32", "bf16"] = "float32",
     compile: bool = False,
-    binarise: Literal["dynamic"] | None = None,
+    binarize: Literal["dynamic"] | None = None,
     relaxed: bool = False,
-    standardise: bool = False,
+    standardize: bool = False,
     seed: int = 0,
     overwrite: bool = False,
     suggest: Annotated[bool, Parameter(name="--suggest-target", negative="")] = False,
@@ -90,19 +90,19 @@ def train(
         levels: 1, or 2 for the two-level hierarchy of the VampPrior paper, which takes any prior.
         batch_size: examples in a step.
         learning_rate: of Adam.
-        optimiser: adam, or Adam on per-tensor normalised gradients as in the VampPrior paper's code.
+        optimizer: adam, or Adam on per-tensor normalized gradients as in the VampPrior paper's code.
         schedule: of the learning rate: constant, or cosine down to zero at the last step.
         gradient_clip: largest norm of the gradient.
         ema: decay of the moving average of the weights, for instance 0.999.
         patience: epochs without a better validation bound before training stops.
         precision: bf16 runs networks in half precision; densities stay in float32.
         compile: fuse each step into few kernels, after a minute of compilation.
-        binarise: read grey values as probabilities and draw them afresh for every batch.
+        binarize: read grey values as probabilities and draw them afresh for every batch.
         relaxed: allow a Bernoulli likelihood on grey values as they are; the result is no likelihood of the data.
-        standardise: shift and scale each column of continuous values to mean 0 and deviation 1 in the training rows.
+        standardize: shift and scale each column of continuous values to mean 0 and deviation 1 in the training rows.
         seed: of everything random.
         overwrite: replace a run that is already in the folder.
-        suggest: train a pilot only, 5 epochs by default, and propose a target for --constraint. It minimises the ELBO
+        suggest: train a pilot only, 5 epochs by default, and propose a target for --constraint. It minimizes the ELBO
             at beta = 1 whatever the objective, and writes nothing; all other options hold for it.
     """
     given = dict(locals())  # the options alone: no other name is bound yet
@@ -114,7 +114,7 @@ def train(
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
     if latents is not None and latents < 1:
         raise ValueError(f"--latents {latents} must be at least 1")
-    source = data_sets.load(data, binarise=binarise, relaxed=relaxed, standardise=standardise)
+    source = data_sets.load(data, binarize=binarize, relaxed=relaxed, standardize=standardize)
     torch.manual_seed(seed)
     parts = {"likelihood": likelihood, "network": network, "relaxed": relaxed}
     if stages.kind is None:
@@ -130,7 +130,7 @@ def train(
     options = {
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "optimiser": optimiser,
+        "optimizer": optimizer,
         "gradient_clip": gradient_clip,
         "schedule": schedule,
         "ema": ema,

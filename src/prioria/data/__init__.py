@@ -1,9 +1,9 @@
-"""Data sets under a stated protocol: split, binarisation, and the likelihoods that are legal."""
+"""Data sets under a stated protocol: split, binarization, and the likelihoods that are legal."""
 
 from prioria.data.base import DataError, Dataset, Protocol, Split, check_likelihood
-from prioria.data.catalogue import Entry, catalogue
-from prioria.data.inspection import Inspection
+from prioria.data.known.catalogue import Entry, catalogue
 from prioria.data.loading import inspect, load, read_rows
+from prioria.data.own.inspection import Inspection
 
 __all__ = [
     "DataError",

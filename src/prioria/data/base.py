@@ -1,4 +1,4 @@
-"""The one protocol class: a data set is rows, a split, a binarisation and the likelihoods it allows."""
+"""The one protocol class: a data set is rows, a split, a binarization and the likelihoods it allows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 Kind = Literal["binary", "grey", "count", "continuous"]
-Binarisation = Literal["none", "dynamic", "static"]
+Binarization = Literal["none", "dynamic", "static"]
 
 TILE_BYTES = 32 * 2**20
 """No temporary array is larger: larger ones cost page faults, and arrays larger than memory must train."""
@@ -38,8 +38,8 @@ class Protocol:
         name: The name under which the set is loaded.
         title: The name that a table prints.
         shape: Event shape: (channels, height, width) for images, (columns,) for tables.
-        kind: What the values are before binarisation.
-        binarisation: "dynamic": training rows are drawn afresh from Bernoulli(x) for every batch, validation
+        kind: What the values are before binarization.
+        binarization: "dynamic": training rows are drawn afresh from Bernoulli(x) for every batch, validation
             and test rows were drawn once. "static": the files hold bits. "none": values are used as they are.
         likelihoods: Names of the likelihood classes that are legal for the set.
         split: The split, in words.
@@ -55,7 +55,7 @@ class Protocol:
     title: str
     shape: tuple[int, ...]
     kind: Kind
-    binarisation: Binarisation
+    binarization: Binarization
     likelihoods: tuple[str, ...]
     split: str
     source: str
@@ -87,7 +87,7 @@ def _constant(value: float | tuple[float, ...], like: Tensor) -> float | Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows of one part of a data set, scaled (and for dynamic training rows binarised) as they are read.
+    """Rows of one part of a data set, scaled (and for dynamic training rows binarized) as they are read.
 
     Args:
         rows: Stored values (N, D), a tensor in memory or a numpy memory map.
@@ -139,12 +139,12 @@ class Split:
         return max((self.protocol.scaled(self._gather(rows)).max().item() for rows in tiles), default=-math.inf)
 
     def digest(self) -> str:
-        """A hash of the binarisation and of up to 64 scaled rows at even distances; it tells other data apart.
+        """A hash of the binarization and of up to 64 scaled rows at even distances; it tells other data apart.
 
         No bits are drawn, and bfloat16 leaves out what the arithmetic of two machines may differ in.
         """
         x = self.protocol.scaled(self._gather(evenly(len(self), DIGEST_ROWS))).cpu()
-        found = hashlib.sha256(f"{self.protocol.binarisation} {len(self)}".encode())
+        found = hashlib.sha256(f"{self.protocol.binarization} {len(self)}".encode())
         found.update(x.bfloat16().view(torch.uint8).numpy().tobytes())
         return found.hexdigest()[:16]
 
@@ -245,6 +245,6 @@ def check_likelihood(protocol: Protocol, likelihood: str, relaxed: bool = False)
         return
     remedy = f"use {' or '.join(protocol.likelihoods)}"
     if likelihood == "Bernoulli" and protocol.kind == "grey":
-        binary = ", load it with binarise='dynamic', or say relaxed=True (the result is then no likelihood)"
+        binary = ", load it with binarize='dynamic', or say relaxed=True (the result is then no likelihood)"
         remedy += binary if protocol.source == OWN else ", or a set of bits, such as mnist or mnist-static"
     raise DataError(f"{protocol.name}: {likelihood} is not legal for {protocol.kind} values; {remedy}")

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prioria.data.base import DataError, Dataset, Protocol, Split
-from prioria.data.catalogue import BY_NAME
 from prioria.data.files import data_root
-from prioria.data.inspection import Inspection, survey
-from prioria.data.own import Treatment, fitting, own_data
-from prioria.data.sources import read_source
-from prioria.data.splits import binarised_once, stored, stored_labels
+from prioria.data.known.catalogue import BY_NAME
+from prioria.data.own.inspection import Inspection, survey
+from prioria.data.own.protocol import Treatment, fitting, own_data
+from prioria.data.own.sources import read_source
+from prioria.data.splits import binarized_once, stored, stored_labels
 
 
 def load(
     source: Any,
     *,
     root: str | Path | None = None,
-    binarise: Literal["dynamic"] | None = None,
+    binarize: Literal["dynamic"] | None = None,
     relaxed: bool = False,
-    standardise: bool = False,
+    standardize: bool = False,
     levels: int | None = None,
     seed: int = 0,
 ) -> Dataset:
@@ -32,9 +32,9 @@ def load(
             pictures; an array or tensor (N, ...); a pair (x, y) of rows and labels; a torch data set or
             DataLoader. The user's rows are split 80/10/10 at random, unless the file holds a split.
         root: Folder of the original files; None = PRIORIA_DATA, else the user's cache.
-        binarise: "dynamic": grey values are Bernoulli probabilities, drawn afresh for every training batch.
+        binarize: "dynamic": grey values are Bernoulli probabilities, drawn afresh for every training batch.
         relaxed: Allow a Bernoulli likelihood on grey values as they are.
-        standardise: Shift and scale every column of continuous values to mean 0 and deviation 1 in the training rows.
+        standardize: Shift and scale every column of continuous values to mean 0 and deviation 1 in the training rows.
         levels: Whole values 0 to `levels` are grey levels; None = 255 for uint8, else they are counts.
         seed: Seed of a random split; sets with a fixed split do not use it.
 
@@ -49,7 +49,7 @@ def load(
     """
     if isinstance(source, Dataset):
         return source
-    treatment = Treatment(binarise, relaxed, standardise, levels)
+    treatment = Treatment(binarize, relaxed, standardize, levels)
     if not isinstance(source, str | Path):
         return own_data(read_source(source), treatment, seed)
     known = str(source) in BY_NAME
@@ -60,7 +60,7 @@ def load(
 
 def _known(name: str, root: str | Path | None, treatment: Treatment, seed: int) -> Dataset:
     if treatment != Treatment():
-        raise DataError(f"{name} has its own protocol; binarise, relaxed, standardise, levels are for your data")
+        raise DataError(f"{name} has its own protocol; binarize, relaxed, standardize, levels are for your data")
     return BY_NAME[name].read(data_root(root), seed)
 
 
@@ -88,5 +88,5 @@ def read_rows(source: Any, protocol: Protocol) -> Split:
     own = read_source(source)
     found = survey(own.rows, own.name)
     rows = Split(stored(own.rows), stored_labels(own.labels), fitting(protocol, found))
-    dynamic = protocol.binarisation == "dynamic" and found.kind != "binary"
-    return binarised_once(rows) if dynamic else rows
+    dynamic = protocol.binarization == "dynamic" and found.kind != "binary"
+    return binarized_once(rows) if dynamic else rows

@@ -1,4 +1,4 @@
-"""From arrays to the three splits of a data set; held-out rows of dynamic protocols are binarised once here."""
+"""From arrays to the three splits of a data set; held-out rows of dynamic protocols are binarized once here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from prioria.data.base import DataError, Dataset, Protocol, Split, rows_per_tile
 
-BINARISATION_SEED = 777
+BINARIZATION_SEED = 777
 """Seed of the legacy numpy generator, as in the VampPrior authors' code: validation is drawn first, then test."""
 
 IN_MEMORY_BYTES = 2**30
@@ -26,7 +26,7 @@ Part = tuple[NDArray, NDArray | None]
 
 def assemble(protocol: Protocol, train: Part, validation: Part, test: Part) -> Dataset:
     """The data set of three given parts, each (rows (N, ...), labels or None)."""
-    return _binarised(Dataset(protocol, _all(protocol, train), _all(protocol, validation), _all(protocol, test)))
+    return _binarized(Dataset(protocol, _all(protocol, train), _all(protocol, validation), _all(protocol, test)))
 
 
 def assemble_random(
@@ -36,7 +36,7 @@ def assemble_random(
     order = np.random.default_rng(seed).permutation(len(rows))
     parts = np.split(order, np.cumsum(sizes)[:2])
     train, validation, test = (_some(protocol, rows, labels, part) for part in parts)
-    return _binarised(Dataset(protocol, train, validation, test))
+    return _binarized(Dataset(protocol, train, validation, test))
 
 
 def _all(protocol: Protocol, part: Part) -> Split:
@@ -51,17 +51,17 @@ def _some(protocol: Protocol, rows: NDArray, labels: NDArray | None, part: NDArr
     return Split(stored(rows[part]), chosen, protocol)
 
 
-def _binarised(data: Dataset) -> Dataset:
-    if data.protocol.binarisation != "dynamic":
+def _binarized(data: Dataset) -> Dataset:
+    if data.protocol.binarization != "dynamic":
         return data
-    generator = np.random.RandomState(BINARISATION_SEED)
+    generator = np.random.RandomState(BINARIZATION_SEED)
     validation, test = _drawn_once(data.validation, generator), _drawn_once(data.test, generator)
     return Dataset(data.protocol, replace(data.train, fresh=True), validation, test)
 
 
-def binarised_once(split: Split) -> Split:
+def binarized_once(split: Split) -> Split:
     """The split with every value drawn once from Bernoulli(x), as validation and test rows are."""
-    return _drawn_once(split, np.random.RandomState(BINARISATION_SEED))
+    return _drawn_once(split, np.random.RandomState(BINARIZATION_SEED))
 
 
 def _drawn_once(split: Split, generator: np.random.RandomState) -> Split:

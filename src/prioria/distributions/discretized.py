@@ -33,7 +33,7 @@ class DiscretizedLogistic(Distribution):
 
     def __init__(self, mean: Tensor, log_scale: Tensor, bins: int = 256) -> None:
         if bins < 2:
-            raise ValueError(f"bins={bins} leaves nothing to discretise; use at least 2")
+            raise ValueError(f"bins={bins} leaves nothing to discretize; use at least 2")
         self.location, self.log_scale, self.bins = mean, log_scale, bins
         super().__init__(batch_shape=torch.broadcast_shapes(mean.shape, log_scale.shape), validate_args=False)
 
@@ -45,13 +45,13 @@ class DiscretizedLogistic(Distribution):
         location are summed one by one, the smooth rest is integrated (Euler and Maclaurin, midpoints).
         """
         at, step = torch.broadcast_tensors(self.location * self.bins, (-self.log_scale).exp() / self.bins)
-        centre = at.detach().floor()
-        first, last = (centre - NEAR).clamp(0, self.bins - 1), (centre + NEAR).clamp(0, self.bins - 1)
-        ends = (torch.zeros_like(centre), first, last, torch.full_like(centre, self.bins - 1))
+        center = at.detach().floor()
+        first, last = (center - NEAR).clamp(0, self.bins - 1), (center + NEAR).clamp(0, self.bins - 1)
+        ends = (torch.zeros_like(center), first, last, torch.full_like(center, self.bins - 1))
         zero, below, above, end = (_integral((at - level - 0.5) * step, step) for level in ends)
         total = below - zero + end - above
         for offset in range(1 - NEAR, NEAR + 1):
-            level = centre + offset
+            level = center + offset
             near = (level > first) & (level <= last)
             total = total + torch.where(near, torch.sigmoid((at - level) * step), 0.0)
         return (total + 0.5) / self.bins

@@ -1,7 +1,7 @@
 """Exponential families: p(z) = h(z) exp(<t(z), eta> - A(eta)).
 
 What a mixture, a fused stage and the theory of exponential-family VAEs need to know of a family is all here: its
-natural parameters eta, sufficient statistics t, log-normaliser A, and how prior and evidence are fused.
+natural parameters eta, sufficient statistics t, log-normalizer A, and how prior and evidence are fused.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _vector(d: Distribution, values: Tensor) -> Tensor:
 
 
 def fuse(prior: Distribution, evidence: Distribution) -> Independent:
-    r"""Returns the distribution whose natural parameters are the sum of the two: prior times evidence, renormalised.
+    r"""Returns the distribution whose natural parameters are the sum of the two: prior times evidence, renormalized.
 
     Gaussian: precision weighting, 1/s^2 = 1/s_p^2 + 1/s_e^2 and m = s^2 (m_p / s_p^2 + m_e / s_e^2). Bernoulli and
     categorical: the logits add. Batch shapes broadcast. Bits keep the evidence's way of differentiating a draw.

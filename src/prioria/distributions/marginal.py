@@ -30,9 +30,9 @@ class Marginal(Distribution):
         num_samples: K.
 
     Example:
-        >>> from prioria import conditional, distributions
+        >>> from prioria import distributions, priors
         >>> zeta = distributions.normal(torch.zeros(3), torch.ones(3))
-        >>> d = Marginal(zeta, conditional.Gaussian(3, 2), conditional.Gaussian(2, 3), Size([2]), num_samples=8)
+        >>> d = Marginal(zeta, priors.Gaussian(3, 2), priors.Gaussian(2, 3), Size([2]), num_samples=8)
         >>> d.log_prob(d.sample((4, 5))).shape
         torch.Size([4, 5])
     """

@@ -22,7 +22,7 @@ class Mixture(Distribution):
 
     Args:
         components: a diagonal Gaussian or Bernoulli with batch shape (C,).
-        log_weights: log w_k (C,), normalised here; uniform by default.
+        log_weights: log w_k (C,), normalized here; uniform by default.
 
     Example:
         >>> from prioria.distributions import normal

@@ -11,7 +11,7 @@ FAMILIES = (Normal, Bernoulli, Categorical)
 
 
 def sample_and_log_prob(d: Distribution, sample_shape: Size | tuple[int, ...] = Size()) -> tuple[Tensor, Tensor]:
-    """Draws once and returns the draw with its log-density in nats; reparameterised where the distribution can.
+    """Draws once and returns the draw with its log-density in nats; reparameterized where the distribution can.
 
     A flow gives both in one pass (its inverse may cost fifty times its forward).
     """
@@ -50,10 +50,10 @@ def check_support(name: str, p: Distribution, q: Distribution) -> None:
 
 
 def factors(d: Distribution) -> Distribution:
-    """Returns the independent per-dimension marginals of a factorised distribution.
+    """Returns the independent per-dimension marginals of a factorized distribution.
 
     Raises:
-        ValueError: the distribution does not factorise over its dimensions.
+        ValueError: the distribution does not factorize over its dimensions.
     """
     if isinstance(d, Independent) and isinstance(d.base_dist, FAMILIES):
         return d.base_dist
@@ -61,7 +61,7 @@ def factors(d: Distribution) -> Distribution:
 
 
 def has_kl(q: Distribution, p: Distribution) -> bool:
-    """Says whether KL(q || p) has a closed form here: both factorised, of one family."""
+    """Says whether KL(q || p) has a closed form here: both factorized, of one family."""
     if not (isinstance(q, Independent) and isinstance(p, Independent)):
         return False
     a, b = q.base_dist, p.base_dist

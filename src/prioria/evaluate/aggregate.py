@@ -25,7 +25,7 @@ def aggregate_posterior(
         x: rows (N, D), or a split of a data set.
         group: name of the group, the top one by default.
         limit: take so many rows only, at even distances.
-        seed: of dynamic binarisation, and of the draws above a lower group.
+        seed: of dynamic binarization, and of the draws above a lower group.
 
     Raises:
         ValueError: the posterior has no density at a z that it did not draw, or one that is not a diagonal Gaussian or

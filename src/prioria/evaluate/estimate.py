@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.evaluate.pareto import SHORTEST_TAIL, tail_length
+from prioria.evaluate.likelihood.pareto import SHORTEST_TAIL, tail_length
 
 PARETO_LIMIT = 0.7  # an importance-sampled mean with a heavier tail cannot be trusted (Vehtari et al., 2024)
 CONVERGED_SHARE = 0.95

@@ -157,7 +157,7 @@ def sampling_of(
     """
     if num_samples < 1 or seed < 0:
         raise ValueError(f"num_samples={num_samples} must be at least 1 and seed={seed} must not be negative")
-    seed_generators(device_of(model), (seed,))  # a split with dynamic binarisation draws its rows
+    seed_generators(device_of(model), (seed,))  # a split with dynamic binarization draws its rows
     rows = _rows(x, limit)
     examples = range(len(rows)) if examples is None else examples
     if not (0 <= examples.start < examples.stop <= len(rows) and examples.step == 1):

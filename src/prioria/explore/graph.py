@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
-from prioria.explore.neighbours import Neighbours, Points
+from prioria.explore.neighbors import Neighbors, Points
 
 Index = NDArray[np.int64]
 Lengths = Callable[[Points, Points], Points]
@@ -32,43 +32,43 @@ class Graph:
         points: the nodes (N, d).
         edges: lengths (N, N), symmetric; what is absent is no edge.
         lengths: what the length of an edge is, from its ends.
-        neighbours: k, the nearest nodes that each was joined to.
+        neighbors: k, the nearest nodes that each was joined to.
         components: how many parts there were before they were joined.
     """
 
     points: Points
     edges: csr_array
     lengths: Lengths
-    neighbours: int
+    neighbors: int
     components: int
 
     @classmethod
-    def build(cls, points: Points, *, neighbours: int = 15, lengths: Lengths = euclidean) -> Graph:
+    def build(cls, points: Points, *, neighbors: int = 15, lengths: Lengths = euclidean) -> Graph:
         """Joins each point to its k nearest, and each part to the others by the nearest pair.
 
         Args:
             points: (N, d).
-            neighbours: k; there is an edge where either of two points is among the k nearest of the other.
-            lengths: of edges, from their ends; neighbours are Euclidean in any case.
+            neighbors: k; there is an edge where either of two points is among the k nearest of the other.
+            lengths: of edges, from their ends; neighbors are Euclidean in any case.
 
         Raises:
-            ValueError: there are no more points than neighbours, or too many for the exact tree without faiss.
+            ValueError: there are no more points than neighbors, or too many for the exact tree without faiss.
 
         Example:
-            >>> line = Graph.build(np.float32([[0], [1], [2], [7], [8]]), neighbours=1)
+            >>> line = Graph.build(np.float32([[0], [1], [2], [7], [8]]), neighbors=1)
             >>> line.components, line.path(0, 4)
             (2, [0, 1, 2, 3, 4])
         """
         points = np.ascontiguousarray(points, np.float32)
-        check_neighbours(len(points), neighbours)
-        _, found = Neighbours(points).of(points, neighbours + 1)
+        check_neighbors(len(points), neighbors)
+        _, found = Neighbors(points).of(points, neighbors + 1)
         own = np.broadcast_to(np.arange(len(points))[:, None], found.shape)
         others = (found != own) & (found >= 0)  # itself is dropped by its number: duplicates may stand before it
         edges = _edges(points, own[others], found[others], lengths)
         links, components = _links(points, edges)
         if len(links):
             edges = csr_array(edges.maximum(_edges(points, links[:, 0], links[:, 1], lengths)))
-        return cls(points, edges, lengths, neighbours, components)
+        return cls(points, edges, lengths, neighbors, components)
 
     def joined(self, ends: Points) -> Graph:
         """Returns the graph with more nodes, numbered from N, each joined to its k nearest of all nodes before it."""
@@ -79,10 +79,10 @@ class Graph:
 
     def _with(self, end: Points) -> Graph:
         points, count = np.concatenate([self.points, end]), len(self.points)
-        order = np.argsort(euclidean(self.points, end), kind="stable")[: self.neighbours]
+        order = np.argsort(euclidean(self.points, end), kind="stable")[: self.neighbors]
         new = _edges(points, np.full(len(order), count), order, self.lengths)
         old = csr_array((self.edges.data, self.edges.indices, np.append(self.edges.indptr, self.edges.nnz)), new.shape)
-        return Graph(points, csr_array(old + new), self.lengths, self.neighbours, self.components)
+        return Graph(points, csr_array(old + new), self.lengths, self.neighbors, self.components)
 
     def path(self, start: int, end: int) -> list[int]:
         """Returns the nodes of a shortest path: by A* where lengths are Euclidean, else by Dijkstra's algorithm."""
@@ -99,15 +99,15 @@ class Graph:
         return float(sum(self.edges[a, b] for a, b in zip(path[:-1], path[1:], strict=True)))
 
 
-def check_neighbours(nodes: int, neighbours: int) -> None:
-    """Refuses nodes that cannot have so many neighbours each.
+def check_neighbors(nodes: int, neighbors: int) -> None:
+    """Refuses nodes that cannot have so many neighbors each.
 
     Raises:
-        ValueError: there are no more nodes than neighbours.
+        ValueError: there are no more nodes than neighbors.
     """
-    if not 1 <= neighbours < nodes:
+    if not 1 <= neighbors < nodes:
         raise ValueError(
-            f"nodes={nodes} cannot have neighbours={neighbours} each; use more nodes, or fewer neighbours, but at "
+            f"nodes={nodes} cannot have neighbors={neighbors} each; use more nodes, or fewer neighbors, but at "
             "least one"
         )
 
@@ -166,5 +166,5 @@ def _links(points: Points, edges: csr_array) -> tuple[Index, int]:
 def _nearest(points: Points, among: Index, of: Index) -> tuple[Points, Index]:
     if not len(of):
         return np.empty(0, np.float32), np.empty(0, np.int64)
-    distance, index = Neighbours(points[among]).of(points[of], 1)
+    distance, index = Neighbors(points[among]).of(points[of], 1)
     return distance[:, 0], among[index[:, 0]]

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from prioria.distributions import mean
 from prioria.evaluate.sampling import device_of, measuring, seed_generators
-from prioria.explore.graph import Graph, Lengths, check_neighbours, euclidean
-from prioria.explore.neighbours import Points
+from prioria.explore.graph import Graph, Lengths, check_neighbors, euclidean
+from prioria.explore.neighbors import Points
 from prioria.model import VAE, posterior_mean
 
 JUMP = 3.0  # a step is a discontinuity if it is this many times as long as the median one of its path
@@ -51,7 +51,7 @@ def latent_graph(
     model: VAE,
     *,
     nodes: int = 1000,
-    neighbours: int = 15,
+    neighbors: int = 15,
     lengths: Literal["latent", "data", "decoder"] = "latent",
     seed: int = 0,
 ) -> Graph:
@@ -63,22 +63,22 @@ def latent_graph(
     Args:
         model: any model.
         nodes: N.
-        neighbours: k, nearest in latent space whatever the lengths are.
+        neighbors: k, nearest in latent space whatever the lengths are.
         lengths: of edges: "latent", Euclidean as in the poster; "data", the distance between the decoded ends;
             "decoder", the length of the decoded straight line between them.
         seed: of the samples.
 
     Raises:
-        ValueError: no more nodes than neighbours, unknown lengths, or so many nodes that faiss is needed.
+        ValueError: no more nodes than neighbors, unknown lengths, or so many nodes that faiss is needed.
     """
     if lengths not in ("latent", "data", "decoder"):
         raise ValueError(f"lengths={lengths!r} is unknown; use 'latent', 'data' or 'decoder'")
-    check_neighbours(nodes, neighbours)
+    check_neighbors(nodes, neighbors)
     with measuring(model):
         seed_generators(device_of(model), (seed,))
         top = next(iter(model.stages_.values()))
         z = top.prior(None).sample(torch.Size([nodes])).flatten(1).cpu().numpy()
-        return Graph.build(z, neighbours=neighbours, lengths=_lengths_of(model, lengths))
+        return Graph.build(z, neighbors=neighbors, lengths=_lengths_of(model, lengths))
 
 
 def interpolate(model: VAE, graph: Graph, starts: Float[Tensor, "P D"], ends: Float[Tensor, "P D"]) -> list[Path]:

@@ -27,7 +27,7 @@ class MLP(Module):
         sizes: widths from input to output, at least two.
         activation: name of the activation after every hidden layer.
         activate_output: apply it after the last layer too, as encoders do whose heads are elsewhere.
-        batch_norm: normalise over the batch (and samples) before every activation; not with a VampPrior, whose
+        batch_norm: normalize over the batch (and samples) before every activation; not with a VampPrior, whose
             pseudo-inputs would be another batch.
 
     Raises:
@@ -55,8 +55,8 @@ class MLP(Module):
             raise ValueError(f"activation={activation!r} is unknown; use one of {', '.join(ACTIVATIONS)}")
         layers: list[nn.Module] = []
         for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
-            normalised = [nn.BatchNorm1d(outputs)] if batch_norm else []
-            layers += [nn.Linear(inputs, outputs), *normalised, ACTIVATIONS[activation]()]
+            normalized = [nn.BatchNorm1d(outputs)] if batch_norm else []
+            layers += [nn.Linear(inputs, outputs), *normalized, ACTIVATIONS[activation]()]
         kept = layers if activate_output else layers[: -2 if batch_norm else -1]
         self.layers = Rows(nn.Sequential(*kept)) if batch_norm else nn.Sequential(*kept)
 

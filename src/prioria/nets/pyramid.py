@@ -13,18 +13,18 @@ from torch.nn.utils import parametrizations
 from prioria.module import Module
 from prioria.nets.rows import Rows
 
-Normalisation = Literal["none", "weight", "spectral"]
-NORMALISATIONS = ("none", "weight", "spectral")
+Normalization = Literal["none", "weight", "spectral"]
+NORMALIZATIONS = ("none", "weight", "spectral")
 
 
-def conv(inputs: int, outputs: int, *, stride: int = 1, normalisation: Normalisation = "none") -> nn.Module:
+def conv(inputs: int, outputs: int, *, stride: int = 1, normalization: Normalization = "none") -> nn.Module:
     """3x3 convolution, its weight as it is, with a learned norm for each output ("weight"), or of spectral norm one.
 
     Raises:
-        ValueError: an unknown normalisation.
+        ValueError: an unknown normalization.
     """
     layer = nn.Conv2d(inputs, outputs, 3, stride, 1)
-    match normalisation:
+    match normalization:
         case "none":
             return layer
         case "weight":
@@ -32,15 +32,15 @@ def conv(inputs: int, outputs: int, *, stride: int = 1, normalisation: Normalisa
         case "spectral":
             return parametrizations.spectral_norm(layer)
         case _:
-            raise ValueError(f"normalisation={normalisation!r} is unknown; use one of {', '.join(NORMALISATIONS)}")
+            raise ValueError(f"normalization={normalization!r} is unknown; use one of {', '.join(NORMALIZATIONS)}")
 
 
 class Cell(nn.Module):
     """x + s f(x): f two 3x3 convolutions, each after an activation; s learned for each channel, 0.1 at first."""
 
-    def __init__(self, channels: int, normalisation: Normalisation = "none") -> None:
+    def __init__(self, channels: int, normalization: Normalization = "none") -> None:
         super().__init__()
-        convolutions = [conv(channels, channels, normalisation=normalisation) for _ in range(2)]
+        convolutions = [conv(channels, channels, normalization=normalization) for _ in range(2)]
         self.branch = nn.Sequential(nn.SiLU(), convolutions[0], nn.SiLU(), convolutions[1])
         self.scale = nn.Parameter(torch.full((channels, 1, 1), 0.1))
 
@@ -48,9 +48,9 @@ class Cell(nn.Module):
         return x + self.scale * self.branch(x)
 
 
-def cells(count: int, channels: int, normalisation: Normalisation = "none") -> list[nn.Module]:
+def cells(count: int, channels: int, normalization: Normalization = "none") -> list[nn.Module]:
     """Returns so many residual cells."""
-    return [Cell(channels, normalisation) for _ in range(count)]
+    return [Cell(channels, normalization) for _ in range(count)]
 
 
 def size_at(shape: tuple[int, int, int], scale: int) -> tuple[int, int]:
@@ -64,7 +64,7 @@ def size_at(shape: tuple[int, int, int], scale: int) -> tuple[int, int]:
 
 
 class Resize(nn.Module):
-    """Nearest-neighbour enlargement to a size."""
+    """Nearest-neighbor enlargement to a size."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
@@ -82,13 +82,13 @@ class Pyramid(Module):
         scales: group -> how often its maps are halved, top group (the smallest maps) first.
         channels: channels of the feature maps.
         cells_per_group: residual cells in front of each group.
-        normalisation: of the convolutions in the cells: "none", "weight" or "spectral".
+        normalization: of the convolutions in the cells: "none", "weight" or "spectral".
 
     Returns:
         A dict group -> (B, channels, height, width).
 
     Raises:
-        ValueError: no group, scales that grow from the top down, or an unknown normalisation.
+        ValueError: no group, scales that grow from the top down, or an unknown normalization.
 
     Example:
         >>> features = Pyramid((1, 28, 28), {"z2": 2, "z1": 1}, channels=8)(torch.zeros(5, 784))
@@ -103,15 +103,15 @@ class Pyramid(Module):
         *,
         channels: int = 32,
         cells_per_group: int = 1,
-        normalisation: Normalisation = "none",
+        normalization: Normalization = "none",
     ) -> None:
         super().__init__()
         check_scales(scales)
         self.stem = nn.Sequential(nn.Unflatten(1, shape), nn.Conv2d(shape[0], channels, 3, padding=1))
         steps, scale = {}, 0
         for name, wanted in reversed(list(scales.items())):
-            down = [conv(channels, channels, stride=2, normalisation=normalisation) for _ in range(wanted - scale)]
-            steps[name] = nn.Sequential(*down, *cells(cells_per_group, channels, normalisation))
+            down = [conv(channels, channels, stride=2, normalization=normalization) for _ in range(wanted - scale)]
+            steps[name] = nn.Sequential(*down, *cells(cells_per_group, channels, normalization))
             scale = wanted
         self.steps = nn.ModuleDict(steps)
 
@@ -131,7 +131,7 @@ class PyramidHead(Module):
         cells_per_group: residual cells at the full size.
         outputs_per_pixel: quantities per pixel, 1 for logits, 2 for a mean and a log-scale, as many as categories
             for their logits.
-        normalisation: of the convolutions in the cells.
+        normalization: of the convolutions in the cells.
     """
 
     def __init__(
@@ -141,11 +141,11 @@ class PyramidHead(Module):
         channels: int = 32,
         cells_per_group: int = 1,
         outputs_per_pixel: int = 1,
-        normalisation: Normalisation = "none",
+        normalization: Normalization = "none",
     ) -> None:
         super().__init__()
         last = [nn.SiLU(), nn.Conv2d(channels, outputs_per_pixel * shape[0], 3, padding=1), nn.Flatten()]
-        full = [Resize(shape[1:]), *cells(cells_per_group, channels, normalisation)]
+        full = [Resize(shape[1:]), *cells(cells_per_group, channels, normalization)]
         self.net = Rows(nn.Sequential(*full, *last), event_dims=3)
 
     def forward(self, maps: Tensor) -> Tensor:

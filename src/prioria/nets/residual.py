@@ -89,7 +89,7 @@ class ResidualEncoder(Module):
 
 
 class ResidualDecoder(Module):
-    """Mirror of :class:`ResidualEncoder`, by nearest-neighbour enlargement to each of its image sizes.
+    """Mirror of :class:`ResidualEncoder`, by nearest-neighbor enlargement to each of its image sizes.
 
     Args:
         inputs: width of the input (..., inputs).

@@ -10,7 +10,7 @@ from prioria.module import Module
 class Rows(Module):
     """Flattens the leading axes (K, B, ...) to one batch axis, applies a module, and restores them.
 
-    Convolutions, batch normalisation and foreign modules take one batch axis.
+    Convolutions, batch normalization and foreign modules take one batch axis.
 
     Args:
         module: the module to wrap.

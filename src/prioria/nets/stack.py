@@ -18,7 +18,7 @@ class ConvStack(Module):
     """Convolutions, each with an activation, flattened, then dense layers, each with one.
 
     Weights are drawn so that a signal keeps its size through rectified layers (He et al., 2015, equation 10). With
-    torch's own, smaller ones a network this deep hands on a thousandth of it, and regularised models with two latents
+    torch's own, smaller ones a network this deep hands on a thousandth of it, and regularized models with two latents
     spend thousands of steps on the plateau where every code is decoded to the mean image.
 
     Args:

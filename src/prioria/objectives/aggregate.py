@@ -157,12 +157,12 @@ def aggregate_log_probs(
     where they are many again in the backward pass, so that memory stays at that of a tile.
 
     Args:
-        q: factorised posteriors of the batch, batch shape (B,) or (1, B).
+        q: factorized posteriors of the batch, batch shape (B,) or (1, B).
         z: values.
         log_weights: log w_ik.
 
     Raises:
-        ValueError: q does not factorise over its dimensions.
+        ValueError: q does not factorize over its dimensions.
     """
     family, components = factors(q), log_weights.shape[1] * q.event_shape.numel()
     rows = max(1, TILE // components)

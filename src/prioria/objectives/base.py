@@ -60,7 +60,7 @@ class Objective(Module):
 
     Attributes:
         num_samples: K, how many latents the training loop draws for each example.
-        rates: how its own parameters are optimised, a group apart from the model's.
+        rates: how its own parameters are optimized, a group apart from the model's.
     """
 
     num_samples: int = 1

@@ -20,7 +20,7 @@ class Capacity(Objective):
     r"""distortion + gamma |R - C|, R the batch mean of the rate; C rises to ``capacity`` (Burgess et al., 2018).
 
     As -log_w plus departures it is -log_w - rate + gamma |R - C|. The bars are felt by the encoder and the decoder
-    only. A prior's own parameters, with the gates on its parents, minimise gamma (-log p(z)) at the z that were drawn,
+    only. A prior's own parameters, with the gates on its parents, minimize gamma (-log p(z)) at the z that were drawn,
     whichever side of C the rate is on: the sign of R - C would train a learned prior to be worse while R < C. For a
     fixed prior nothing changes.
 

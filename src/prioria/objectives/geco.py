@@ -1,4 +1,4 @@
-"""Generalised ELBO with constrained optimisation (GECO)."""
+"""Generalized ELBO with constrained optimization (GECO)."""
 
 from __future__ import annotations
 

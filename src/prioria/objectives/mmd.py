@@ -102,9 +102,9 @@ def mmd(
 
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    # One product, (A, B) and never (A, B, L); centred, so that little cancels; in half precision much would.
-    centre = b.mean(0).detach()
-    a, b = at_least_float32(a - centre), at_least_float32(b - centre)
+    # One product, (A, B) and never (A, B, L); centered, so that little cancels; in half precision much would.
+    center = b.mean(0).detach()
+    a, b = at_least_float32(a - center), at_least_float32(b - center)
     with torch.autocast(a.device.type, enabled=False):
         return (a.square().sum(1, keepdim=True) + b.square().sum(1) - 2 * a @ b.mT).clamp(min=0)
 

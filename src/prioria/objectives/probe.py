@@ -40,7 +40,7 @@ def generated(model: VAE) -> Draw:
 
 
 def check_minimum(model: VAE, groups: Collection[str]) -> None:
-    """Raises ValueError where the rate of one of the groups, to be minimised, falls for ever.
+    """Raises ValueError where the rate of one of the groups, to be minimized, falls for ever.
 
     The rate of a point is -log p(z) alone. Under a prior that can narrow without end, codes and prior shrink together,
     the decoder enlarges what it reads, and every unit of log-scale saves a nat for each dimension.
@@ -68,7 +68,7 @@ def _can_narrow(prior: nn.Module) -> bool:
 
 @contextmanager
 def _looking(model: VAE) -> Iterator[None]:
-    # in evaluation mode: batch normalisation would take what is only looked at for a batch of data
+    # in evaluation mode: batch normalization would take what is only looked at for a batch of data
     with evaluation_mode(model), torch.random.fork_rng():
         yield
 

@@ -6,7 +6,7 @@ On average over x,
     I = E log q(z|x)/q(z),   TC = E log q(z)/prod_j q(z_j),   D = E log prod_j q(z_j)/p(z),
 
 with q(z) the aggregate posterior (Hoffman and Johnson, 2016; Chen et al., 2018, eq. 2). D is the dimension-wise KL
-where the prior factorises. Under a prior that does not, such as a flow, the identity holds as it stands, but
+where the prior factorizes. Under a prior that does not, such as a flow, the identity holds as it stands, but
 D = KL(q(z) || p(z)) - TC: the objective weighs TC by beta - gamma, and gamma > beta rewards what it is to suppress.
 """
 
@@ -36,7 +36,7 @@ class BetaTC(Objective):
         beta: weight of the total correlation, not negative.
         alpha: weight of the mutual information I.
         gamma: weight of the divergence D, not negative; it alone trains a learned prior. Under a prior that does not
-            factorise at most beta, or a warning says why.
+            factorize at most beta, or a warning says why.
         tc: how q(z) is estimated; ``Minibatch()`` by default, as in the paper's code.
         group: name of the group of latents.
 
@@ -90,7 +90,7 @@ class BetaTC(Objective):
             )
         if self.gamma > self.beta and not isinstance(latent.p, Independent):
             warnings.warn(
-                f"gamma={self.gamma} > beta={self.beta} under a prior that does not factorise: its part D holds minus "
+                f"gamma={self.gamma} > beta={self.beta} under a prior that does not factorize: its part D holds minus "
                 f"the total correlation, which training will raise; use gamma <= beta, such as gamma=1",
                 stacklevel=2,
             )

@@ -10,10 +10,10 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution, constraints
 from torch.nn import functional as F
 
-from prioria.conditional import Gaussian
 from prioria.distributions import at_least_float32
 from prioria.module import Module
 from prioria.nets.masked import Autoregressive
+from prioria.posteriors.gaussian import Gaussian
 
 Step = Callable[[Tensor], tuple[Tensor, Tensor]]  # z_{t-1} -> z_t and log |det dz_t / dz_{t-1}|
 

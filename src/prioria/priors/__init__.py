@@ -2,7 +2,7 @@
 cite and one line of docs.
 """
 
-from prioria.conditional import Gaussian as Gaussian
+from prioria.posteriors.gaussian import Gaussian as Gaussian
 from prioria.priors.aggregate import AggregatePosterior as AggregatePosterior
 from prioria.priors.bernoulli import Bernoulli as Bernoulli
 from prioria.priors.flow import RealNVP as RealNVP

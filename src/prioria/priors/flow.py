@@ -14,7 +14,7 @@ from prioria.priors.normal import StandardNormal
 class RealNVP(Module):
     r"""log p(z) = log N(g(z); 0, I) + log|det dg/dz|, g a stack of affine couplings with alternating halves kept.
 
-    The decoupled prior (Bhalodia, Lee and Elhabian, 2020, eq. 2-5): z is the representation space, where a regulariser
+    The decoupled prior (Bhalodia, Lee and Elhabian, 2020, eq. 2-5): z is the representation space, where a regularizer
     acts, z0 = g(z) the generation space, from which samples start. Any zuko flow over L features serves as a prior too,
     as it is: ``VAE(prior=zuko.flows.NSF(L))``.
 

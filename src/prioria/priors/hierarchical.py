@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from prioria.conditional import Gaussian
 from prioria.distributions.marginal import Marginal
 from prioria.module import Module
 from prioria.nets import MLP
+from prioria.posteriors.gaussian import Gaussian
 from prioria.priors.normal import StandardNormal
 
 HIDDEN = 256

@@ -107,12 +107,12 @@ class VampPrior(Module):
     def check_training(self) -> None:
         """Raises ValueError where training would give pseudo-inputs other posteriors than the same rows of data.
 
-        Batch normalisation takes the moments of a batch while training: pseudo-inputs are a batch of their own. Outside
+        Batch normalization takes the moments of a batch while training: pseudo-inputs are a batch of their own. Outside
         training, as where a prior is refitted, the moments are the same for both.
         """
         if any(isinstance(module, _BatchNorm) for part in self.shared for module in part.modules()):
             raise ValueError(
-                "prior=VampPrior shares an encoder or a posterior with batch normalisation, under which pseudo-inputs "
+                "prior=VampPrior shares an encoder or a posterior with batch normalization, under which pseudo-inputs "
                 "are not encoded as data are; use networks without it, such as nets.MLP(batch_norm=False), or refit "
                 "the prior afterwards"
             )

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 
 
 def citations(path: str | Path) -> str:
-    """Returns the BibTeX entries of a run's model, objective, optimiser, data set and evaluation, each once.
+    """Returns the BibTeX entries of a run's model, objective, optimizer, data set and evaluation, each once.
 
     A class that is in no published paper's name, such as a diagonal Gaussian, has none; an argument such as the beta of
     the ELBO has its own where it differs from its default.
@@ -29,7 +29,7 @@ def citations(path: str | Path) -> str:
         ValueError: there is no run in the folder.
     """
     specification = read_specification(Path(path))
-    protocol = [f"data.{specification['data']['name']}", f"optimiser.{specification['options']['optimiser']}"]
+    protocol = [f"data.{specification['data']['name']}", f"optimizer.{specification['options']['optimizer']}"]
     return _entries_of([*_names(specification["step"]), *protocol, *_evaluated(Path(path))])
 
 
@@ -49,7 +49,7 @@ def methods() -> dict[str, list[str] | str]:
     """Returns what may be used -> keys of its BibTeX entries, or the reason why it has none.
 
     Names are classes, ``class.argument`` where it is not the default, ``class.argument=value``, ``data.name``,
-    ``optimiser.name``, and ``evaluation.`` with the estimator or the certificate.
+    ``optimizer.name``, and ``evaluation.`` with the estimator or the certificate.
     """
     return json.loads((FOLDER / "references.json").read_text(encoding="utf-8"))
 

@@ -65,7 +65,7 @@ class LearnedGraph:
 def dependency_graph(probabilities: Mapping[Edge, float], costs: Mapping[Edge, Estimate] | None = None) -> Figure:
     """Returns a picture of the pruned graph: groups on a circle, the root on top, the others after it clockwise.
 
-    Edges with probability above 1/2 are drawn, labelled with it while it is learned, and with what the bound loses
+    Edges with probability above 1/2 are drawn, labeled with it while it is learned, and with what the bound loses
     (nats) without them where costs are given; what was pruned is dotted.
 
     Args:

@@ -15,7 +15,7 @@ from prioria.evaluate import (
     active_units,
     has_aggregate_density,
     kl_per_dimension,
-    nearest_neighbour_kl,
+    nearest_neighbor_kl,
     overlap,
     parts,
     prior_components,
@@ -164,7 +164,7 @@ def sweep(seen: Measurements) -> dict[float, dict[str, int]]:
 
 
 def _divergence(model: VAE, data: Dataset, seed: int) -> Divergence:
-    estimate = symmetric_kl if has_aggregate_density(model, data.train) else nearest_neighbour_kl
+    estimate = symmetric_kl if has_aggregate_density(model, data.train) else nearest_neighbor_kl
     return estimate(model, data.train, seed=seed, limit=ROWS)
 
 

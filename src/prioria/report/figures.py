@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prioria.data import Protocol
-from prioria.data.cmu_mocap import poses, read_skeleton
 from prioria.data.files import data_root
+from prioria.data.known.cmu_mocap import poses, read_skeleton
 from prioria.report.style import INK
 
 SIDE, LINE, VIEW = 144, 3, math.radians(40)  # pixels of a tile and of a bone; the angle that the body is seen at

@@ -101,7 +101,7 @@ def _dead_decoder(seen: Measurements) -> Finding | None:
         "fault",
         f"What the decoder gives moves by {seen.reconstruction.sensitivity:.1%} of the data's spread when z is drawn "
         f"from the prior, although the posteriors differ from it by {seen.rate:.2g} nats: it ignores its latents.",
-        "Check the decoder's last layers and its learning rate (saturated or dead units, a zero initialisation); if "
+        "Check the decoder's last layers and its learning rate (saturated or dead units, a zero initialization); if "
         "the rate is near zero too, the decoder gave up with the posterior: lower beta first.",
     )
 
@@ -115,7 +115,7 @@ def _dead_encoder(seen: Measurements) -> Finding | None:
         f"Every example has the same posterior, and it differs from the prior by {seen.rate:.2g} nats: the latents "
         "carry nothing about x, and the rate is paid for nothing.",
         "Check the encoder's last layers, the heads of the posterior and the learning rate (saturated or dead units, a "
-        "zero initialisation), and the scale of the data; then train again.",
+        "zero initialization), and the scale of the data; then train again.",
     )
 
 
@@ -237,19 +237,19 @@ def _noise(seen: Measurements) -> Finding | None:
 
 
 def _weight_of_reconstruction(parts: Reconstruction) -> str:
-    if parts.standardised is None:  # bits, classes and words have no scale
+    if parts.standardized is None:  # bits, classes and words have no scale
         return ""
     return ", or raise the weight of the reconstruction (a smaller --likelihood.scale)"
 
 
 def _narrow_decoder(seen: Measurements) -> Finding | None:
     parts = seen.reconstruction
-    if parts.standardised is None or parts.standardised <= 1 / NARROW:
+    if parts.standardized is None or parts.standardized <= 1 / NARROW:
         return None
     return Finding(
         "decoder variance collapse",
         "fault",
-        f"Errors are {parts.standardised:.3g} times the standard deviation that p(x|z) claims for them: the likelihood "
+        f"Errors are {parts.standardized:.3g} times the standard deviation that p(x|z) claims for them: the likelihood "
         "is dominated by a few values, and the rate counts for nothing.",
         "Learn one variance for all values (--likelihood.variance global), or raise --likelihood.minimum-scale.",
     )
@@ -257,12 +257,12 @@ def _narrow_decoder(seen: Measurements) -> Finding | None:
 
 def _wide_decoder(seen: Measurements) -> Finding | None:
     parts = seen.reconstruction
-    if parts.standardised is None or parts.standardised >= 1 / WIDE:
+    if parts.standardized is None or parts.standardized >= 1 / WIDE:
         return None
     return Finding(
         "decoder variance too large",
         "note",
-        f"Errors are {parts.standardised:.3g} times the standard deviation that p(x|z) claims for them: reconstruction "
+        f"Errors are {parts.standardized:.3g} times the standard deviation that p(x|z) claims for them: reconstruction "
         "is weighed as little as under a large beta.",
         "Learn it (--likelihood.variance global) or lower --likelihood.scale.",
     )

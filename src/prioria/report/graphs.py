@@ -36,17 +36,17 @@ def draw_graph(axes: Axes, found: explore.Graph, paths: Sequence[explore.Path], 
     """Draws a graph and paths into axes."""
     from matplotlib.collections import LineCollection
 
-    centre, directions = _plane(found.points)
+    center, directions = _plane(found.points)
     ends = found.edges.tocoo()
     once = ends.row < ends.col
-    points = (found.points - centre) @ directions
+    points = (found.points - center) @ directions
     segments = points[np.stack([ends.row[once], ends.col[once]], 1)]
     lengths = ends.data[once]
     edges = LineCollection(list(segments), array=lengths, cmap=SCALE, linewidths=0.4, rasterized=True)
     edges.set_clim(0, 1.25 * float(np.quantile(lengths, 0.99)))  # the longest are still to be seen
     axes.add_collection(edges)
     for path in paths:
-        axes.plot(*((path.z.numpy() - centre) @ directions).T, color=style.SAMPLE, lw=1.6, marker="o", ms=2.5)
+        axes.plot(*((path.z.numpy() - center) @ directions).T, color=style.SAMPLE, lw=1.6, marker="o", ms=2.5)
     axes.autoscale()
     names = ("z 1", "z 2") if found.points.shape[1] <= 2 else ("1st component", "2nd component")
     style.dress(axes, title, x=names[0], y=names[1])
@@ -59,6 +59,6 @@ def _plane(points: NDArray) -> tuple[NDArray, NDArray]:
     dimensions = points.shape[1]
     if dimensions <= 2:
         return np.zeros(dimensions), np.eye(dimensions, 2)
-    centre = points.mean(0)
-    _, _, directions = np.linalg.svd(points[:10_000] - centre, full_matrices=False)
-    return centre, directions[:2].T
+    center = points.mean(0)
+    _, _, directions = np.linalg.svd(points[:10_000] - center, full_matrices=False)
+    return center, directions[:2].T

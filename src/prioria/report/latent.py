@@ -118,13 +118,13 @@ def _project(q: Tensor, p: Tensor, group: str) -> tuple[tuple[Tensor, Tensor], t
         return (q, p), tuple(f"{group}[{index}]" for index in range(width))
     if len(q) < 2:  # one row has no variance: no direction is a principal one
         return (q[:, :2], p[:, :2]), (f"{group}[0]", f"{group}[1]")
-    centre = q.double().mean(0)
-    variances, directions = torch.linalg.eigh((q.double() - centre).T.cov())
+    center = q.double().mean(0)
+    variances, directions = torch.linalg.eigh((q.double() - center).T.cov())
     basis = directions[:, -2:].flip(-1)
     basis = basis * basis.gather(0, basis.abs().argmax(0, keepdim=True)).sign()  # eigenvectors come with any sign
     shares = (variances[-2:].flip(-1) / variances.sum()).tolist()
     names = (f"principal component {index} of {group} ({share:.0%})" for index, share in enumerate(shares, start=1))
-    return ((q.double() - centre) @ basis, (p.double() - centre) @ basis), tuple(names)
+    return ((q.double() - center) @ basis, (p.double() - center) @ basis), tuple(names)
 
 
 def _title(found: Cloud) -> str:

@@ -124,7 +124,7 @@ def tiles(values: Float[Tensor, "n D"], protocol: Protocol) -> UInt8[np.ndarray,
     pictures = values.reshape(-1, *protocol.shape).clamp(0, 1).numpy()
     if protocol.shape[0] != 3:
         pictures = np.repeat(pictures.mean(1, keepdims=True), 3, axis=1)
-    if protocol.kind == "binary" or protocol.binarisation != "none":
+    if protocol.kind == "binary" or protocol.binarization != "none":
         pictures = _rgb(FIELD) + pictures * (_rgb(INK) - _rgb(FIELD))
     times = max(1, round(TILE / max(protocol.shape[1:])))
     return (pictures * 255).round().astype(np.uint8).transpose(0, 2, 3, 1).repeat(times, 1).repeat(times, 2)

@@ -125,8 +125,8 @@ def _density(model: VAE, data: Dataset, z: Tensor, seed: int) -> tuple[Tensor, t
 
 
 def _plane(encodings: Tensor):  # noqa: ANN202 - a projection (n, L) -> x and y
-    centre = encodings.double().mean(0)
+    center = encodings.double().mean(0)
     if encodings.shape[1] == 2:
         return lambda z: z.cpu().T.numpy()
-    _, _, directions = torch.linalg.svd(encodings.double() - centre, full_matrices=False)
-    return lambda z: ((z.double() - centre) @ directions[:2].T).cpu().T.numpy()
+    _, _, directions = torch.linalg.svd(encodings.double() - center, full_matrices=False)
+    return lambda z: ((z.double() - center) @ directions[:2].T).cpu().T.numpy()

@@ -8,8 +8,8 @@ from typing import Literal
 from torch import nn
 
 from prioria import posteriors, priors
-from prioria.conditional import Gaussian
 from prioria.nets import MLP
+from prioria.posteriors.gaussian import Gaussian
 from prioria.stage import Stage
 from prioria.stages.fused import Fused
 
@@ -24,7 +24,7 @@ def Ladder(  # noqa: N802 - reads as a constructor, as TwoLevel does
     r"""The ladder VAE: Gaussian p(z_i | z_{i+1}) in a chain, fused with evidence by precision into q(z_i | x, z_{i+1}).
 
     The likelihood sees the bottom group (Soenderby et al., 2016, eq. 17-19; that paper takes rectified layers with
-    batch normalisation, here the networks are without it).
+    batch normalization, here the networks are without it).
 
     Args:
         latents: group -> dimensions, top first.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from prioria.distributions import at_least_float32, factors, fuse, normal
-from prioria.nets.pyramid import Normalisation, Resize, cells, check_scales, size_at
+from prioria.nets.pyramid import Normalization, Resize, cells, check_scales, size_at
 from prioria.nets.rows import Rows
 from prioria.stage import Stage
 
@@ -36,10 +36,10 @@ class ConvStage(Stage):
         first: the top group, whose state is learned.
         below: size of the next group's state, to which this one's is enlarged; None: as it is.
         cells_per_group: residual cells between this group and the next.
-        normalisation: of the convolutions in the cells.
+        normalization: of the convolutions in the cells.
 
     Raises:
-        ValueError: an unknown posterior or normalisation.
+        ValueError: an unknown posterior or normalization.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ConvStage(Stage):
         first: bool = False,
         below: tuple[int, int] | None = None,
         cells_per_group: int = 1,
-        normalisation: Normalisation = "none",
+        normalization: Normalization = "none",
     ) -> None:
         if posterior not in POSTERIORS:
             raise ValueError(f"posterior={posterior!r} is unknown; use one of {', '.join(POSTERIORS)}")
@@ -62,7 +62,7 @@ class ConvStage(Stage):
         self.start = nn.Parameter(0.1 * torch.randn(channels, *size)) if first else None
         enlarged = [] if below is None or below == size else [Resize(below)]
         self.mix = Rows(nn.Conv2d(latents, channels, 1), event_dims=3)
-        self.refine = Rows(nn.Sequential(*enlarged, *cells(cells_per_group, channels, normalisation)), event_dims=3)
+        self.refine = Rows(nn.Sequential(*enlarged, *cells(cells_per_group, channels, normalization)), event_dims=3)
 
     def prior(self, above: Tensor | None) -> Distribution:
         mean, log_scale = _moments(self.p(self._state(above)))
@@ -92,14 +92,14 @@ def ConvLadder(  # noqa: N802 - reads as a constructor, as TwoLevel does
     latents: int = 4,
     posterior: Posterior = "residual",
     cells_per_group: int = 1,
-    normalisation: Normalisation = "none",
+    normalization: Normalization = "none",
 ) -> dict[str, Stage]:
     r"""A deep hierarchy over feature maps, p(z) = prod_i p(z_i | state_i), every group adding to the state below it.
 
     The kind of model that "strong encoders" make good (Vahdat and Kautz, 2020; Soenderby et al., 2016): one bottom-up
     network gives every group features, one top-down path of residual cells serves prior, posterior and likelihood.
     Free bits and balanced rates are options of :class:`prioria.objectives.ELBO`. Departures from NVAE: plain 3x3
-    cells without batch normalisation or depthwise convolutions, and spectral normalisation in place of its spectral
+    cells without batch normalization or depthwise convolutions, and spectral normalization in place of its spectral
     penalty.
 
     Args:
@@ -109,7 +109,7 @@ def ConvLadder(  # noqa: N802 - reads as a constructor, as TwoLevel does
         latents: channels of each z.
         posterior: "residual", "precision-weighted" or "free"; see :class:`ConvStage`.
         cells_per_group: residual cells between two groups.
-        normalisation: of the convolutions in the cells: "none", "weight" or "spectral".
+        normalization: of the convolutions in the cells: "none", "weight" or "spectral".
 
     Returns:
         Stages by name, top first. They go with ``encoder=nets.Pyramid(shape, scales, channels=...)`` and a likelihood
@@ -134,7 +134,7 @@ def ConvLadder(  # noqa: N802 - reads as a constructor, as TwoLevel does
             first=name == names[0],
             below=below,
             cells_per_group=cells_per_group,
-            normalisation=normalisation,
+            normalization=normalization,
         )
         for name, size, below in zip(names, sizes, [*sizes[1:], None], strict=True)
     }

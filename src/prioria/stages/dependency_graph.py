@@ -9,9 +9,9 @@ from itertools import combinations
 from torch import nn
 
 from prioria import priors
-from prioria.conditional import Gaussian
 from prioria.nets import MLP
 from prioria.posteriors import InverseAutoregressiveFlow
+from prioria.posteriors.gaussian import Gaussian
 from prioria.stage import Stage
 from prioria.stages.fused import Fused
 from prioria.stages.gates import Gates
@@ -57,7 +57,7 @@ def DependencyGraph(  # noqa: N802 - reads as a constructor, as TwoLevel does
         edges: pairs (parent, child), such as ("z5", "z4"), of a fixed graph, lists too; None: they are learned.
         flow_steps: steps of each group's inverse autoregressive flow; 0: none.
         flow_hidden: width of the flow's two hidden layers.
-        batch_norm: normalise hidden layers over the batch, as in the report.
+        batch_norm: normalize hidden layers over the batch, as in the report.
         per_example: draw gates for each example, else once for a draw.
         decay: factor on the gates' temperature after each epoch.
         floor: least temperature.

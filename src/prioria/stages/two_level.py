@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from prioria.conditional import Gaussian
 from prioria.nets import GatedLinear, GatedMLP, Join
+from prioria.posteriors.gaussian import Gaussian
 from prioria.stage import Stage
 
 BOUNDS = (-6.0, 2.0)

@@ -32,7 +32,7 @@ NUMBERS = 2**22  # natural parameters held at a time in a sum over states
 class Harmonium(Module):
     r"""p(x, z) with pairwise weights W and biases u, v; as a prior, the marginal p(z) = exp(<z, v> + A(W z + u)) / Z.
 
-    A(eta) is the log-normaliser of x: sum softplus(eta_i) for bits, |eta|^2 / 2 for unit Gaussians. What needs Z sums
+    A(eta) is the log-normalizer of x: sum softplus(eta_i) for bits, |eta|^2 / 2 for unit Gaussians. What needs Z sums
     over the smaller side, exactly; where both sides are over 20 bits it is refused, and draws come from Gibbs
     sampling.
 

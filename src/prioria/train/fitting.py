@@ -16,7 +16,7 @@ from prioria.model import VAE
 from prioria.objectives import Objective
 from prioria.train import checkpoint, processes, randomness, run, saving
 from prioria.train.loop import Training
-from prioria.train.options import Optimiser, Options, Precision, Schedule
+from prioria.train.options import Optimizer, Options, Precision, Schedule
 from prioria.train.run import Run
 from prioria.train.step import Step
 
@@ -34,7 +34,7 @@ def fit(
     learning_rate: float = 5e-4,
     seed: int = 0,
     out: str | Path | None = None,
-    optimiser: Optimiser = "adam",
+    optimizer: Optimizer = "adam",
     schedule: Schedule = "constant",
     gradient_clip: float | None = None,
     ema: float | None = None,
@@ -49,7 +49,7 @@ def fit(
     overwrite: bool = False,
     resume: bool = False,
 ) -> Run:
-    r"""Minimises an objective over the training data and returns the model with its best weights.
+    r"""Minimizes an objective over the training data and returns the model with its best weights.
 
     The best weights have the least validation loss at the end of every schedule, terms that couple a batch left out.
     Under ``accelerate launch`` or ``torchrun`` each process takes its share of every batch, so that the steps are those
@@ -58,14 +58,14 @@ def fit(
 
     Args:
         model: what is trained, in place.
-        objective: what is minimised.
+        objective: what is minimized.
         data: a name ("mnist-static"), a path, an array, or a :class:`prioria.data.Dataset`.
         epochs: passes over the training data.
         batch_size: rows of a step, over all processes.
         learning_rate: Adam's.
         seed: of the order of the data and of all noise, not of the weights: those the model has already.
         out: folder of the run; None writes nothing.
-        optimiser: "adam", or "adam-normalised", where the gradient of each tensor is first divided by its norm
+        optimizer: "adam", or "adam-normalized", where the gradient of each tensor is first divided by its norm
             (Tomczak and Welling, 2018, their code).
         schedule: of the learning rate: "constant", or "cosine" down to zero at the last step.
         gradient_clip: largest norm of the gradient.
@@ -85,7 +85,7 @@ def fit(
 
     Raises:
         ValueError: an option is out of range, there is nothing to compile with, the objective cannot train this model,
-            a VampPrior shares batch normalisation, the likelihood has no probability for the data, a shape is wrong,
+            a VampPrior shares batch normalization, the likelihood has no probability for the data, a shape is wrong,
             ``out`` holds a run and neither ``overwrite`` nor ``resume`` says what to do with it, or another process
             trains there.
         NonFiniteLoss: the loss or a gradient is not finite.
@@ -107,7 +107,7 @@ def fit(
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed,
-        optimiser=optimiser,
+        optimizer=optimizer,
         schedule=schedule,
         gradient_clip=gradient_clip,
         ema=ema,

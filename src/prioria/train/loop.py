@@ -22,7 +22,7 @@ from prioria.priors import VampPrior
 from prioria.train import processes, randomness, saving
 from prioria.train.display import Display
 from prioria.train.log import Line, Meter, Metrics
-from prioria.train.optimiser import Average, Optimiser
+from prioria.train.optimizer import Average, Optimizer
 from prioria.train.options import Interval, Options
 from prioria.train.order import batches, steps_per_epoch
 from prioria.train.run import Run, clear
@@ -77,7 +77,7 @@ class Training:
         self.rows = data.train.to(accelerator.device)
         wrapped = accelerator.prepare_model(step)
         self.wrapped = processes.compiled(wrapped, accelerator.device) if options.compile else wrapped
-        self.optimiser = Optimiser(step, options)
+        self.optimizer = Optimizer(step, options)
         self.average = None if options.ema is None else Average(step.model, options.ema)
         self.state, self.meter = State(), Meter()
         self.metrics = Metrics(folder if accelerator.is_main_process else None)
@@ -150,11 +150,11 @@ class Training:
         # a process with fewer rows weighs less, so that gradients are those of the mean over all rows
         weight = len(mine) * accelerator.num_processes / len(rows)
         accelerator.backward(loss.surrogate if weight == 1 else loss.surrogate * weight)
-        norm = self.optimiser.prepare(self.step.objective.frozen(self.step.model))
+        norm = self.optimizer.prepare(self.step.objective.frozen(self.step.model))
         terms = self._reduced(means(loss), weight)
         if not isfinite((terms["loss"] + norm).item()):
             self._give_up(mine, before, loss_is_finite=isfinite(terms["loss"].item()))
-        self.optimiser.step(self.options.rate(progress.step, self._total_steps()))
+        self.optimizer.step(self.options.rate(progress.step, self._total_steps()))
         self.step.objective.update(terms, progress)
         if self.average is not None:
             self.average.update(progress.step)
@@ -235,7 +235,7 @@ class Training:
 
         Raises:
             ValueError: too small a batch for the processes, weights that are not float32, an objective that cannot
-                train the model, batch normalisation in what a VampPrior shares, a shape that is wrong, or a likelihood
+                train the model, batch normalization in what a VampPrior shares, a shape that is wrong, or a likelihood
                 that has no probability for the data.
         """
         self._check_shares()

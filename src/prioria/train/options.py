@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Optimiser = Literal["adam", "adam-normalised"]
+Optimizer = Literal["adam", "adam-normalized"]
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["float32", "bf16"]
 
@@ -20,7 +20,7 @@ class Options:
     batch_size: int = 100
     learning_rate: float = 5e-4
     seed: int = 0
-    optimiser: Optimiser = "adam"
+    optimizer: Optimizer = "adam"
     schedule: Schedule = "constant"
     gradient_clip: float | None = None
     ema: float | None = None
@@ -31,7 +31,7 @@ class Options:
     checkpoint_every: str = "60 seconds"
 
     def __post_init__(self) -> None:
-        for name, known in {"optimiser": Optimiser, "schedule": Schedule, "precision": Precision}.items():
+        for name, known in {"optimizer": Optimizer, "schedule": Schedule, "precision": Precision}.items():
             if getattr(self, name) not in get_args(known):
                 raise ValueError(f"{name}={getattr(self, name)!r} is unknown; use one of {', '.join(get_args(known))}")
         for name, least in {"epochs": 0, "batch_size": 1, "seed": 0, "log_every": 1}.items():
@@ -41,8 +41,8 @@ class Options:
             raise ValueError(f"learning_rate={self.learning_rate} must be positive")
         if self.gradient_clip is not None and self.gradient_clip <= 0:
             raise ValueError(f"gradient_clip={self.gradient_clip} must be positive; leave it out for no clipping")
-        if self.gradient_clip is not None and self.optimiser == "adam-normalised":
-            raise ValueError(f"gradient_clip={self.gradient_clip} does nothing to normalised gradients; leave it out")
+        if self.gradient_clip is not None and self.optimizer == "adam-normalized":
+            raise ValueError(f"gradient_clip={self.gradient_clip} does nothing to normalized gradients; leave it out")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ValueError(f"ema={self.ema} must lie between 0 and 1, for instance 0.999")
         if self.patience is not None and self.patience < 1:

@@ -69,7 +69,7 @@ def suggest_target(
         average: decay of the moving average of the constraint in the run.
         seed: of the pilot.
         progress: show it.
-        **options: other options of :func:`prioria.fit`, such as ``optimiser`` or ``precision``, as in the run.
+        **options: other options of :func:`prioria.fit`, such as ``optimizer`` or ``precision``, as in the run.
 
     Raises:
         ValueError: an unknown unit, one that means nothing for the likelihood, or an option that is not one of fit's.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from prioria.data import Dataset
 from prioria.distributions import take
-from prioria.evaluate import Divergence, Estimate, elbo, nearest_neighbour_kl, symmetric_kl
+from prioria.evaluate import Divergence, Estimate, elbo, nearest_neighbor_kl, symmetric_kl
 from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, has_aggregate_density
 from prioria.evaluate.sampling import device_of, has_density, measuring, seed_generators
 from prioria.model import VAE, evaluation_mode
@@ -91,7 +91,7 @@ def refit_prior(
     seed: int = 0,
     out: str | Path | None = None,
 ) -> Refit:
-    r"""Fits a prior to the frozen encoder of a trained model: it maximises E_{q(z)} log p(z) of the training rows.
+    r"""Fits a prior to the frozen encoder of a trained model: it maximizes E_{q(z)} log p(z) of the training rows.
 
     z are fresh draws from the posteriors of training rows, of new bits where these are drawn for every batch, and the
     best weights those with the highest mean log p(z) of draws from validation rows. A prior without parameters is put
@@ -127,7 +127,7 @@ def refit_prior(
     with evaluation_mode(refitted), torch.random.fork_rng():
         torch.manual_seed(seed)
         draws = _draws(model, data, batch_size, seed)
-        history = _maximise(prior, draws, held_out, steps=steps, learning_rate=learning_rate, check_every=check_every)
+        history = _maximize(prior, draws, held_out, steps=steps, learning_rate=learning_rate, check_every=check_every)
     found = Refit(refitted, before, _fit_of(refitted, data, seed), history, folder)
     if folder is not None and isinstance(source, Run):
         _write(found, source, folder)
@@ -169,16 +169,16 @@ def _source(source: Run | VAE, data: Dataset | None, out: str | Path | None) -> 
     return model, data, Path(out)
 
 
-def _maximise(
+def _maximize(
     prior: nn.Module, draws: Iterator[Tensor], held_out: Tensor, *, steps: int, learning_rate: float, check_every: int
 ) -> list[Line]:
     parameters = [parameter for parameter in prior.parameters() if parameter.requires_grad]
     best, history = _check(prior, held_out, 0), []
     kept = _weights(prior)
     history.append(best | {"best": True})
-    optimiser = torch.optim.Adam(parameters, learning_rate) if parameters else None
-    for step in range(1, steps + 1 if optimiser else 1):
-        loss = _step(prior, parameters, next(draws), optimiser)
+    optimizer = torch.optim.Adam(parameters, learning_rate) if parameters else None
+    for step in range(1, steps + 1 if optimizer else 1):
+        loss = _step(prior, parameters, next(draws), optimizer)
         if step % check_every == 0 or step == steps:
             now = _check(prior, held_out, step)
             better = now["loss"] < best["loss"]
@@ -190,14 +190,14 @@ def _maximise(
 
 
 def _step(
-    prior: nn.Module, parameters: list[nn.Parameter], z: Tensor, optimiser: torch.optim.Optimizer | None
+    prior: nn.Module, parameters: list[nn.Parameter], z: Tensor, optimizer: torch.optim.Optimizer | None
 ) -> float:
-    assert optimiser is not None
+    assert optimizer is not None
     loss = -prior(None).log_prob(z).mean()
     for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
         parameter.grad = gradient  # and none in the encoder, which a VampPrior runs
-    optimiser.step()
-    optimiser.zero_grad()
+    optimizer.step()
+    optimizer.zero_grad()
     return loss.item()
 
 
@@ -236,7 +236,7 @@ def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
     if not has_density(model):
         return PriorFit(log_prior, None, None)
     bound = elbo(model, data.test, 10, seed)
-    divergence = symmetric_kl if has_aggregate_density(model, data.train) else nearest_neighbour_kl
+    divergence = symmetric_kl if has_aggregate_density(model, data.train) else nearest_neighbor_kl
     return PriorFit(log_prior, bound, divergence(model, data.train, seed=seed))
 
 

@@ -25,7 +25,7 @@ def save(training: Training, folder: Path) -> None:
     """Writes a checkpoint, then the best weights as a model of their own; under several processes the first writes."""
     parts = {
         "step": dict(training.step.state_dict()),
-        "optimiser": training.optimiser.tensors(),
+        "optimizer": training.optimizer.tensors(),
         "average": {} if training.average is None else training.average.averages,
         "meter": training.meter.sums,
         "best": training.best,
@@ -46,7 +46,7 @@ def load(training: Training, folder: Path) -> None:
     training.state = type(training.state)(**state)
     _lay_out(training.step, parts["step"])
     training.step.load_state_dict(parts["step"])
-    training.optimiser.load(parts.get("optimiser", {}))
+    training.optimizer.load(parts.get("optimizer", {}))
     if training.average is not None:
         training.average.load(parts["average"])
     training.meter.sums = _on(device, parts.get("meter", {}))

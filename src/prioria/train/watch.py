@@ -15,7 +15,7 @@ from prioria.draw import Draw
 from prioria.train.step import Step
 
 REMEDIES = (
-    "try data of smaller scale (standardise), a lower learning_rate, gradient_clip=1.0, a warm-up, "
+    "try data of smaller scale (standardize), a lower learning_rate, gradient_clip=1.0, a warm-up, "
     "log_variance_bounds, or precision='float32'"
 )
 

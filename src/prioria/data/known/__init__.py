@@ -1,0 +1,1 @@
+"""The data sets that prioria knows by name, one file a set."""

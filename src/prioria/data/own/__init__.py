@@ -1,0 +1,1 @@
+"""Readers of the user's own data, whatever they come in."""

@@ -1,0 +1,179 @@
+"""The user's own rows under a protocol that is found by looking at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prioria.data.base import OWN, DataError, Dataset, Protocol
+from prioria.data.own.inspection import Inspection, moments, survey
+from prioria.data.own.sources import Source
+from prioria.data.splits import Part, assemble, assemble_random
+
+MINIMUM_ROWS = 10
+NARROWEST = 1e3 * float(np.finfo(np.float32).eps)  # deviation over mean: below, float32 leaves a thousand steps of it
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What the user says about the values; `load` documents it."""
+
+    binarize: Literal["dynamic"] | None = None
+    relaxed: bool = False
+    standardize: bool = False
+    levels: int | None = None
+
+
+def own_data(own: Source, treatment: Treatment, seed: int) -> Dataset:
+    """The user's rows, split as in the file or 80/10/10 at random.
+
+    Raises:
+        DataError: Values that cannot be trained on, or a treatment that does not fit their kind.
+    """
+    found = survey(own.rows, own.name, treatment.levels)
+    _check_rows(found)
+    if treatment.standardize:
+        _check_resolution(own.rows, found)
+    protocol = own_protocol(own, found, treatment)
+    data = _split(own, protocol, seed)
+    return _standardized(data) if treatment.standardize else data
+
+
+def _split(own: Source, protocol: Protocol, seed: int) -> Dataset:
+    if own.sizes:
+        train, validation, test = _given_parts(own, own.sizes)
+        return assemble(protocol, train, validation, test)
+    held_out = len(own.rows) // 10
+    sizes = (len(own.rows) - 2 * held_out, held_out, held_out)
+    return assemble_random(protocol, own.rows, own.labels, sizes, seed)
+
+
+def own_protocol(own: Source, found: Inspection, treatment: Treatment) -> Protocol:
+    """The protocol of the user's rows: scale and legal likelihoods follow from the kind of values."""
+    if (treatment.binarize or treatment.relaxed) and found.kind != "grey":
+        raise DataError(f"{own.name}: binarize and relaxed are for grey values, these are {found.kind}")
+    if treatment.standardize and found.kind != "continuous":
+        raise DataError(f"{own.name}: standardize is for continuous values, these are {found.kind}")
+    protocol = Protocol(
+        name=Path(own.name).absolute().stem,  # as when it is loaded again by its origin: "." has no stem
+        title=own.name,
+        shape=found.shape[1:],
+        kind=found.kind,
+        binarization="none",
+        likelihoods=found.likelihoods,
+        split="as in the file" if own.sizes else "random 80 / 10 / 10 %",
+        source=OWN,
+        scale=float(found.levels or 1),
+        classes=own.classes,
+    )
+    if treatment.binarize:
+        return replace(protocol, binarization=treatment.binarize, likelihoods=("Bernoulli",))
+    if treatment.relaxed:
+        note = "A Bernoulli on grey values sums to no probability: its values are no likelihoods."
+        return replace(protocol, likelihoods=("Bernoulli", *protocol.likelihoods), note=note)
+    if found.kind == "grey" and found.levels:
+        return replace(protocol, shift=0.5, scale=found.levels + 1.0)
+    return protocol
+
+
+def _standardized(data: Dataset) -> Dataset:
+    """Shifted and scaled by the moments of the training rows: those of the test rows would be known beforehand."""
+    mean, deviation = moments(data.train)
+    constant = np.flatnonzero(deviation == 0)
+    if len(constant):
+        raise DataError(
+            f"{data.protocol.title}: column {constant[0]} is always {mean[constant[0]]:g} in the training rows "
+            f"({len(constant)} such), so it has no deviation to divide by; drop it, or leave standardize out"
+        )
+    protocol = replace(
+        data.protocol,
+        shift=tuple((-mean).tolist()),
+        scale=tuple(deviation.tolist()),
+        note="Densities are of columns standardized by the training rows: subtract the sum of the logarithms of their "
+        f"standard deviations, {np.log(deviation).sum():.4f} nats, for those of the original units.",
+    )
+    parts = (data.train, data.validation, data.test)
+    train, validation, test = (replace(part, protocol=protocol) for part in parts)
+    return Dataset(protocol, train, validation, test)
+
+
+def fitting(protocol: Protocol, found: Inspection) -> Protocol:
+    """A model's protocol for other rows of the user: its scale is dropped for pixels already within [0, 1].
+
+    Raises:
+        DataError: The rows have another shape, kind or range than those of the protocol, or missing values.
+    """
+    check_missing(found)
+    if found.shape[1:] not in (protocol.shape, (protocol.dimensions,)):
+        raise DataError(f"{found.name}: rows of shape {found.shape[1:]}, but the model is for {protocol.shape}")
+    _check_kind(protocol, found)
+    if protocol.kind not in ("binary", "grey") or not isinstance(protocol.scale, float):
+        return protocol
+    unit_range = found.maximum <= 1 < protocol.scale
+    if unit_range and protocol.shift == 0:
+        return replace(protocol, scale=1.0)
+    highest = protocol.scale - 1 if protocol.shift else protocol.scale  # levels in bins of one: (v + 0.5) / scale
+    if unit_range or found.minimum < 0 or found.maximum > highest:
+        values = f"values from {found.minimum:g} to {found.maximum:g}"
+        raise DataError(f"{found.name}: {values}, but the model was trained on 0 to {highest:g}; rescale them")
+    return protocol
+
+
+def _check_kind(protocol: Protocol, found: Inspection) -> None:
+    """Refuses values that a likelihood of bits or counts has no probability for."""
+    if protocol.kind == "binary" and found.kind != "binary":
+        wanted = "0 and 1, or 0 and 255 in uint8"
+    elif protocol.kind == "count" and not (found.kind in ("binary", "count") or found.levels):
+        wanted = "whole numbers from 0 on"
+    else:
+        return
+    raise DataError(
+        f"{found.name}: {found.kind} values from {found.minimum:g} to {found.maximum:g}, but the model was trained on "
+        f"{protocol.kind} values; give {wanted}"
+    )
+
+
+def _given_parts(own: Source, sizes: tuple[int, int, int]) -> list[Part]:
+    ends = np.cumsum(sizes)[:2]
+    labels = [None] * 3 if own.labels is None else np.split(own.labels, ends)
+    return list(zip(np.split(own.rows, ends), labels, strict=True))
+
+
+def _check_rows(found: Inspection) -> None:
+    check_missing(found)
+    if found.shape[0] < MINIMUM_ROWS:
+        raise DataError(f"{found.name}: {found.shape[0]} rows are too few to split; give at least {MINIMUM_ROWS}")
+    if len(found.constant) == len(found.mean):
+        raise DataError(f"{found.name}: all {found.shape[0]} rows are the same, so there is nothing to learn")
+    if found.constant and found.kind == "continuous" and len(found.shape) == 2:
+        column = found.constant[0]
+        raise DataError(
+            f"{found.name}: column {column} is always {found.mean[column]:g}, so its density has no bound; drop it "
+            f"({len(found.constant)} such), or give pictures the shape (N, channels, height, width)"
+        )
+
+
+def _check_resolution(rows: NDArray, found: Inspection) -> None:
+    """Refuses columns so narrow, so far from zero, that float32 rounds away what is to be standardized: Unix times."""
+    flat = rows.reshape(len(rows), -1)
+    for column in np.flatnonzero(found.deviation < NARROWEST * np.abs(found.mean)).tolist():
+        values = np.asarray(flat[:, column])
+        if (values.astype(np.float32) != values).any():
+            raise DataError(
+                f"{found.name}: column {column} has mean {found.mean[column]:.10g} and deviation "
+                f"{found.deviation[column]:.3g}, which single precision does not resolve; subtract "
+                f"{found.mean[column]:.0f} from it before it is saved"
+            )
+
+
+def check_missing(found: Inspection) -> None:
+    """Refuses rows with missing values."""
+    if found.missing:
+        raise DataError(
+            f"{found.name}: {found.missing} values are NaN or infinite, the first in row {found.first_missing}; "
+            "fill them in or drop those rows"
+        )

@@ -1,0 +1,180 @@
+"""The user's own data, whatever it comes in: rows, labels and perhaps a split."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from prioria.data.base import DataError
+from prioria.data.formats import naming
+from prioria.data.known.catalogue import BY_NAME
+from prioria.data.own.pictures import list_pictures, stack
+from prioria.data.own.tables import read_csv, read_parquet
+
+PARTS = ("train", "validation", "test")
+SPARSE = {"format", "shape", "data"}  # arrays that every sparse matrix in a file has
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the user hands in.
+
+    Args:
+        name: The file, or what to call the array.
+        rows: (N, ...), in memory or mapped.
+        labels: (N,) or (N, factors), or None.
+        classes: Names of the label values.
+        sizes: Rows of the training, validation and test part where the source is split already; else None.
+    """
+
+    name: str
+    rows: NDArray
+    labels: NDArray | None = None
+    classes: tuple[str, ...] = ()
+    sizes: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels is not None and len(self.labels) != len(self.rows):
+            raise DataError(f"{self.name}: {len(self.labels)} labels for {len(self.rows)} rows; give one label a row")
+
+    def describe_labels(self) -> str:
+        """What the labels are, in words."""
+        if self.labels is None:
+            return "none"
+        names = self.classes or tuple(map(str, np.unique(self.labels).tolist()))
+        return f"{len(names)} different: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+
+
+def read_source(source: Any) -> Source:
+    """Rows and labels of a path, an array or tensor, a pair (x, y), a torch data set or a DataLoader.
+
+    Raises:
+        DataError: In one line that names the file or array and the defect.
+    """
+    if isinstance(source, str | Path):
+        return _encoded(read_path(Path(source)))
+    if isinstance(source, TorchDataset | DataLoader):
+        return _encoded(read_torch(source))
+    if isinstance(source, tuple):
+        if len(source) != 2:
+            raise DataError(f"a tuple of {len(source)} is no data set; give (x, y), rows and labels")
+        return _encoded(Source("array", _array(source[0]), _array(source[1])))
+    return Source("array", _array(source))
+
+
+def _array(values: Any) -> NDArray:
+    try:
+        if np.ma.is_masked(values):  # what lies under a mask is missing, not data
+            return np.ma.filled(values.astype(float), np.nan)
+        return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"array: rows cannot be put into one array ({error}); they must have one shape") from error
+
+
+def _encoded(source: Source) -> Source:
+    """Labels that are not numbers become class numbers, their names the classes."""
+    if source.labels is None or source.labels.dtype.kind in "biuf":
+        return source
+    if source.labels.dtype.kind not in "US":
+        raise DataError(f"{source.name}: labels of type {source.labels.dtype} are neither numbers nor text")
+    classes, numbers = np.unique(source.labels, return_inverse=True)
+    return replace(source, labels=numbers, classes=tuple(map(str, classes)))
+
+
+def read_path(path: Path) -> Source:
+    """Rows and labels of a file or folder."""
+    if not path.exists():
+        if str(path) in BY_NAME:
+            raise DataError(f"{path} is the name of a known data set (prioria data list), but here a file is read")
+        close = difflib.get_close_matches(str(path), BY_NAME, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(BY_NAME)}"
+        raise DataError(f"{path} is neither a file nor a known data set; {hint}")
+    reader = read_pictures if path.is_dir() else READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path}: {path.suffix or 'nameless'} files are not read; save the rows as .npy")
+    with naming(path):
+        return reader(path)
+
+
+def read_npy(path: Path) -> Source:
+    """A memory-mapped array, so that it may be larger than memory."""
+    rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not rows.flags.c_contiguous:
+        raise DataError(f"{path} is stored column by column; save np.ascontiguousarray of it")
+    return Source(str(path), rows)
+
+
+def read_npz(path: Path) -> Source:
+    """The only array there is; or x and perhaps y; or train, validation, test and perhaps train_labels, ...
+
+    Or what `scipy.sparse.save_npz` wrote: such a matrix is made dense.
+    """
+    with np.load(path, allow_pickle=False) as arrays:
+        keys = set(arrays.files)
+        if SPARSE <= keys:
+            from scipy.sparse import load_npz
+
+            return Source(str(path), load_npz(path).toarray())
+        if len(keys) == 1:
+            return Source(str(path), arrays[keys.pop()])
+        if "x" in keys:
+            return Source(str(path), arrays["x"], arrays["y"] if "y" in keys else None)
+        if not keys.issuperset(PARTS):
+            found = ", ".join(sorted(keys)) or "nothing"
+            raise DataError(f"{path} holds {found}; name the rows x and labels y, or train, validation and test")
+        parts = [arrays[part] for part in PARTS]
+        if empty := [name for name, part in zip(PARTS, parts, strict=True) if part.size == 0]:
+            raise DataError(f"{path}: {empty[0]} has no rows; give it some, or all rows as x, which are then split")
+        names = [f"{part}_labels" for part in PARTS]
+        labels = np.concatenate([arrays[name] for name in names]) if keys.issuperset(names) else None
+    train, validation, test = map(len, parts)
+    return Source(str(path), np.concatenate(parts), labels, sizes=(train, validation, test))
+
+
+def read_pictures(path: Path) -> Source:
+    """A folder or zip file of pictures; where they lie in several folders, these are the labels."""
+    names = list_pictures(path)
+    folders = np.array([Path(name).parent.as_posix() for name in names])
+    labels = folders if len(set(folders)) > 1 else None
+    return Source(str(path), stack(path, names), labels)
+
+
+def _table(read: Callable[[Path], tuple[NDArray, NDArray | None]]) -> Callable[[Path], Source]:
+    return lambda path: Source(str(path), *read(path))
+
+
+READERS: dict[str, Callable[[Path], Source]] = {
+    ".npy": read_npy,
+    ".npz": read_npz,
+    ".zip": read_pictures,
+    ".csv": _table(read_csv),
+    ".parquet": _table(read_parquet),
+}
+
+
+def read_torch(source: TorchDataset | DataLoader) -> Source:
+    """One pass over a torch data set or DataLoader, collected in memory: rows, and labels where items are pairs.
+
+    A transform that changes from pass to pass is applied once.
+    """
+    batches: Iterable = source if isinstance(source, DataLoader) else DataLoader(source, batch_size=256)
+    try:
+        with torch.random.fork_rng():  # a DataLoader draws a seed, which must not change the training that follows
+            items = [batch if isinstance(batch, tuple | list) else (batch,) for batch in batches]
+        columns = [torch.cat(column).numpy() for column in zip(*items, strict=True)]
+    except (TypeError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0][:160]
+        raise DataError(f"torch data set: its items are no tensors of one shape ({reason})") from error
+    if len(columns) not in (1, 2):
+        raise DataError(f"torch data set: items of {len(columns)} parts are no (x) or (x, y)")
+    return Source("array", columns[0], columns[1] if len(columns) == 2 else None)

@@ -1,0 +1,124 @@
+"""The log-likelihood by importance sampling."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from torch import Tensor
+
+from prioria.evaluate.estimate import Estimate, join
+from prioria.evaluate.likelihood.weights import Weights
+from prioria.evaluate.sampling import Examples, Group, Sampling, measuring, require_density, sampling_of
+from prioria.model import VAE, Condition
+
+Progress = Callable[[int, int], None]
+
+
+def importance_log_likelihood(
+    model: VAE,
+    x: Examples,
+    num_samples: int = 5000,
+    seed: int = 0,
+    *,
+    limit: int | None = None,
+    examples: range | None = None,
+    progress: Progress | None = None,
+) -> Estimate:
+    r"""Estimates +log p(x) in nats by importance sampling from the posterior.
+
+    log p(x) ~ log (1/S) sum_s p(x, z_s) / q(z_s | x),  z_s ~ q(z | x)  (Burda, Grosse and Salakhutdinov, 2016, eq. 8)
+
+    It is a lower bound in expectation, tighter with S; ``bias`` says about how much is missing. Where the density of
+    a prior is itself a lower bound, ``estimator`` says so. Each example is encoded once and the unconditional prior
+    is computed once; the decoder sees exactly S rows for each example.
+
+    Args:
+        model: the model; its mode and the global random numbers are left as they were.
+        x: rows (N, D), or a split of a data set.
+        num_samples: S.
+        seed: of the noise. The noise of an example depends on (seed, its index, S) alone.
+        limit: take so many rows only, at even distances.
+        examples: range of rows to evaluate, for one of several processes; ``evaluate.join`` puts parts together.
+        progress: called with the number of examples done and their total.
+
+    Raises:
+        ValueError: no sample or no example, examples that are not in x, or a weight that is not a number.
+
+    Example:
+        >>> from prioria import likelihoods, nets, posteriors, priors
+        >>> import torch
+        >>> model = VAE(
+        ...     encoder=nets.GatedMLP(6, 8, gated_output=True),
+        ...     posterior=posteriors.Gaussian(8, 2),
+        ...     prior=priors.StandardNormal(2),
+        ...     likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 8, 6)),
+        ... )
+        >>> importance_log_likelihood(model, torch.ones(3, 6), num_samples=10).pointwise.shape
+        torch.Size([3])
+    """
+    require_density(model)
+    with measuring(model):
+        sampling = sampling_of(model, x, num_samples, seed, limit=limit, examples=examples)
+        parts = []
+        for group in sampling.groups:
+            parts.append(importance_sampled(group))
+            if progress is not None:
+                progress(sum(len(part.pointwise) for part in parts), len(sampling.examples))
+    return join(parts)
+
+
+def expected_seconds(model: VAE, x: Examples, num_samples: int = 5000, *, limit: int | None = None) -> float:
+    """Returns about how many seconds importance sampling will take, from timing three blocks.
+
+    Args:
+        model: the model.
+        x: rows (N, D), or a split of a data set.
+        num_samples: S.
+        limit: take so many rows only, at even distances.
+
+    Raises:
+        ValueError: no sample or no example.
+    """
+    with measuring(model):
+        sampling = sampling_of(model, x, num_samples, 0, limit=limit)
+        condition = next(sampling.groups).condition
+        seconds = [_seconds_of_a_block(sampling, condition) for _ in range(3)]
+    groups = math.ceil(len(sampling.examples) / sampling.group_size)
+    return groups * min(seconds) * num_samples / sampling.block_sizes[0]
+
+
+def importance_sampled(group: Group) -> Estimate:
+    """Estimates log p(x) of each example of a group from its draws."""
+    return weighted(group, log_weights(group), group.sampling.num_samples)
+
+
+def log_weights(group: Group) -> Iterator[tuple[Tensor, bool]]:
+    """Yields the log-weights (K, n) of a group's examples block by block, and whether a density in them is a bound."""
+    for draw in group.draws:
+        yield draw.log_w[:, group.wanted], any(latent.bound for latent in draw.latents.values())
+
+
+def weighted(group: Group, parts: Iterable[tuple[Tensor, bool]], num_samples: int) -> Estimate:
+    """Estimates log p(x) of each example of a group by the log-mean of weights, ``num_samples`` in all parts."""
+    keep, bound = group.wanted, False
+    weights = Weights(num_samples, keep.stop - keep.start)
+    for log_w, is_bound in parts:
+        weights.add(log_w)
+        bound = bound or is_bound
+    group.require_numbers(weights.log_mean)
+    return Estimate(
+        pointwise=weights.log_mean,
+        monte_carlo_variance=weights.variance,
+        num_samples=num_samples,
+        seed=group.sampling.seed,
+        estimator="importance sampling" + ", the prior's density a lower bound" * bound,
+        weights=weights.quality,
+    )
+
+
+def _seconds_of_a_block(sampling: Sampling, condition: Condition) -> float:
+    start = time.perf_counter()
+    Weights(sampling.num_samples, sampling.group_size).add(condition.draw(sampling.block_sizes[0]).log_w)
+    return time.perf_counter() - start

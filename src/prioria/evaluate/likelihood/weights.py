@@ -1,0 +1,79 @@
+"""Importance weights, added up as they come."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from prioria.evaluate.estimate import WeightQuality
+from prioria.evaluate.likelihood.pareto import pareto_k, tail_length
+
+EXACT = 64  # so many of the largest weights are kept at least: the jackknife is exact up to this number of samples
+
+
+class Weights:
+    """Sums over the weights of N examples, in float64 on the CPU, in memory that does not grow with every sample.
+
+    Kept are log sum w, log sum w^2 and the largest weights, at most 3 sqrt(S) of them.
+
+    Args:
+        num_samples: S, how many will come.
+        examples: N.
+
+    Example:
+        >>> weights = Weights(2, 1)
+        >>> weights.add(torch.tensor([[0.0], [0.0]]))
+        >>> weights.log_mean, weights.quality.ess
+        (tensor([0.], dtype=torch.float64), tensor([2.], dtype=torch.float64))
+    """
+
+    def __init__(self, num_samples: int, examples: int) -> None:
+        self.num_samples = num_samples
+        kept = max(tail_length(num_samples) + 1, min(num_samples, EXACT))
+        self.largest = torch.full((kept, examples), -math.inf, dtype=torch.float64)
+        self.log_sum = torch.full((examples,), -math.inf, dtype=torch.float64)
+        self.log_sum_of_squares = self.log_sum
+
+    def add(self, log_w: Float[Tensor, "K N"]) -> None:
+        """Adds the weights of K samples."""
+        log_w = log_w.cpu().double()
+        self.largest = torch.cat([self.largest, log_w]).topk(len(self.largest), dim=0).values
+        self.log_sum = torch.logaddexp(self.log_sum, log_w.logsumexp(0))
+        self.log_sum_of_squares = torch.logaddexp(self.log_sum_of_squares, (2 * log_w).logsumexp(0))
+
+    @property
+    def log_mean(self) -> Float[Tensor, " N"]:
+        """The log-mean weight log (1/S) sum_k w_k."""
+        return self.log_sum - math.log(self.num_samples)
+
+    @property
+    def variance(self) -> Float[Tensor, " N"]:
+        """Variance of the log-mean by the delta method, var(w) / (S mean(w)^2); nan for one sample."""
+        relative = (self.num_samples / self._ess - 1).clamp(min=0)
+        return relative / (self.num_samples - 1) if self.num_samples > 1 else torch.full_like(relative, math.nan)
+
+    @property
+    def quality(self) -> WeightQuality:
+        """Bias, effective sample size and tail."""
+        tail = self.largest[: tail_length(self.num_samples) + 1]
+        return WeightQuality(bias=self._bias, ess=self._ess, pareto_k=pareto_k(tail))
+
+    @property
+    def _ess(self) -> Tensor:
+        return (2 * self.log_sum - self.log_sum_of_squares).exp()
+
+    @property
+    def _bias(self) -> Tensor:
+        # Jackknife, (S - 1) (mean_k log mean_{j != k} w_j - log mean w), in terms of r_k = w_k / sum w: log(1 - r_k) is
+        # exact for the weights that were kept and -r - r^2/2 for the others, each of them below 1/64. Where one weight
+        # is all there is to double precision, the bias is at least what the clamp leaves.
+        count = self.num_samples
+        if count < 2:
+            return torch.full_like(self.log_sum, math.nan)
+        kept = (self.largest - self.log_sum).exp()
+        others = 1 - kept.sum(0), 1 / self._ess - kept.square().sum(0)
+        logs = torch.log1p(-kept.clamp(max=1 - 2**-53)).sum(0) - others[0].clamp(min=0) - others[1].clamp(min=0) / 2
+        return (count - 1) * (math.log(count / (count - 1)) + logs / count)

@@ -1,0 +1,1 @@
+"""What comes out of the decoder: reconstructions, samples, paths and codes."""

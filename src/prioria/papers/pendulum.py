@@ -1,0 +1,226 @@
+"""Paths of a pendulum: do they pass through the angles in between? (Klushyn et al., 2019, the poster)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from prioria import explore
+from prioria.data.known.pendulum import NOISE, render
+from prioria.model import VAE
+from prioria.papers.cell import Cell, beside
+from prioria.papers.likelihood import cost
+from prioria.papers.page import (
+    PROTOCOL,
+    Page,
+    Picture,
+    Section,
+    attached,
+    by_budget,
+    introduction,
+    over_seeds,
+    protocol,
+)
+from prioria.papers.paths import (
+    FRAMES,
+    METHODS,
+    NEIGHBORS,
+    SMALL,
+    Effort,
+    constraint_of,
+    effort,
+    frames_of,
+    graph_of,
+    pairs_of,
+    path_of,
+    reconstruction_error,
+    rows,
+    trained,
+)
+from prioria.papers.table import Published, Result, Table
+from prioria.report import constraint, graphs, strips, style
+from prioria.report.constraint import Moment
+from prioria.train import Run
+
+TARGET, TOLERANCE = "rmse=0.06", 2.0  # a fifth above the noise of the pixels; degrees back that still count as onward
+MOMENTS = (0, 300, 1000, 3000, 11_900)  # steps at which the latent space is looked at
+COLUMNS = (
+    "method",
+    "budget",
+    "seeds",
+    "beta at the end",
+    "RMSE",
+    f"monotone within {TOLERANCE:.0f}°",
+    "largest jump of angle: median",
+    "worst",
+    "largest distance to a clean image (RMSE): median",
+    "worst",
+    "nodes on a path: median",
+    "discontinuities on a path: mean",
+    *PROTOCOL,
+)
+PUBLISHED = Published(
+    title="Paths of a pendulum",
+    source="A. Klushyn et al., Learning Hierarchical Priors in VAEs, NeurIPS 2019, the poster: no numbers",
+    protocol="",
+    unit="degrees",
+    cells={},
+    notes=(
+        f"Two latents, tanh networks of two layers of 128 for every method, p(x|z) with the standard deviation {NOISE} "
+        f"of the pixel noise, target {TARGET}; weights of the end of training.",
+        f"Graphs of 1,000 prior samples with {NEIGHBORS} neighbors join 100 pairs of test images (smoke: 30 and 2). "
+        f"Each path with its edges is resampled to {FRAMES} frames by arc length; the angle of a frame is that of the "
+        "nearest of 360 clean images.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What became of the angle along one path.
+
+    Attributes:
+        monotone: whether it never turns back by more than two degrees.
+        jump: largest change between two frames, in degrees.
+        distance: largest distance of a frame to the nearest clean image, root mean square per pixel.
+    """
+
+    monotone: bool
+    jump: float
+    distance: float
+
+    @classmethod
+    def of(cls, frames: Tensor) -> Walk:
+        """Reads the angle of each frame (T, 256) off the nearest of 360 clean images."""
+        clean = render(np.radians(np.arange(360))).reshape(360, -1)
+        squares = ((frames.numpy()[:, None] - clean) ** 2).mean(-1)
+        turns = (np.diff(squares.argmin(1)) + 180) % 360 - 180
+        onward = turns * (np.sign(turns.sum()) or 1)
+        return cls(bool((onward >= -TOLERANCE).all()), float(np.abs(turns).max()), float(np.sqrt(squares.min(1)).max()))
+
+
+def measure(cell: Cell) -> Result:
+    """Trains a method on the pendulum, walks between test images, draws paths and graph, and returns the numbers."""
+
+    def look(model: VAE, step: int) -> None:
+        if step in MOMENTS:
+            Moment.of(model, cell.dataset, step).write(cell.folder / "moments")
+
+    start, run = time.perf_counter(), trained(cell, scale=NOISE, target=TARGET, watch=look)
+    graph, ends = graph_of(cell, run.model), pairs_of(run.data, effort(cell).pairs)
+    paths = explore.interpolate(run.model, graph, *ends)
+    _draw(cell, run, graph, paths)
+    found = {
+        **_measured(cell, run, paths),
+        "parts": graph.components,
+        "split": "test",
+        "selection": "weights at the end",
+    }
+    if cell.row.name == "vhp-rewo":
+        found["straight"] = _measured(cell, run, explore.straight(run.model, *ends))
+    return found | cost(run, start)
+
+
+def _draw(cell: Cell, run: Run, graph: explore.Graph, paths: Sequence[explore.Path]) -> None:
+    drawn = strips.strips_of(paths[:3], run.data.protocol)
+    titled = {f"{cell.row.title}, path {number + 1}": strip for number, strip in enumerate(drawn)}
+    style.write(graphs.graph(graph, paths[:1]), cell.attached / "graph.png")
+    style.write(strips.strips(titled), cell.attached / "strip.png")
+    strips.animation(drawn[0], cell.attached / "path.gif")
+
+
+def _measured(cell: Cell, run: Run, paths: Sequence[explore.Path]) -> dict[str, Any]:
+    walks = [Walk.of(frames) for frames in frames_of(run.model, paths)]
+    jumps, distances = [walk.jump for walk in walks], [walk.distance for walk in walks]
+    return {
+        **constraint_of(run),
+        "rmse": reconstruction_error(cell, run.model),
+        "monotone": float(np.mean([walk.monotone for walk in walks])),
+        "jump": [float(np.median(jumps)), max(jumps)],
+        "distance": [float(np.median(distances)), max(distances)],
+        "nodes": float(np.median([len(path.z) for path in paths])),
+        "discontinuities": float(np.mean([len(path.discontinuities) for path in paths])),
+    }
+
+
+def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
+    """Returns the page of all results below ``out``, and draws how REWO and GECO change the latent space."""
+    results = table.results(out)
+    straight = [{**result, **result["straight"]} for result in results if "straight" in result]
+    lines = [*_lines("straight line (VHP + REWO)", straight)]
+    for row in table.rows:
+        lines += _lines(row.title, [result for result in results if result["row"] == row.name])
+    style.write(constraint.update_surfaces(), out / f"{table.name}-updates.png")
+    here = beside(cells[0]) if cells else []
+    evolution = _evolution(here)
+    if evolution:
+        style.write(constraint.evolution(evolution), out / f"{table.name}-evolution.png")
+    shown = {f"{table.name}-updates.png": "Updates of beta", f"{table.name}-evolution.png": "Latent space in training"}
+    return Page(
+        title=table.published.title,
+        text=introduction(table),
+        notes=table.published.notes,
+        sections=[Section("", COLUMNS, lines)],
+        pictures=[
+            *(Picture(file, title) for file, title in shown.items() if (out / file).exists()),
+            *_side_by_side(table, here, out),
+        ],
+        gallery=attached(table, out, "strip.png"),
+    )
+
+
+def _side_by_side(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
+    """Draws the path between the same two test images, one below the other for the methods whose runs are at hand."""
+    drawn = {cell.row.title: path_of(cell) for cell in cells}
+    file = out / f"{table.name}-strips.png"
+    if drawn:
+        style.write(strips.strips(drawn), file)
+    if file.exists():
+        yield Picture(file.name, "One path by each method")
+
+
+def _evolution(cells: Sequence[Cell]) -> dict[str, list[Moment]]:
+    """Returns the moments of REWO and GECO; nothing unless both runs are at hand."""
+    shown = [cell for cell in cells if cell.row.name in ("vhp-rewo", "vhp-geco")]
+    found = {cell.row.title: Moment.read(cell.folder / "moments") for cell in shown}
+    return found if len(found) == 2 and all(found.values()) else {}
+
+
+def _lines(title: str, results: Sequence[Result]) -> Iterator[list[str]]:
+    if not results:
+        yield [title, "not run", *[""] * (len(COLUMNS) - 2)]
+    for budget, runs in by_budget(results):
+        yield [
+            title,
+            budget,
+            str(len(runs)),
+            over_seeds([run["beta"] for run in runs], ".3f"),
+            over_seeds([run["rmse"] for run in runs], ".4f"),
+            over_seeds([run["monotone"] for run in runs], ".0%"),
+            *(over_seeds([run["jump"][k] for run in runs], ".0f") for k in (0, 1)),
+            *(over_seeds([run["distance"][k] for run in runs], ".3f") for k in (0, 1)),
+            over_seeds([run["nodes"] for run in runs], ".0f"),
+            over_seeds([run["discontinuities"] for run in runs], ".2f"),
+            *protocol(runs),
+        ]
+
+
+TABLE = Table(
+    name="vhp-pendulum",
+    rows=rows(*METHODS),
+    data=("pendulum",),
+    budgets={
+        "smoke": SMALL,
+        "cpu": Effort(epochs=100),
+        "gpu": Effort(epochs=400),
+    },
+    published=PUBLISHED,
+    measure=measure,
+    page=page,
+)
