@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from prioria.data import catalogue, load
-from prioria.data.known import omniglot28
 from prioria.data.formats import IDX_IMAGES, read_idx
+from prioria.data.known import omniglot28
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.known.pendulum import render
 from prioria.data.known.two_moons import two_moons
