@@ -26,7 +26,7 @@ LAYERS = [
     {"draw", "model"},
     {"objectives", "evaluate", "explore", "theory", "data", "export"},
     {"train"},
-    {"estimator"},
+    {"estimator", "hashing"},
     {"report", "export", "estimator"},
     {"papers"},
     {"commands"},
@@ -98,6 +98,12 @@ def test_parts_do_not_import_in_circles():
     for path in PARTS:
         graph[part_of(path)] |= parts_used(path)
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_the_core_knows_nothing_of_papers():
+    """Only the command that reaches the annexe imports from it; it draws with what reports draw with."""
+    others = [path for path in PARTS if part_of(path) != "papers" and "papers" in parts_used(path)]
+    assert [str(path.relative_to(SOURCE)) for path in others] == ["commands/reproduce.py"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))

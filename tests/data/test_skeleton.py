@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from prioria.data import DataError, load
-from prioria.data.known.cmu_mocap import TRIALS, poses, read_skeleton, read_trial
-from prioria.data.known.skeleton import read_amc, read_asf
+from prioria.data.known.cmu_mocap import TRIALS, read_skeleton, read_trial
+from prioria.data.known.skeleton import poses, read_amc, read_asf
 
 ASF = """:version 1.10
 :root

@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from prioria import evaluate, theory
 from prioria.distributions import Words
-from prioria.papers.semantic_hashing import hashing_objective, semantic_hashing
+from prioria.hashing import hashing_objective, semantic_hashing
 
 ALPHA = 1e-4  # false-alarm rate; the seed is fixed
 

@@ -15,7 +15,7 @@ from prioria.cli import main
 from prioria.data import load
 from prioria.report import style
 from prioria.report.exploration import write_exploration
-from prioria.report.moons import traversals
+from prioria.report.lines import traversals
 from prioria.report.pockets import OPAQUE, ROWS, draw_margins, margins, pockets
 from tests.contract.standins import OpaqueFlow
 from tests.contract.structured import conv_ladder

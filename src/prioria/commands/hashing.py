@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from prioria.commands.sample import write_arrays
-from prioria.papers.semantic_hashing import hash_documents
+from prioria.hashing import hash_documents
 
 Widths = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative_iterable="")]
 

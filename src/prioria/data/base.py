@@ -49,6 +49,8 @@ class Protocol:
         scale: Divides shifted values, a number or one per column.
         classes: Names of the label values.
         factors: Names of the label columns, for labels (N, factors).
+        skeleton: File below the root of the data with the bones of a body, where rows are its poses.
+        channels: The channels of that skeleton that the columns are; the others rest at zero.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Protocol:
     scale: float | tuple[float, ...] = 1.0
     classes: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()
+    skeleton: str = ""
+    channels: tuple[str, ...] = ()
 
     @property
     def dimensions(self) -> int:

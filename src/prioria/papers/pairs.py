@@ -88,7 +88,7 @@ def _images(cell: Cell, model: VAE, data: Dataset) -> dict[str, Any] | None:
         "fid": {name: each.to_json() for name, each in distances.items()},
         "low_posterior": {"fraction": low.fraction, "drawn": low.drawn, "ranking": low.ranking},
     }
-    if data.name == "two-moons":
+    if data.dimensions == 2:
         return found | {"off_the_moons": {name: off_the_moons(each) for name, each in rows.items()}}
     return found | {"kid": evaluate.kid(rows["samples"], reference, extractor).to_json()}
 

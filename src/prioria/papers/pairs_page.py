@@ -14,10 +14,11 @@ from prioria.flows import NormalizingFlow
 from prioria.model import VAE
 from prioria.papers.cell import Cell, beside, loaded, shortened
 from prioria.papers.changes import DERIVED, METRICS, PARTS, change, false_alarm, metric, reading
+from prioria.papers.moons import leakage_curves, moons
 from prioria.papers.page import PROTOCOL, Page, Picture, Section, budgets, introduction, protocol
 from prioria.papers.table import Result, Table
 from prioria.report import style
-from prioria.report.moons import leakage_curves, moons, traversals
+from prioria.report.lines import traversals
 from prioria.train import Run
 
 COMPARED = ("FID", "FID(LP)", "FID(LP)/FID", "sKL", "sKL, 1-NN in z", "off the moons", "off the moons (LP)")

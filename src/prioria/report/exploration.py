@@ -17,7 +17,7 @@ from prioria.explore import Extremes, decoded
 from prioria.flows import has_generation
 from prioria.model import VAE
 from prioria.report import pictures, style
-from prioria.report.moons import traversals
+from prioria.report.lines import traversals
 from prioria.report.pictures import Section
 from prioria.report.pockets import OPAQUE, ROWS, margins, pockets
 from prioria.report.strips import animation, is_drawable, strips, strips_of

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from prioria.data import Protocol
 from prioria.data.files import data_root
-from prioria.data.known.cmu_mocap import poses, read_skeleton
+from prioria.data.known.skeleton import poses, read_asf
 from prioria.report.style import INK
 
 SIDE, LINE, VIEW = 144, 3, math.radians(40)  # pixels of a tile and of a bone; the angle that the body is seen at
@@ -19,16 +19,16 @@ REACH = 1.15  # half the height of a tile, in heights of the tallest figure abov
 
 
 def stick_figures(values: Float[Tensor, "n D"], protocol: Protocol) -> UInt8[np.ndarray, "n H W 3"]:
-    """Draws poses of a motion-capture set, all on one scale and from one side.
+    """Draws poses of a body, all on one scale and from one side.
 
     Args:
         values: rows in the model's scale.
-        protocol: of a motion-capture set.
+        protocol: of poses, which names the skeleton.
 
     Raises:
         ValueError: the skeleton's file is not at hand.
     """
-    skeleton = read_skeleton(data_root())
+    skeleton = read_asf(data_root() / protocol.skeleton)
     joints = skeleton.joints(poses(protocol, values, skeleton))
     across = joints[..., 0] * math.cos(VIEW) + joints[..., 2] * math.sin(VIEW)
     plane = np.stack([across, -joints[..., 1]], -1)

@@ -41,17 +41,17 @@ class Strip:
 
 
 def is_drawable(protocol: Protocol) -> bool:
-    """Says whether rows can be drawn: pictures, and poses of motion capture."""
-    return len(protocol.shape) == 3 or _is_motion(protocol)
+    """Says whether rows can be drawn: pictures, and poses of a body."""
+    return len(protocol.shape) == 3 or bool(protocol.skeleton)
 
 
 def drawn(values: Float[Tensor, "n D"], protocol: Protocol) -> UInt8[np.ndarray, "n H W 3"]:
-    """Returns rows as pictures on one scale: images as they are, motion capture as stick figures.
+    """Returns rows as pictures on one scale: images as they are, poses as stick figures.
 
     Raises:
         ValueError: the data are neither.
     """
-    if _is_motion(protocol):
+    if protocol.skeleton:
         return stick_figures(values, protocol)
     if not is_drawable(protocol):
         raise ValueError(
@@ -115,10 +115,6 @@ def animation(strip: Strip, path: str | Path, *, frames_per_second: float = 10.0
     timing = {"duration": round(1000 / frames_per_second), "loop": 0}
     write_atomically(path, lambda file: first.save(file, "GIF", save_all=True, append_images=others, **timing))
     return path
-
-
-def _is_motion(protocol: Protocol) -> bool:
-    return protocol.name.startswith("cmu-mocap")
 
 
 def _row(strip: Strip) -> NDArray[np.uint8]:

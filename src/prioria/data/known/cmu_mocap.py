@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from prioria.data.base import Dataset, Protocol
 from prioria.data.files import File
@@ -34,6 +33,7 @@ PROTOCOL = Protocol(
     "published number is comparable. The 50 channels are the 62 without root position and orientation, clavicles "
     "and fingers, each scaled to [0, 1]; densities are in those units. Neighboring frames are near-duplicates.",
     classes=MOVEMENTS,
+    skeleton="cmu-mocap/35/35.asf",
 )
 SUBJECT_35_PROTOCOL = replace(
     PROTOCOL,
@@ -108,37 +108,33 @@ def moving(skeleton: Skeleton) -> NDArray:
     return np.flatnonzero([channel.split()[0] not in STILL_BONES for channel in skeleton.channels])
 
 
-def poses(protocol: Protocol, x: Tensor, skeleton: Skeleton) -> NDArray:
-    """Poses (N, 62) in degrees for a model's rows x (N, 50), upright at the origin, for `Skeleton.joints`."""
-    full = np.zeros((len(x), len(skeleton.channels)))
-    full[:, moving(skeleton)] = protocol.unscaled(x.detach().cpu()).numpy()
-    return full
-
-
-def _scaled_to_unit(protocol: Protocol, frames: NDArray) -> Protocol:
+def _scaled_to_unit(protocol: Protocol, frames: NDArray, skeleton: Skeleton) -> Protocol:
     low, span = frames.min(0), np.ptp(frames, axis=0)
-    return replace(protocol, shift=tuple((-low).tolist()), scale=tuple(span.tolist()))
+    channels = tuple(skeleton.channels[number] for number in moving(skeleton))
+    return replace(protocol, shift=tuple((-low).tolist()), scale=tuple(span.tolist()), channels=channels)
 
 
 def read(root: Path, seed: int) -> Dataset:
     """The seed is that of the split."""
-    kept = moving(read_skeleton(root))
+    skeleton = read_skeleton(root)
+    kept = moving(skeleton)
     frames = [read_trial(root, name)[::STRIDE, kept] for name, _, _ in TRIALS]
     numbers = [MOVEMENTS.index(movement) for _, movement, _ in TRIALS]
     labels = np.repeat(numbers, [len(trial) for trial in frames])
     rows = np.concatenate(frames)
-    return assemble_random(_scaled_to_unit(PROTOCOL, rows), rows, labels, SIZES, seed)
+    return assemble_random(_scaled_to_unit(PROTOCOL, rows, skeleton), rows, labels, SIZES, seed)
 
 
 def read_subject_35(root: Path, seed: int) -> Dataset:
     """The seed says which training frames validate."""
-    kept = moving(read_skeleton(root))
+    skeleton = read_skeleton(root)
+    kept = moving(skeleton)
     frames, trials, test, test_trials = read_mat(SUBJECT_35_FILE.locate(root), "Y", "lbls", "Ytest", "lblstest")
     names = np.array([*range(1, 18), *range(19, 27), 28, *range(30, 35)])
     jogging = (names >= 17) & (names <= 26)
     labels, test_labels = jogging[trials.argmax(1)], np.array([True, False])[test_trials.argmax(1)]
     rows = frames[:, kept]
-    protocol = _scaled_to_unit(SUBJECT_35_PROTOCOL, np.concatenate([rows, test[:, kept]]))
+    protocol = _scaled_to_unit(SUBJECT_35_PROTOCOL, np.concatenate([rows, test[:, kept]]), skeleton)
     order = np.random.default_rng(seed).permutation(len(rows))
     train, validation = np.split(order, [SUBJECT_35_SIZES[0]])
     return assemble(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from prioria.data.base import DataError
+from prioria.data.base import DataError, Protocol
 from prioria.data.formats import content, naming
 
 if TYPE_CHECKING:
@@ -136,3 +137,11 @@ def read_amc(path: Path, skeleton: Skeleton) -> NDArray:
                     f"{path}: frame {number} does not fit the skeleton; it is cut off or of another subject"
                 )
         return np.array([[value for bone in widths for value in frame[bone]] for frame in frames], float)
+
+
+def poses(protocol: Protocol, x: Tensor, skeleton: Skeleton) -> NDArray:
+    """Poses (N, channels) in degrees for a model's rows x (N, D), upright at the origin, for `Skeleton.joints`."""
+    full = np.zeros((len(x), len(skeleton.channels)))
+    columns = [skeleton.channels.index(channel) for channel in protocol.channels]
+    full[:, columns] = protocol.unscaled(x.detach().cpu()).numpy()
+    return full

@@ -12,7 +12,7 @@ from scipy import sparse
 from prioria.cli import main
 from prioria.data import load
 from prioria.evaluate import retrieval_precision
-from prioria.papers.semantic_hashing import hash_documents
+from prioria.hashing import hash_documents
 from tests.commands.test_commands import arrays
 
 TOPICS, WORDS, DOCUMENTS = 4, 40, 400

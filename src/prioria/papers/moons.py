@@ -7,13 +7,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import torch
-
 from prioria.data import Dataset
 from prioria.distributions import mean
 from prioria.evaluate import LeakageCurve, leakage
 from prioria.evaluate.sampling import device_of, measuring, seed_device
-from prioria.explore import Path, generation_lines, straight
 from prioria.model import VAE
 from prioria.report import style
 from prioria.report.pockets import ROWS, decoded_margins, draw_margins, draw_plane, margins
@@ -89,37 +86,6 @@ def leakage_curves(
             each.plot(x, y, label=name, lw=1.2, color=style.SERIES[index // 2 % 6], ls="-" if index % 2 else "--")
     style.legend_below(axes[0], columns=4)
     return figure
-
-
-def traversals(model: VAE, data: Dataset, *, pairs: int = 4, seed: int = 0) -> Figure:
-    """Returns lines between encodings over the aggregate posterior: straight in z (dashed) and in the generation space.
-
-    Args:
-        model: a model with two latents whose prior has a generation space.
-        data: its data.
-        pairs: of test rows to connect, at most half as many as there are.
-        seed: of the rows.
-
-    Raises:
-        ValueError: another number of latents, or a prior without a generation space.
-    """
-    edges = margins(model, data, seed=seed)
-    if edges.density is None:
-        raise ValueError(f"{edges.encodings.shape[1]} latents: lines are drawn over two latents with a density")
-    order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed))
-    order = order[: 2 * min(pairs, len(order) // 2)]
-    starts, ends = data.test.batch(order).chunk(2)
-    figure, (axes,) = style.panels(5.4, 4.6)
-    draw_margins(axes, edges, "straight in z (dashed), straight in the generation space")
-    for lines, look in ((straight(model, starts, ends), "--"), (generation_lines(model, starts, ends), "-")):
-        for line in lines:
-            _draw(axes, line, look)
-    style.legend_below(axes)
-    return figure
-
-
-def _draw(axes, line: Path, look: str) -> None:  # noqa: ANN001 - matplotlib's axes, imported for types only
-    axes.plot(*line.z.T.numpy(), look, color=style.DATA, lw=1.4)
 
 
 def _points(curve: LeakageCurve, conditional: bool) -> tuple[list[float], list[float]]:

@@ -7,8 +7,9 @@ import torch
 
 from prioria import VAE, evaluate, explore, priors
 from prioria.data import Dataset, load
+from prioria.papers.moons import leakage_curves, moons
 from prioria.report import style
-from prioria.report.moons import leakage_curves, moons, traversals
+from prioria.report.lines import traversals
 from tests.report.conftest import model_of
 
 
