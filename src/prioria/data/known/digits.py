@@ -30,7 +30,7 @@ def read(root: Path, seed: int) -> Dataset:
     from sklearn.datasets import load_digits
 
     values, labels = load_digits(return_X_y=True)
-    return assemble_random(PROTOCOL, values.astype(np.uint8), labels, DIGITS.sizes, seed)
+    return assemble_random(PROTOCOL, np.asarray(values, np.uint8), np.asarray(labels), DIGITS.sizes, seed)
 
 
 DIGITS = KnownSet(PROTOCOL, (1297, 200, 300), read)
