@@ -1,0 +1,28 @@
+"""Bits."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from prioria.distributions import at_least_float32, bernoulli
+from prioria.module import Module
+
+
+class Bernoulli(Module):
+    """p(x|z) = prod_d Bernoulli(x_d; sigmoid(net(z)_d)), on logits.
+
+    Args:
+        net: network (..., L) -> logits (..., D).
+
+    Example:
+        >>> Bernoulli(nn.Linear(2, 3))(torch.zeros(4, 5, 2)).log_prob(torch.ones(5, 3)).shape
+        torch.Size([4, 5])
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, z: Tensor) -> Distribution:
+        return bernoulli(at_least_float32(self.net(z)))
