@@ -275,8 +275,8 @@ class Training:
 
     def _check_likelihood(self) -> None:
         likelihood, data = self.step.model.likelihood, self.data
-        if type(likelihood).__module__ != likelihoods.__name__:  # whoever wrote their own knows what it is for
-            return
+        if not type(likelihood).__module__.startswith(f"{likelihoods.__name__}."):
+            return  # whoever wrote their own knows what it is for
         check_likelihood(data.protocol, type(likelihood).__name__)
         if isinstance(likelihood, likelihoods.Categorical):
             likelihood.check(max(part.maximum() for part in (data.train, data.validation, data.test)), data.name)
