@@ -109,7 +109,7 @@ def growing(name: str, size: int) -> Callable[[], object]:
     if name.startswith("samples"):
         return our_step(single(), images(BATCH), objectives.IWAE(size))
     model, x = single(prior=vamp(500)).eval(), images(1)
-    return lambda: evaluate.log_likelihood(model, x, size)
+    return lambda: evaluate.log_likelihood(model, x, num_samples=size)
 
 
 def peak(call: Callable[[], object]) -> float:

@@ -86,7 +86,7 @@ def step_row(architecture: str, components: int | None, batch: int) -> Row:
 def likelihood_row(architecture: str, components: int | None) -> Row:
     """Times the log-likelihood of one image."""
     model, x = ours(architecture, components), images(1)
-    call = lambda: evaluate.log_likelihood(model, x, SAMPLES)  # noqa: E731
+    call = lambda: evaluate.log_likelihood(model, x, num_samples=SAMPLES)  # noqa: E731
     if architecture == "dense":
         theirs = pythae(components)
         pictures = x.reshape(-1, 1, 28, 28)

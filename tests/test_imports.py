@@ -3,10 +3,12 @@
 import ast
 import functools
 import importlib.util
+import pkgutil
 import re
 import subprocess
 import sys
 import tomllib
+import types
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -155,6 +157,18 @@ def test_help_is_quick_and_imports_no_torch():
         "assert 'torch' not in sys.modules; print(time.process_time())"
     )
     assert cpu_seconds(code) < 1.5
+
+
+def test_no_function_hides_a_module_of_its_own_name():
+    found = pkgutil.walk_packages([str(SOURCE)], "prioria.")
+    packages = [importlib.import_module(name) for name in ("prioria", *(each.name for each in found if each.ispkg))]
+    hidden = [
+        f"{package.__name__}.{module.name}"
+        for package in packages
+        for module in pkgutil.iter_modules(package.__path__)
+        if not isinstance(getattr(package, module.name, package), types.ModuleType)
+    ]
+    assert hidden == []
 
 
 def test_torchvision_is_not_installed():

@@ -107,10 +107,10 @@ def test_draws_follow_the_density() -> None:
     vae, x = model(latents=1), 3 * rows(12)
     grid = torch.linspace(-40, 40, 20_001, dtype=torch.float64).unsqueeze(1)
     cumulative = (exact(vae, x, grid).exp() * (grid[1] - grid[0])).cumsum(0)
-    z = evaluate.aggregate_draws(vae, x, 4000, seed=1).squeeze(1)
+    z = evaluate.aggregate_draws(vae, x, num_samples=4000, seed=1).squeeze(1)
     assert stats.kstest(z.numpy(), lambda v: _at(v, grid, cumulative)).pvalue > ALPHA
-    assert torch.equal(z, evaluate.aggregate_draws(vae, x, 4000, seed=1).squeeze(1))
-    assert not torch.equal(z, evaluate.aggregate_draws(vae, x, 4000, seed=2).squeeze(1))
+    assert torch.equal(z, evaluate.aggregate_draws(vae, x, num_samples=4000, seed=1).squeeze(1))
+    assert not torch.equal(z, evaluate.aggregate_draws(vae, x, num_samples=4000, seed=2).squeeze(1))
 
 
 def _at(v, grid, cumulative):
@@ -120,15 +120,15 @@ def _at(v, grid, cumulative):
 
 
 def test_prior_draws_follow_the_prior() -> None:
-    z = evaluate.prior_draws(model(latents=1), 4000).squeeze(1)
+    z = evaluate.prior_draws(model(latents=1), num_samples=4000).squeeze(1)
     assert stats.kstest(z.numpy(), "norm").pvalue > ALPHA
 
 
 def test_model_and_random_numbers_stay_as_they_were() -> None:
     vae, x = model(), rows(3)
     before = torch.get_rng_state()
-    evaluate.prior_draws(vae, 10)
-    evaluate.aggregate_draws(vae, x, 10)
+    evaluate.prior_draws(vae, num_samples=10)
+    evaluate.aggregate_draws(vae, x, num_samples=10)
     evaluate.aggregate_posterior(vae, x)
     assert torch.equal(torch.get_rng_state(), before)
     assert vae.training
@@ -137,18 +137,18 @@ def test_model_and_random_numbers_stay_as_they_were() -> None:
 def test_lower_groups_and_unknown_ones() -> None:
     vae, x = two_level(), rows(40)
     lower = evaluate.aggregate_posterior(vae, x, group="z1")
-    assert lower.event_shape == evaluate.aggregate_draws(vae, x, 7, group="z1").shape[1:] == (4,)
+    assert lower.event_shape == evaluate.aggregate_draws(vae, x, num_samples=7, group="z1").shape[1:] == (4,)
     assert lower.components.batch_shape == (40,)
-    assert evaluate.prior_draws(vae, 7, group="z1").shape == (7, 4)
+    assert evaluate.prior_draws(vae, num_samples=7, group="z1").shape == (7, 4)
     with pytest.raises(ValueError, match="num_samples=0 must be at least 1"):
-        evaluate.aggregate_draws(vae, x, 0)
+        evaluate.aggregate_draws(vae, x, num_samples=0)
     with pytest.raises(ValueError, match="group='z9' is unknown; this model has z2, z1"):
         evaluate.aggregate_posterior(vae, x, group="z9")
 
 
 def test_feature_maps_have_an_aggregate_density() -> None:
     vae, x = conv_ladder("free", "none", INPUTS), rows(6)
-    q, z = evaluate.aggregate_posterior(vae, x), evaluate.prior_draws(vae, 4)
+    q, z = evaluate.aggregate_posterior(vae, x), evaluate.prior_draws(vae, num_samples=4)
     assert evaluate.has_aggregate_density(vae, x) and z.dim() == 4 and q.sample((3,)).shape[1:] == z.shape[1:]
     with torch.no_grad():
         each = vae.condition(x).top[1].expand((6,))
@@ -157,13 +157,13 @@ def test_feature_maps_have_an_aggregate_density() -> None:
     expected = special.logsumexp(single.sum((2, 3, 4)), axis=0) - math.log(len(x))
     np.testing.assert_allclose(q.log_prob(z).numpy(), expected, rtol=1e-5)
     np.testing.assert_allclose(q.mean.numpy(), each.mean.mean(0).numpy(), rtol=1e-4, atol=1e-6)
-    assert evaluate.overlap(vae, x, x, 50).pockets is not None
-    assert math.isfinite(evaluate.symmetric_kl(vae, x, 50).value)
+    assert evaluate.overlap(vae, x, held_out=x, num_samples=50).pockets is not None
+    assert math.isfinite(evaluate.symmetric_kl(vae, x, num_samples=50).value)
 
 
 def test_a_flow_posterior_has_draws_but_no_density_elsewhere() -> None:
     vae = model(OpaqueFlow(7, 2))
-    assert evaluate.aggregate_draws(vae, rows(5), 20).shape == (20, 2)
+    assert evaluate.aggregate_draws(vae, rows(5), num_samples=20).shape == (20, 2)
     assert not evaluate.has_aggregate_density(vae, rows(5))
     with pytest.raises(ValueError, match="posterior of 'z'.*use a diagonal one"):
         evaluate.aggregate_posterior(vae, rows(5))
@@ -195,9 +195,9 @@ def test_bits() -> None:
 
 def test_draws_of_the_prior_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     vae = model()
-    expected = evaluate.prior_draws(vae, 7, seed=3)
+    expected = evaluate.prior_draws(vae, num_samples=7, seed=3)
     monkeypatch.setattr(vae.likelihood, "forward", None)
-    assert torch.equal(evaluate.prior_draws(vae, 7, seed=3), expected)
+    assert torch.equal(evaluate.prior_draws(vae, num_samples=7, seed=3), expected)
 
 
 def test_sum_of_exponentials_in_single_precision_is_that_in_double() -> None:

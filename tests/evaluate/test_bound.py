@@ -29,7 +29,7 @@ def test_rates_of_all_groups_and_distortion_add_up_to_the_bound(name: str) -> No
 @pytest.mark.parametrize(("samples", "examples"), [(1, 150), (3, 7), (1500, 2)])
 def test_errors_are_those_of_the_draws(samples: int, examples: int) -> None:
     model, x = MODELS["standard-prior"](), rows(examples)
-    estimate = evaluate.elbo(model, x, samples)
+    estimate = evaluate.elbo(model, x, num_samples=samples)
     with sampling.measuring(model):
         log_w = [
             torch.cat([draw.log_w[:, group.wanted] for draw in group.draws])
@@ -55,7 +55,7 @@ def test_limit_takes_rows_at_even_distances() -> None:
 
 def test_expected_seconds_grow_with_samples_and_examples() -> None:
     model, x = MODELS["standard-prior"](), rows(50)
-    few = evaluate.expected_seconds(model, x, 1000, limit=1)
+    few = evaluate.expected_seconds(model, x, num_samples=1000, limit=1)
     assert 0 < few < 10
-    many = evaluate.expected_seconds(model, x, 100_000)
+    many = evaluate.expected_seconds(model, x, num_samples=100_000)
     assert many > 500 * few  # 5000 times the rows; timing may be off by ten

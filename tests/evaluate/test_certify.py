@@ -43,7 +43,7 @@ def standard_errors(difference: Tensor) -> float:
 @pytest.mark.parametrize(("dimensions", "num_steps"), [(2, 100), (10, 100), (50, 200)])
 def test_the_closed_form_is_inside_the_bracket_and_a_bad_encoder_is_caught(dimensions: int, num_steps: int) -> None:
     model, marginal = linear_gaussian(dimensions)
-    certificate = evaluate.certify(model, 60, num_steps=num_steps, num_samples=1000)
+    certificate = evaluate.certify(model, num_examples=60, num_steps=num_steps, num_samples=1000)
     truth = marginal.log_prob(certificate.x.double())
     assert standard_errors(certificate.lower.pointwise - truth) < 3
     assert standard_errors(certificate.upper.pointwise - truth) > -3
@@ -65,7 +65,7 @@ def test_a_hierarchical_prior_is_annealed_with_its_auxiliary_latents() -> None:
     prior = priors.Hierarchical(2, 1, num_samples=1, auxiliary_decoder=zeta)  # its q(zeta|z) is as it was initialized
     model = VAE(encoder=nn.Identity(), posterior=posteriors.Gaussian(2, 2), prior=prior, likelihood=model.likelihood)
     covariance = decoder @ (a @ a.mT + 0.3 * torch.eye(2)).double() @ decoder.mT + NOISE**2 * torch.eye(2)
-    certificate = evaluate.certify(model, 60, num_steps=100, num_samples=10)
+    certificate = evaluate.certify(model, num_examples=60, num_steps=100, num_samples=10)
     truth = MultivariateNormal(torch.zeros(2).double(), covariance).log_prob(certificate.x.double())
     assert standard_errors(certificate.lower.pointwise - truth) < 3
     assert standard_errors(certificate.upper.pointwise - truth) > -3
@@ -100,7 +100,10 @@ def test_all_groups_of_a_hierarchy_move() -> None:
 def test_annealing_repeats_and_leaves_the_random_numbers_alone() -> None:
     model, _ = linear_gaussian(2)
     x, before = torch.randn(3, 2), torch.get_rng_state()
-    first, again, other = (evaluate.annealed_log_likelihood(model, x, 5, 20, seed).pointwise for seed in (0, 0, 1))
+    first, again, other = (
+        evaluate.annealed_log_likelihood(model, x, num_steps=5, num_chains=20, seed=seed).pointwise
+        for seed in (0, 0, 1)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
@@ -112,4 +115,4 @@ def test_what_cannot_be_annealed_is_refused() -> None:
     with pytest.raises(ValueError, match="num_steps=1"):
         evaluate.annealed_log_likelihood(model, torch.zeros(1, 2), num_steps=1)
     with pytest.raises(ValueError, match="num_examples=1"):
-        evaluate.certify(model, 1)
+        evaluate.certify(model, num_examples=1)

@@ -100,7 +100,7 @@ MODELS = {
 def test_the_truth_is_inside_the_bracket_of_a_trained_model(kind: str, digits: Dataset) -> None:
     build, sum_over_latents = MODELS[kind]
     model = trained(build(), digits)
-    certificate = evaluate.certify(model, 30, num_steps=60, num_samples=500)
+    certificate = evaluate.certify(model, num_examples=30, num_steps=60, num_samples=500)
     truth = sum_over_latents(model, certificate.x)
     assert standard_errors(certificate.lower.pointwise - truth) < 3
     assert standard_errors(certificate.upper.pointwise - truth) > -3

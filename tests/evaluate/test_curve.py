@@ -77,7 +77,7 @@ def test_it_never_falls_and_ends_at_the_log_likelihood(name: str) -> None:
     curve = evaluate.bound_curve(model, x, counts=(1, 5, 10, 100, 1000), seed=3)
     for one, other in itertools.pairwise(curve.estimates):
         assert (other.pointwise - one.pointwise > -1e-9).all()
-    whole = evaluate.log_likelihood(model, x, 1000, seed=3)
+    whole = evaluate.log_likelihood(model, x, num_samples=1000, seed=3)
     torch.testing.assert_close(curve.estimates[-1].pointwise, whole.pointwise, rtol=0, atol=1e-9)
     assert curve.estimates[-1].ess == pytest.approx(whole.ess)
 

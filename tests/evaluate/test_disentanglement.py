@@ -132,9 +132,9 @@ def test_posterior_means_of_a_model_are_scored() -> None:
     constant = torch.zeros(len(labels), 1, dtype=labels.dtype)  # a factor that does not vary is left out
     split = Split(torch.cat([labels, labels], 1).float(), torch.cat([labels[:, :2], constant], 1), protocol)
     model = single(latents=3)
-    found = evaluate.disentanglement(model, split, 400, seed=1)
+    found = evaluate.disentanglement(model, split, limit=400, seed=1)
     assert found.factors == ("a", "b") and found.examples == 400
-    assert found == evaluate.disentanglement(model, split, 400, seed=1)
+    assert found == evaluate.disentanglement(model, split, limit=400, seed=1)
     codes = model.encode(split.tensor()).double().numpy()
     chosen = np.random.default_rng(1).permutation(len(labels))[:400]
     assert found.mig == pytest.approx(mig(codes[chosen], BINARY[chosen][:, :2]))

@@ -110,11 +110,13 @@ def test_generation_space_is_that_of_the_flow() -> None:
     model = line(flow)
     found = evaluate.nearest_neighbor_kl(model, X, num_samples=2000, generation_space=True)
     with torch.no_grad():
-        a = flow.to_generation(evaluate.aggregate_draws(model, X, 2000)).double().numpy()
-        b = flow.to_generation(evaluate.prior_draws(model, 2000)).double().numpy()
+        a = flow.to_generation(evaluate.aggregate_draws(model, X, num_samples=2000)).double().numpy()
+        b = flow.to_generation(evaluate.prior_draws(model, num_samples=2000)).double().numpy()
     assert found.value == pytest.approx(perez_cruz(a, b).mean() + perez_cruz(b, a).mean())
     assert "generation" in found.estimator
-    standard = [evaluate.nearest_neighbor_kl(line(), X, 500, generation_space=s).value for s in (True, False)]
+    standard = [
+        evaluate.nearest_neighbor_kl(line(), X, num_samples=500, generation_space=s).value for s in (True, False)
+    ]
     assert standard[0] == standard[1]
 
 
@@ -122,7 +124,7 @@ def test_generation_space_of_feature_maps_has_all_their_dimensions() -> None:
     maps, x = feature_map_standin(), torch.rand(60, INPUTS).round()
     found = evaluate.nearest_neighbor_kl(maps, x, num_samples=200, generation_space=True)
     prior = maps.stages["z3"].prior(None).base_dist
-    drawn = (evaluate.aggregate_draws(maps, x, 200), evaluate.prior_draws(maps, 200))
+    drawn = (evaluate.aggregate_draws(maps, x, num_samples=200), evaluate.prior_draws(maps, num_samples=200))
     with torch.no_grad():
         a, b = (((z - prior.loc) / prior.scale).flatten(1).double().numpy() for z in drawn)
     assert a.shape == (200, 18)
@@ -146,13 +148,13 @@ def wide(latents: int, scale: float, spread: float, posterior: nn.Module | None 
 def test_warns_where_draws_cannot_resolve_narrow_posteriors() -> None:
     x = torch.randn(3000, INPUTS)
     narrow = wide(2, 1e-3, 1.0)
-    found = evaluate.nearest_neighbor_kl(narrow, x, 500)
+    found = evaluate.nearest_neighbor_kl(narrow, x, num_samples=500)
     assert found.warning is not None and "too few draws" in found.warning and "too few draws" in str(found)
-    assert evaluate.symmetric_kl(narrow, x, 500).value > 3 * found.value  # what it cannot see
+    assert evaluate.symmetric_kl(narrow, x, num_samples=500).value > 3 * found.value  # what it cannot see
 
 
 def test_warns_in_many_dimensions() -> None:
-    found = evaluate.nearest_neighbor_kl(wide(20, 1.0, 0.1), torch.randn(200, INPUTS), 500)
+    found = evaluate.nearest_neighbor_kl(wide(20, 1.0, 0.1), torch.randn(200, INPUTS), num_samples=500)
     assert found.warning == "biased low in 20 dimensions; use symmetric_kl"
 
 
@@ -161,21 +163,21 @@ def test_what_cannot_be_measured_is_refused() -> None:
     flow = wide(2, 1.0, 1.0, OpaqueFlow(INPUTS, 2))
     with pytest.raises(ValueError, match="use a diagonal one"):
         evaluate.symmetric_kl(flow, x)
-    assert math.isfinite(evaluate.nearest_neighbor_kl(flow, x, 200).value)
+    assert math.isfinite(evaluate.nearest_neighbor_kl(flow, x, num_samples=200).value)
     with pytest.raises(ValueError, match="num_samples=1 draws have no error; use at least 2"):
-        evaluate.symmetric_kl(two_level(), x.sigmoid().round(), 1)
+        evaluate.symmetric_kl(two_level(), x.sigmoid().round(), num_samples=1)
     with pytest.raises(ValueError, match="draws coincide"):
         perez_cruz(np.zeros((5, 2)), np.ones((5, 2)))
     with pytest.raises(ValueError, match="for the top group 'z2', not for group='z1'"):
-        evaluate.nearest_neighbor_kl(two_level(), x, 10, generation_space=True, group="z1")
-    assert evaluate.nearest_neighbor_kl(two_level(), x.sigmoid().round(), 50, group="z1").num_samples == 50
+        evaluate.nearest_neighbor_kl(two_level(), x, num_samples=10, generation_space=True, group="z1")
+    assert evaluate.nearest_neighbor_kl(two_level(), x.sigmoid().round(), num_samples=50, group="z1").num_samples == 50
 
 
 @pytest.mark.parametrize("prior", [priors.StandardNormal(1), priors.RealNVP(1, 2, hidden=4)])
 def test_leakage_against_quadrature(prior: nn.Module) -> None:
     model, count = line(prior), 40_000
     q, p = log_q(GRID), log_p(model, GRID)
-    found = evaluate.leakage(model, X, [-math.inf, -2.0, math.inf], num_samples=count).density
+    found = evaluate.leakage(model, X, thresholds=[-math.inf, -2.0, math.inf], num_samples=count).density
     leaked = (p < -2.0).double()
     share = integral(q.exp() * leaked)
     score = integral(q.exp() * (q - p) * leaked)
@@ -190,7 +192,7 @@ def test_leakage_against_quadrature(prior: nn.Module) -> None:
 
 def test_leakage_without_the_log_determinant() -> None:
     flow = priors.RealNVP(1, 2, hidden=4)
-    found = evaluate.leakage(line(flow), X, [math.inf], num_samples=2000)
+    found = evaluate.leakage(line(flow), X, thresholds=[math.inf], num_samples=2000)
     q = evaluate.aggregate_posterior(line(flow), X)
     assert found.base != found.density and found.components == 3
     z = GRID[:, None].float()
@@ -200,5 +202,5 @@ def test_leakage_without_the_log_determinant() -> None:
     expected = integral(log_aggregate.exp() * (log_aggregate - base))
     spread = math.sqrt(integral(log_aggregate.exp() * (log_aggregate - base).square()) / 2000)
     assert found.base.score[0] == pytest.approx(expected, abs=4 * spread)
-    plain = evaluate.leakage(line(), X, [-1.0], num_samples=200)
+    plain = evaluate.leakage(line(), X, thresholds=[-1.0], num_samples=200)
     assert plain.base == plain.density

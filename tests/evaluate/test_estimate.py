@@ -12,7 +12,8 @@ import torch
 from scipy import stats
 
 from prioria.evaluate import Estimate, WeightQuality, doubt, join
-from prioria.evaluate.likelihood.pareto import generalized_pareto_shape, pareto_k, tail_length
+from prioria.evaluate.estimate import tail_length
+from prioria.evaluate.likelihood.pareto import generalized_pareto_shape, pareto_k
 from prioria.evaluate.likelihood.quadrature import GridEstimate
 from prioria.evaluate.likelihood.weights import Weights
 from prioria.evaluate.moments import Moments

@@ -42,17 +42,17 @@ def test_pockets_and_leaks_are_shares_of_mass() -> None:
     matched = fixed_mixture([[0.0, 0.0]])
     with torch.no_grad():
         matched.log_variance.fill_(math.log(1.25))
-    fair = evaluate.overlap(linear(matched), X, OTHER)
+    fair = evaluate.overlap(linear(matched), X, held_out=OTHER)
     assert fair.pockets == pytest.approx(0.01, abs=0.01) and fair.leaks == pytest.approx(0.01, abs=0.01)
     # Between narrow posteriors there are gaps; held-out rows say that they are no pockets.
-    narrow = evaluate.overlap(linear(priors.StandardNormal(2), scale=0.05), X, OTHER)
+    narrow = evaluate.overlap(linear(priors.StandardNormal(2), scale=0.05), X, held_out=OTHER)
     assert narrow.pockets == pytest.approx(0.01, abs=0.02)
     # The prior covers two far places of which the encodings use one: half of it is a pocket, nothing leaks.
-    wide = evaluate.overlap(linear(fixed_mixture([[0.0, 0.0], [30.0, 0.0]])), X, OTHER)
+    wide = evaluate.overlap(linear(fixed_mixture([[0.0, 0.0], [30.0, 0.0]])), X, held_out=OTHER)
     assert wide.pockets == pytest.approx(0.5, abs=0.05) and wide.leaks < 0.1
     # The prior covers one of two clusters of encodings: half of them leak.
     far = torch.cat([X[:200], X[200:] + torch.tensor([30.0, 0.0])])
-    leaking = evaluate.overlap(linear(fixed_mixture([[0.0, 0.0]])), far, far)
+    leaking = evaluate.overlap(linear(fixed_mixture([[0.0, 0.0]])), far, held_out=far)
     assert leaking.leaks == pytest.approx(0.5, abs=0.1) and leaking.pockets < 0.05
     assert leaking.test.p_value == 0.001
 
@@ -92,7 +92,10 @@ def test_draws_that_are_no_numbers_are_not_tested() -> None:
 
 def test_flow_posteriors_have_leaks_but_no_measurable_pockets() -> None:
     found = evaluate.overlap(
-        single(posterior="opaque-flow"), torch.rand(30, INPUTS).round(), torch.rand(30, INPUTS).round(), 200
+        single(posterior="opaque-flow"),
+        torch.rand(30, INPUTS).round(),
+        held_out=torch.rand(30, INPUTS).round(),
+        num_samples=200,
     )
     assert found.pockets is None and 0 <= found.leaks <= 1
 
@@ -111,10 +114,10 @@ def test_a_chain_of_components_is_not_one(monkeypatch: pytest.MonkeyPatch) -> No
     chain = fixed_mixture([[0.2 * k, 0.0] for k in range(101)])
     with torch.no_grad():
         chain.log_variance.zero_()
-    found = evaluate.prior_components(linear(chain), X, 100)
+    found = evaluate.prior_components(linear(chain), X, num_samples=100)
     assert found is not None and found.distinct == 51
     monkeypatch.setattr("prioria.evaluate.latent.components.KEPT", 10)  # of 101, 20 are within the ten: the rest are 81
-    found = evaluate.prior_components(linear(chain), X, 100)
+    found = evaluate.prior_components(linear(chain), X, num_samples=100)
     assert found is not None and found.distinct == 10 + 81
 
 
@@ -132,10 +135,10 @@ def test_a_component_that_is_hardly_sampled_is_not_dead() -> None:
 def test_usage_is_the_mean_responsibility() -> None:
     prior = fixed_mixture([[-1.0, 0.0], [1.0, 0.0]])
     model = linear(prior)
-    z = evaluate.aggregate_draws(model, X, 1000)
+    z = evaluate.aggregate_draws(model, X, num_samples=1000)
     with torch.no_grad():
         densities = torch.stack([torch.distributions.Normal(m, 1.0).log_prob(z).sum(1) for m in prior.mean])
-    found = evaluate.prior_components(model, X, 1000)
+    found = evaluate.prior_components(model, X, num_samples=1000)
     assert found is not None
     torch.testing.assert_close(found.usage.float(), densities.softmax(0).mean(1), atol=1e-5, rtol=1e-4)
 
@@ -208,7 +211,7 @@ def test_bits_under_a_harmonium_have_no_kl_for_each() -> None:
         prior=prior,
         likelihood=likelihoods.Gaussian(nn.Linear(2, 2)),
     )
-    assert evaluate.kl_per_dimension(model, X, 2) == {"z": None}
+    assert evaluate.kl_per_dimension(model, X, num_samples=2) == {"z": None}
 
 
 def test_kl_per_dimension_of_hierarchies_and_flows() -> None:
@@ -216,8 +219,10 @@ def test_kl_per_dimension_of_hierarchies_and_flows() -> None:
     found = evaluate.kl_per_dimension(two_level(), x)
     assert {name: each and len(each.values) for name, each in found.items()} == {"z2": 2, "z1": 4}
     model = two_level()
-    total = sum(each.values.sum().item() for each in evaluate.kl_per_dimension(model, x, 1000).values() if each)
-    rate = evaluate.parts(model, x, 1000, seed=1)["rate"]
+    total = sum(
+        each.values.sum().item() for each in evaluate.kl_per_dimension(model, x, num_samples=1000).values() if each
+    )
+    rate = evaluate.parts(model, x, num_samples=1000, seed=1)["rate"]
     assert abs(total - rate.value) < 4 * math.sqrt(2) * rate.monte_carlo_error
     assert evaluate.kl_per_dimension(single(posterior="opaque-flow"), x)["z"] is None
     assert OpaqueFlow is type(single(posterior="opaque-flow").stages["z"].q)

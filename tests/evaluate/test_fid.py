@@ -84,7 +84,7 @@ def test_one_subset_has_no_spread() -> None:
 
 def test_the_floor_of_bits_repeats_and_leaves_the_random_numbers_alone() -> None:
     data, before = load_data(torch.rand(200, 3).numpy(), binarize="dynamic"), torch.get_rng_state()
-    values = [evaluate.fid_floor(data, Pixels(), 10, seed=seed).value for seed in (0, 0, 1)]
+    values = [evaluate.fid_floor(data, Pixels(), limit=10, seed=seed).value for seed in (0, 0, 1)]
     assert values[0] == values[1] != values[2]
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -101,9 +101,9 @@ def test_too_few_images_are_refused() -> None:
 
 def test_generated_images_are_means_in_range() -> None:
     model = single()
-    images = evaluate.generated_images(model, 7, seed=3)
+    images = evaluate.generated_images(model, num_samples=7, seed=3)
     assert images.shape == (7, INPUTS) and 0 <= images.min() and images.max() <= 1
-    assert torch.equal(images, evaluate.generated_images(model, 7, seed=3))
+    assert torch.equal(images, evaluate.generated_images(model, num_samples=7, seed=3))
 
 
 def test_classifier_learns_and_says_what_it_is(tmp_path) -> None:
@@ -120,7 +120,7 @@ def test_classifier_learns_and_says_what_it_is(tmp_path) -> None:
     save(found, tmp_path)
     again = load(tmp_path)
     assert isinstance(again, Classifier) and again.name == found.name and torch.equal(again(rows), found(rows))
-    floor = evaluate.fid_floor(data, found, 150)
+    floor = evaluate.fid_floor(data, found, limit=150)
     noise = evaluate.fid(torch.rand(150, data.dimensions), data.test.tensor(150), found)
     assert 0 < floor.value < 0.2 * noise.value
 

@@ -40,12 +40,12 @@ def bound(mean: torch.Tensor, variance: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("start", [(torch.tensor([0.9, 0.2]), torch.tensor([0.7, 0.1])), BEST], ids=["off", "best"])
 def test_gaps_of_the_linear_gaussian_model(start: tuple) -> None:
-    found = evaluate.gaps(model(*start), X, num_samples=20_000, steps=300, draws=50)
+    found = evaluate.gaps(model(*start), X, num_samples=20_000, num_steps=300, draws=50)
     best, given = bound(*BEST), bound(*(part.double() for part in start))
     assert found.elbo.value == pytest.approx(given, abs=4 * found.elbo.monte_carlo_error)
     assert found.optimized.value == pytest.approx(best, abs=4 * found.optimized.monte_carlo_error)
     assert found.log_likelihood.value == pytest.approx(LOG_PX, abs=4 * found.log_likelihood.monte_carlo_error)
-    assert found.amortisation.value == pytest.approx(best - given, abs=0.02)
+    assert found.amortization.value == pytest.approx(best - given, abs=0.02)
     assert found.approximation.value == pytest.approx(LOG_PX - best, abs=0.02)
     assert LOG_PX - best > 0.05
 
@@ -54,12 +54,12 @@ def test_gaps_of_the_linear_gaussian_model(start: tuple) -> None:
 def test_fitting_raises_the_bound_and_leaves_the_model_as_it_was(name: str) -> None:
     made, x = MODELS[name](), torch.bernoulli(torch.full((5, 6), 0.5))
     before, state = {n: v.clone() for n, v in made.state_dict().items()}, torch.get_rng_state()
-    found = evaluate.gaps(made, x, num_samples=100, steps=30, draws=4)
-    assert found.amortisation.value > 0
+    found = evaluate.gaps(made, x, num_samples=100, num_steps=30, draws=4)
+    assert found.amortization.value > 0
     assert all(torch.equal(value, before[n]) for n, value in made.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert all(parameter.grad is None for parameter in made.parameters())
-    assert "amortisation gap" in str(found)
+    assert "amortization gap" in str(found)
 
 
 def test_a_point_posterior_and_no_draws_are_refused() -> None:

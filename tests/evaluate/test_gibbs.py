@@ -38,7 +38,7 @@ def check(certificate: evaluate.Certificate, truth: Tensor) -> None:
 @pytest.mark.parametrize("bits", [(4,), (3, 4), (2, 3, 5)])
 def test_the_sum_over_codes_is_inside_the_bracket_and_a_bad_encoder_is_caught(bits: tuple[int, ...]) -> None:
     model = coupled(*bits)
-    certificate = evaluate.certify(model, 60, num_steps=40, num_samples=5)
+    certificate = evaluate.certify(model, num_examples=60, num_steps=40, num_samples=5)
     by_hand = ByHand(model, bits)
     truth = {row: by_hand.exact(row.numpy())[0] for row in certificate.x.unique(dim=0)}
     exact = torch.tensor([next(v for row, v in truth.items() if torch.equal(row, x)) for x in certificate.x])
@@ -65,7 +65,7 @@ def mixed() -> tuple[VAE, nn.Linear, nn.Linear]:
 
 def test_bits_and_real_latents_move_together() -> None:
     model, heads, decoder = mixed()
-    certificate = evaluate.certify(model, 40, num_steps=50, num_samples=5)
+    certificate = evaluate.certify(model, num_examples=40, num_steps=50, num_samples=5)
     below, offset = heads.weight[:REAL].detach().double(), heads.bias[:REAL].detach().double()
     on_bits, on_real = decoder.weight.detach().double().split([BITS, REAL], 1)
     covariance = 0.5 * on_real @ on_real.mT + NOISE**2 * torch.eye(INPUTS)

@@ -83,7 +83,9 @@ def test_blocks_differ() -> None:
 def test_examples_and_seeds_have_noise_of_their_own() -> None:
     model = MODELS["standard-prior"]()
     same = rows(1).expand(6, INPUTS)
-    first, again, other = (evaluate.log_likelihood(model, same, 20, seed).pointwise for seed in (0, 0, 1))
+    first, again, other = (
+        evaluate.log_likelihood(model, same, num_samples=20, seed=seed).pointwise for seed in (0, 0, 1)
+    )
     assert torch.equal(first, again)
     assert len(torch.cat([first, other]).unique()) == 12
 
@@ -107,7 +109,9 @@ def test_measuring_changes_neither_the_model_nor_the_random_numbers(name: str) -
 def test_a_failure_leaves_the_model_and_the_random_numbers_too() -> None:
     model, before = MODELS["standard-prior"]().train(), torch.get_rng_state()
     with pytest.raises(ValueError, match=r"x\[1\].*not a number"):
-        evaluate.log_likelihood(model, torch.stack([torch.zeros(INPUTS), torch.full((INPUTS,), torch.nan)]), 3)
+        evaluate.log_likelihood(
+            model, torch.stack([torch.zeros(INPUTS), torch.full((INPUTS,), torch.nan)]), num_samples=3
+        )
     assert torch.equal(torch.get_rng_state(), before)
     assert model.training
 
@@ -127,8 +131,10 @@ def test_dropout_is_off_and_batches_do_not_mix() -> None:
         encoder=network, posterior=posteriors.Gaussian(5, 2), prior=priors.StandardNormal(2), likelihood=decoder
     )
     x = rows(4)
-    together = evaluate.log_likelihood(model, x, 10).pointwise
-    torch.testing.assert_close(evaluate.log_likelihood(model, x[:1], 10).pointwise, together[:1], atol=1e-4, rtol=0)
+    together = evaluate.log_likelihood(model, x, num_samples=10).pointwise
+    torch.testing.assert_close(
+        evaluate.log_likelihood(model, x[:1], num_samples=10).pointwise, together[:1], atol=1e-4, rtol=0
+    )
 
 
 def test_a_split_is_read_up_to_the_limit() -> None:
@@ -139,18 +145,20 @@ def test_a_split_is_read_up_to_the_limit() -> None:
         prior=priors.StandardNormal(2),
         likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 8, 64)),
     )
-    from_split = evaluate.log_likelihood(model, data.test, 10, limit=5)
-    from_rows = evaluate.log_likelihood(model, data.test.tensor(5), 10)
+    from_split = evaluate.log_likelihood(model, data.test, num_samples=10, limit=5)
+    from_rows = evaluate.log_likelihood(model, data.test.tensor(5), num_samples=10)
     assert torch.equal(from_split.pointwise, from_rows.pointwise)
     drawn = evaluate.log_likelihood(
-        model, data.train, 10, limit=5
+        model, data.train, num_samples=10, limit=5
     )  # binarized afresh, but from the seed of the estimate
-    assert torch.equal(drawn.pointwise, evaluate.log_likelihood(model, data.train, 10, limit=5).pointwise)
+    assert torch.equal(drawn.pointwise, evaluate.log_likelihood(model, data.train, num_samples=10, limit=5).pointwise)
 
 
 def test_progress_reaches_the_total() -> None:
     calls = []
-    evaluate.log_likelihood(MODELS["standard-prior"](), rows(3), 1000, progress=lambda *call: calls.append(call))
+    evaluate.log_likelihood(
+        MODELS["standard-prior"](), rows(3), num_samples=1000, progress=lambda *call: calls.append(call)
+    )
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -190,9 +198,12 @@ def test_what_is_simulated_is_not_sampled_again() -> None:
     with torch.no_grad():
         for parameter in model.stages["z"].q.parameters():
             parameter.zero_()
-    certificate = evaluate.certify(model, 20, num_steps=10, num_chains=10, num_samples=1)
+    certificate = evaluate.certify(model, num_examples=20, num_steps=10, num_chains=10, num_samples=1)
     # |z - z'|^2 / 0.01^2 / 2 with z - z' ~ N(0, 2 I): 80,000 nats on average, and below 1,000 in one of 10^7
     assert (certificate.importance.pointwise < -1000).all()
-    draws = evaluate.aggregate_draws(model, torch.rand(50, 8), 500), evaluate.prior_draws(model, 500)
+    draws = (
+        evaluate.aggregate_draws(model, torch.rand(50, 8), num_samples=500),
+        evaluate.prior_draws(model, num_samples=500),
+    )
     assert (torch.cdist(*draws) > 1e-3).all()
-    assert evaluate.nearest_neighbor_kl(model, torch.rand(50, 8), 500).value < 1.0
+    assert evaluate.nearest_neighbor_kl(model, torch.rand(50, 8), num_samples=500).value < 1.0

@@ -41,7 +41,7 @@ def test_is_the_closed_form_of_a_linear_model() -> None:
 
 def test_agrees_with_importance_sampling_where_the_prior_is_learned() -> None:
     vae, x = single("realnvp"), torch.rand(20, INPUTS).round()
-    grid, sampled = evaluate.quadrature_log_likelihood(vae, x), evaluate.log_likelihood(vae, x, 4000)
+    grid, sampled = evaluate.quadrature_log_likelihood(vae, x), evaluate.log_likelihood(vae, x, num_samples=4000)
     assert abs(grid.value - sampled.value) < 4 * sampled.monte_carlo_error + abs(sampled.bias)
 
 
@@ -152,7 +152,7 @@ def test_one_latent_and_refusals() -> None:
     x = torch.rand(5, INPUTS).round()
     one = single(latents=1)
     assert evaluate.quadrature_log_likelihood(one, x).value == pytest.approx(
-        evaluate.log_likelihood(one, x, 4000).value, abs=0.02
+        evaluate.log_likelihood(one, x, num_samples=4000).value, abs=0.02
     )
     with pytest.raises(ValueError, match="3 latents in all groups"):
         evaluate.quadrature_log_likelihood(single(latents=3), x)

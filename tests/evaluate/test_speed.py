@@ -29,6 +29,6 @@ def test_half_the_time_is_spent_on_matrix_products() -> None:
     limits, times = [], []
     for _ in range(3):  # in turns, so that whatever else the machine does slows both
         limits.append(cpu_seconds(lambda: [square @ square for _ in range(4)]) / 4 / 1024**3)
-        times.append(cpu_seconds(lambda: evaluate.log_likelihood(model, x, SAMPLES)) / 2)
+        times.append(cpu_seconds(lambda: evaluate.log_likelihood(model, x, num_samples=SAMPLES)) / 2)
     # About 0.6 on a quiet machine; densities by broadcasting and encoding again for every chunk leave 0.05.
     assert PRODUCTS * min(limits) / min(times) > 0.4

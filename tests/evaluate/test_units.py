@@ -60,7 +60,7 @@ def test_dead_decoder_leaves_no_unit_active_after_training() -> None:
         optimizer.step()
     assert evaluate.active_units(trained, x).counts == {"z": 0}
     constant = torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(1).double()
-    torch.testing.assert_close(evaluate.elbo(trained, x, 100).pointwise, constant, atol=0.1, rtol=0)
+    torch.testing.assert_close(evaluate.elbo(trained, x, num_samples=100).pointwise, constant, atol=0.1, rtol=0)
 
 
 def collapsed_below() -> VAE:

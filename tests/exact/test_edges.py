@@ -28,11 +28,11 @@ def test_an_edge_costs_the_difference_to_the_graph_without_it() -> None:
     assert list(costs) == stages.full_edges(3)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, before[name])
-    bound = evaluate.elbo(whole, x, 5, 3)
+    bound = evaluate.elbo(whole, x, num_samples=5, seed=3)
     for edge, cost in costs.items():
         rest = graph([other for other in stages.full_edges(3) if other != edge])
         rest.load_state_dict({n: v if "gates" not in n else rest.state_dict()[n] for n, v in before.items()})
-        expected = bound.pointwise - evaluate.elbo(rest, x, 5, 3).pointwise
+        expected = bound.pointwise - evaluate.elbo(rest, x, num_samples=5, seed=3).pointwise
         torch.testing.assert_close(cost.pointwise, expected)
         assert math.isclose(cost.standard_error, expected.std().item() / 12**0.5, rel_tol=1e-6)
 

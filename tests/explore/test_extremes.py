@@ -34,8 +34,8 @@ def two_clusters(prior: nn.Module | None = None) -> VAE:
 
 def test_low_posterior_samples_are_the_prior_draws_farthest_from_every_encoding() -> None:
     model = two_clusters()
-    found = explore.low_posterior(model, X, 50, seed=1)
-    drawn = evaluate.prior_draws(model, 250, 1)
+    found = explore.low_posterior(model, X, num_samples=50, seed=1)
+    drawn = evaluate.prior_draws(model, num_samples=250, seed=1)
     nearest = (drawn - X.unique()).abs().min(1).values  # density falls with the distance to the nearer cluster
     expected = drawn[nearest.argsort(descending=True)[:50]]
     torch.testing.assert_close(found.z, expected)
@@ -45,10 +45,10 @@ def test_low_posterior_samples_are_the_prior_draws_farthest_from_every_encoding(
 
 
 def test_high_posterior_samples_are_the_encodings_that_the_prior_hardly_draws() -> None:
-    found = explore.high_posterior(two_clusters(), X, 30)
+    found = explore.high_posterior(two_clusters(), X, num_samples=30)
     assert (found.fraction, found.drawn) == (0.1, 300)
     torch.testing.assert_close(found.log_density, torch.distributions.Normal(0.0, 1.0).log_prob(found.z).squeeze(1))
-    every = evaluate.aggregate_draws(two_clusters(), X, 300)
+    every = evaluate.aggregate_draws(two_clusters(), X, num_samples=300)
     assert found.z.abs().min() >= every.abs().flatten().sort(descending=True).values[29]
 
 
@@ -57,22 +57,22 @@ def test_a_prior_of_estimated_density_ranks_by_the_seed() -> None:
     found = []
     for state in (1, 2):
         torch.manual_seed(state)
-        found.append(explore.high_posterior(model, X, 10, seed=0).log_density)
+        found.append(explore.high_posterior(model, X, num_samples=10, seed=0).log_density)
     assert torch.equal(*found)
 
 
 def test_ranking_under_mini_batches_takes_what_a_batch_missed_for_a_pocket() -> None:
     # Forty rows cover [-2, 2], beyond which lie 4.6 % of the prior; a batch of four covers a part of it.
     model, x = two_clusters(), torch.linspace(-2, 2, 40)[:, None]
-    whole = explore.low_posterior(model, x, 80, fraction=0.04)
-    released = explore.low_posterior_as_released(model, x, 80, batch_size=4, drawn=100)
+    whole = explore.low_posterior(model, x, num_samples=80, fraction=0.04)
+    released = explore.low_posterior_as_released(model, x, num_samples=80, batch_size=4, drawn=100)
     assert (released.fraction, released.drawn, len(released.z)) == (0.04, 2000, 80)
     assert (whole.z.abs() < 2).double().mean() < 0.1
     assert (released.z.abs() < 2).double().mean() > 0.4
-    again = explore.low_posterior_as_released(model, x, 80, batch_size=4, drawn=100)
+    again = explore.low_posterior_as_released(model, x, num_samples=80, batch_size=4, drawn=100)
     assert torch.equal(again.z, released.z)
-    few = explore.low_posterior_as_released(model, x, 3, batch_size=50, drawn=100)
-    every = explore.low_posterior_as_released(model, x, 50, batch_size=50, drawn=100)
+    few = explore.low_posterior_as_released(model, x, num_samples=3, batch_size=50, drawn=100)
+    every = explore.low_posterior_as_released(model, x, num_samples=50, batch_size=50, drawn=100)
     assert torch.equal(few.log_density, every.log_density[[0, 24, 49]])  # not the three lowest of the fifty
 
 
@@ -80,13 +80,13 @@ def test_flow_posteriors_and_bad_numbers() -> None:
     flow = single(posterior="opaque-flow")
     assert isinstance(flow.stages["z"].q, OpaqueFlow)
     x = torch.rand(20, INPUTS).round()
-    assert explore.high_posterior(flow, x, 5).z.shape == (5, 2)
+    assert explore.high_posterior(flow, x, num_samples=5).z.shape == (5, 2)
     with pytest.raises(ValueError, match="use a diagonal one"):
-        explore.low_posterior(flow, x, 5)
+        explore.low_posterior(flow, x, num_samples=5)
     with pytest.raises(ValueError, match="fraction=0.0"):
-        explore.low_posterior(two_clusters(), X, 5, fraction=0.0)
+        explore.low_posterior(two_clusters(), X, num_samples=5, fraction=0.0)
     with pytest.raises(ValueError, match="batch_size=9 and drawn=5"):
-        explore.low_posterior_as_released(two_clusters(), X, 5, batch_size=9, drawn=5)
+        explore.low_posterior_as_released(two_clusters(), X, num_samples=5, batch_size=9, drawn=5)
 
 
 def flow_model() -> VAE:

@@ -83,7 +83,7 @@ def test_picture_of_the_levels_gives_the_rates_that_the_evaluation_gives(tmp_pat
         likelihood=likelihoods.Bernoulli(nets.MLP(6, 64)),
     )
     rates = levels(model, digits, tmp_path / "levels.png", rows=20, num_samples=3, seed=5)
-    expected = evaluate.parts(model, digits.test, 3, 5, limit=20)
+    expected = evaluate.parts(model, digits.test, num_samples=3, seed=5, limit=20)
     assert {name: rate.value for name, rate in rates.items()} == {
         name: expected[f"rate/{name}"].value for name in sizes
     }

@@ -186,7 +186,7 @@ def test_smoothness_is_averaged_over_pairs() -> None:
         (lambda: explore.latent_graph(ring_model(), nodes=-4), "nodes=-4.*more nodes"),
         (lambda: explore.straight(ring_model(), torch.zeros(0, 2), torch.zeros(0, 2)), "at least one pair"),
         (lambda: evaluate.smoothness(torch.zeros(1, 2, 3)), "2 points"),
-        (lambda: evaluate.smoothness(torch.zeros(1, 5, 3), [[0], []]), "without columns"),
+        (lambda: evaluate.smoothness(torch.zeros(1, 5, 3), parts=[[0], []]), "without columns"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, message: str) -> None:

@@ -242,7 +242,10 @@ def test_a_pair_runs_to_its_page_and_is_not_run_again(tmp_path, capsys) -> None:
     assert stored["images"]["low_posterior"]["fraction"] == 0.2 and stored["skl_nearest"]["num_samples"] == 20
     data = shortened(load("two-moons"), BUDGETS["smoke"])
     model = Run.load(tmp_path / "runs/dpvae/two-moons/vae-dp/smoke-seed-0", data=data).last()
-    draws = evaluate.prior_draws(model, 20), evaluate.aggregate_draws(model, load("two-moons").train, 20)
+    draws = (
+        evaluate.prior_draws(model, num_samples=20),
+        evaluate.aggregate_draws(model, load("two-moons").train, num_samples=20),
+    )
     samples, decoded = (model.decode(z).mean[0].detach().double().numpy() for z in draws)
     assert stored["images"]["fid"]["prior"]["value"] == pytest.approx(frechet(samples, decoded), rel=1e-3)
     assert {tuple(each["counts"]) for each in stored["images"]["fid"].values()} == {(20, 20)}

@@ -30,7 +30,7 @@ def test_a_row_of_three_panels_for_each_model(plane: Dataset, tmp_path) -> None:
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[0] == "VAE: samples" and titles[3] == "dpVAE: samples" and len(titles) == 6
     low, high = (each.get_offsets().data for each in figure.axes[1].collections)
-    expected = explore.low_posterior(models["VAE"], plane.train, 200, limit=5000).z
+    expected = explore.low_posterior(models["VAE"], plane.train, num_samples=200, limit=5000).z
     torch.testing.assert_close(torch.tensor(low).float(), expected)
     assert len(high) == 200
     style.write(figure, tmp_path / "moons.png")
@@ -42,7 +42,7 @@ def test_leakage_curves_show_what_is_measured(plane: Dataset) -> None:
     models = pair(plane)
     figure = leakage_curves(models, plane, thresholds=(-30.0, -3.0, 0.0))
     line = figure.axes[0].get_lines()[1]
-    found = evaluate.leakage(models["dpVAE"], plane.train, (-30.0, -3.0, 0.0), limit=5000)
+    found = evaluate.leakage(models["dpVAE"], plane.train, thresholds=(-30.0, -3.0, 0.0), limit=5000)
     assert list(line.get_ydata()) == found.density.score and line.get_label() == "dpVAE"
 
 

@@ -24,8 +24,8 @@ def measured(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, st
 def test_both_are_those_of_the_library_and_are_shown(measured: tuple[Path, str], tmp_path: Path) -> None:
     folder, printed = measured
     run = Run.load(folder)
-    curve = evaluate.bound_curve(run.model, run.data.test, (1, 5, 10, 20), limit=10)
-    certificate = evaluate.certify(run.model, 4, num_steps=10, num_samples=20)
+    curve = evaluate.bound_curve(run.model, run.data.test, counts=(1, 5, 10, 20), limit=10)
+    certificate = evaluate.certify(run.model, num_examples=4, num_steps=10, num_samples=20)
     written = json.loads((folder / FILE).read_text())
     assert [each["value"] for each in written["curve"]["estimates"]] == [each.value for each in curve.estimates]
     assert written["curve"]["converged"] is False

@@ -6,7 +6,7 @@ import pytest
 
 from prioria import Run
 from prioria.report import curves
-from prioria.report.curves import read_history, terms_of
+from prioria.report.history import read_history, terms_of
 
 
 def line(split: str, step: int, **terms: float | bool) -> dict:

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 from prioria.data import Dataset, load
 from prioria.report import latent
-from prioria.report.latent import cloud_of
+from prioria.report.clouds import cloud_of
 from tests.report.conftest import dataset_of, model_of
 
 

@@ -35,7 +35,7 @@ def test_the_page_shows_the_graph_and_what_each_edge_is_worth(runs: Path) -> Non
     run = Run.load(runs / "0")
     for edge, mu in json.loads((runs / "0" / "structure.json").read_text()).items():
         assert f"{edge.replace('->', '→')} {mu:.3f}" in page.words
-    for cost in evaluate.edge_costs(run.model, run.data.test.tensor(500), 10, 0).values():
+    for cost in evaluate.edge_costs(run.model, run.data.test.tensor(500), num_samples=10, seed=0).values():
         assert f"the bound loses {cost} nats without it" in page.words
     assert "Stability" not in page.words
 
@@ -60,7 +60,7 @@ def test_a_hierarchy_without_gates_has_levels_and_no_graph(runs: Path) -> None:
     assert {f"{name} of ladder" for name in ("z2: known", "z2: held", "z1: known", "z1: held")} <= set(page.pictures)
     assert "dependency graph" not in page.words
     run = Run.load(runs / "ladder")
-    rate = evaluate.parts(run.model, run.data.test, 10, 0, limit=1000)["rate/z2"]
+    rate = evaluate.parts(run.model, run.data.test, num_samples=10, seed=0, limit=1000)["rate/z2"]
     assert f"rate {rate}; groups below it" in page.words
 
 
@@ -71,7 +71,7 @@ def test_levels_are_encoded_and_explored_by_command(runs: Path, capsys: pytest.C
     call("explore", runs / "ladder", "--pairs", 1)
     printed = capsys.readouterr().out
     run = Run.load(runs / "ladder")
-    found = evaluate.parts(run.model, run.data.test, 10, 0, limit=1000)
+    found = evaluate.parts(run.model, run.data.test, num_samples=10, seed=0, limit=1000)
     assert f"level z2: rate {found['rate/z2']} nats" in printed and f"level z1: rate {found['rate/z1']}" in printed
     assert (runs / "ladder" / "exploration" / "levels.png").stat().st_size > 1000
 

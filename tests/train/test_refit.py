@@ -85,7 +85,9 @@ def test_bound_and_divergence_improve_and_nothing_else_moves(run: Run) -> None:
     assert torch.equal(found.model.encode(x), run.model.encode(x))
     held_out = [line["loss"] for line in found.history if line["split"] == "validation"]
     assert held_out[0] > min(held_out) and "before" in str(found)
-    assert found.after.elbo.value == evaluate.elbo(found.model, run.data.test, 10).value  # rows that chose nothing
+    assert (
+        found.after.elbo.value == evaluate.elbo(found.model, run.data.test, num_samples=10).value
+    )  # rows that chose nothing
     again = refit_prior(run, _copy(), steps=10).history
     assert again == refit_prior(run, _copy(), steps=10).history
 

@@ -89,17 +89,19 @@ def measure(
 ) -> tuple[Evaluation, dict[str, Tensor]]:
     """Measures a run, and returns the values of single examples beside."""
     model, rows = run.model, getattr(run.data, split)
-    bounds = estimators.bound_curve(model, rows, _counts(num_samples), seed, limit=limit) if curve else None
+    bounds = estimators.bound_curve(model, rows, counts=_counts(num_samples), seed=seed, limit=limit) if curve else None
     if bounds is not None:
         likelihood = bounds.estimates[-1]
     elif method == "importance":
-        likelihood = estimators.divided_log_likelihood(model, rows, num_samples, seed, limit=limit)
+        likelihood = estimators.divided_log_likelihood(model, rows, num_samples=num_samples, seed=seed, limit=limit)
     else:
         steps = num_steps if method == "ais" else None
         likelihood = estimators.log_likelihood(model, rows, seed=seed, method=method, num_steps=steps, limit=limit)
     certificate = None
     if certify:
-        certificate = estimators.certify(model, certify, seed, num_steps=num_steps, num_samples=num_samples)
+        certificate = estimators.certify(
+            model, num_examples=certify, seed=seed, num_steps=num_steps, num_samples=num_samples
+        )
     found = Evaluation.of(
         likelihood,
         estimators.parts(model, rows, seed=seed, limit=limit),
@@ -148,7 +150,7 @@ def _check_rows(count: int, split: Part, limit: int | None) -> None:
 
 def _announce(run: Run, split: Part, num_samples: int, limit: int | None) -> None:
     rows = getattr(run.data, split)
-    seconds = estimators.expected_seconds(run.model, rows, num_samples, limit=limit)
+    seconds = estimators.expected_seconds(run.model, rows, num_samples=num_samples, limit=limit)
     if seconds > ANNOUNCE:
         examples = len(rows) if limit is None else min(limit, len(rows))
         print(f"{examples:,} examples with {num_samples:,} samples each: about {_duration(seconds)}", flush=True)

@@ -1,66 +1,148 @@
 """Numbers with error bars: every evaluation returns an estimate, and none changes the model or its random numbers."""
 
-from prioria.evaluate.aggregate import aggregate_draws as aggregate_draws
-from prioria.evaluate.aggregate import aggregate_posterior as aggregate_posterior
-from prioria.evaluate.aggregate import has_aggregate_density as has_aggregate_density
-from prioria.evaluate.aggregate import prior_draws as prior_draws
-from prioria.evaluate.aggregate import top_posterior as top_posterior
-from prioria.evaluate.estimate import Estimate as Estimate
-from prioria.evaluate.estimate import WeightQuality as WeightQuality
-from prioria.evaluate.estimate import doubt as doubt
-from prioria.evaluate.estimate import join as join
-from prioria.evaluate.latent.components import Components as Components
-from prioria.evaluate.latent.components import prior_components as prior_components
-from prioria.evaluate.latent.coverage import Overlap as Overlap
-from prioria.evaluate.latent.coverage import TwoSampleTest as TwoSampleTest
-from prioria.evaluate.latent.coverage import overlap as overlap
-from prioria.evaluate.latent.coverage import two_sample_test as two_sample_test
-from prioria.evaluate.latent.dependence import total_correlation as total_correlation
-from prioria.evaluate.latent.dimensions import KLPerDimension as KLPerDimension
-from prioria.evaluate.latent.dimensions import kl_per_dimension as kl_per_dimension
-from prioria.evaluate.latent.divergence import Divergence as Divergence
-from prioria.evaluate.latent.divergence import nearest_neighbor_kl as nearest_neighbor_kl
-from prioria.evaluate.latent.divergence import symmetric_kl as symmetric_kl
-from prioria.evaluate.latent.edges import EdgeStability as EdgeStability
-from prioria.evaluate.latent.edges import edge_costs as edge_costs
-from prioria.evaluate.latent.edges import edge_stability as edge_stability
-from prioria.evaluate.latent.factors import Disentanglement as Disentanglement
-from prioria.evaluate.latent.factors import disentanglement as disentanglement
-from prioria.evaluate.latent.pockets import Leakage as Leakage
-from prioria.evaluate.latent.pockets import LeakageCurve as LeakageCurve
-from prioria.evaluate.latent.pockets import leakage as leakage
-from prioria.evaluate.latent.units import ActiveUnits as ActiveUnits
-from prioria.evaluate.latent.units import active_units as active_units
-from prioria.evaluate.likelihood.ais import annealed_log_likelihood as annealed_log_likelihood
-from prioria.evaluate.likelihood.bound import elbo as elbo
-from prioria.evaluate.likelihood.bound import parts as parts
-from prioria.evaluate.likelihood.certificate import Certificate as Certificate
-from prioria.evaluate.likelihood.certificate import certify as certify
-from prioria.evaluate.likelihood.curve import COUNTS as COUNTS
-from prioria.evaluate.likelihood.curve import BoundCurve as BoundCurve
-from prioria.evaluate.likelihood.curve import bound_curve as bound_curve
-from prioria.evaluate.likelihood.decomposition import Decomposition as Decomposition
-from prioria.evaluate.likelihood.decomposition import decompose as decompose
-from prioria.evaluate.likelihood.importance import expected_seconds as expected_seconds
-from prioria.evaluate.likelihood.importance import importance_log_likelihood as importance_log_likelihood
-from prioria.evaluate.likelihood.inference_gaps import Gaps as Gaps
-from prioria.evaluate.likelihood.inference_gaps import gaps as gaps
-from prioria.evaluate.likelihood.methods import Method as Method
-from prioria.evaluate.likelihood.methods import log_likelihood as log_likelihood
-from prioria.evaluate.likelihood.processes import divided_log_likelihood as divided_log_likelihood
-from prioria.evaluate.likelihood.quadrature import quadrature_log_likelihood as quadrature_log_likelihood
-from prioria.evaluate.output.errors import Reconstruction as Reconstruction
-from prioria.evaluate.output.errors import reconstruction as reconstruction
-from prioria.evaluate.output.extractor import Classifier as Classifier
-from prioria.evaluate.output.extractor import Extractor as Extractor
-from prioria.evaluate.output.extractor import InceptionFeatures as InceptionFeatures
-from prioria.evaluate.output.extractor import fit_classifier as fit_classifier
-from prioria.evaluate.output.frechet import ImageDistance as ImageDistance
-from prioria.evaluate.output.frechet import fid as fid
-from prioria.evaluate.output.frechet import fid_floor as fid_floor
-from prioria.evaluate.output.frechet import generated_images as generated_images
-from prioria.evaluate.output.frechet import kid as kid
-from prioria.evaluate.output.jumps import Smoothness as Smoothness
-from prioria.evaluate.output.jumps import smoothness as smoothness
-from prioria.evaluate.output.retrieval import Retrieval as Retrieval
-from prioria.evaluate.output.retrieval import retrieval_precision as retrieval_precision
+from prioria.evaluate.aggregate import (
+    aggregate_draws,
+    aggregate_posterior,
+    has_aggregate_density,
+    prior_draws,
+    top_posterior,
+)
+from prioria.evaluate.estimate import Estimate, WeightQuality, doubt, join
+from prioria.evaluate.latent import (
+    DCI,
+    ActiveUnits,
+    Components,
+    Disentanglement,
+    Divergence,
+    EdgeStability,
+    Extremes,
+    KLPerDimension,
+    Leakage,
+    LeakageCurve,
+    Overlap,
+    TwoSampleTest,
+    active_units,
+    disentanglement,
+    edge_costs,
+    edge_stability,
+    high_posterior,
+    kl_per_dimension,
+    leakage,
+    low_posterior,
+    low_posterior_as_released,
+    nearest_neighbor_kl,
+    overlap,
+    prior_components,
+    symmetric_kl,
+    total_correlation,
+    two_sample_test,
+)
+from prioria.evaluate.likelihood import (
+    COUNTS,
+    BoundCurve,
+    Certificate,
+    Decomposition,
+    Gaps,
+    Method,
+    annealed_log_likelihood,
+    bound_curve,
+    certify,
+    decompose,
+    divided_log_likelihood,
+    elbo,
+    expected_seconds,
+    gaps,
+    importance_log_likelihood,
+    log_likelihood,
+    parts,
+    quadrature_log_likelihood,
+)
+from prioria.evaluate.output import (
+    Classifier,
+    Extractor,
+    ImageDistance,
+    InceptionFeatures,
+    Reconstruction,
+    Retrieval,
+    Smoothness,
+    fid,
+    fid_floor,
+    fit_classifier,
+    generated_images,
+    kid,
+    reconstruction,
+    retrieval_precision,
+    smoothness,
+)
+
+__all__ = [
+    "COUNTS",
+    "DCI",
+    "ActiveUnits",
+    "BoundCurve",
+    "Certificate",
+    "Classifier",
+    "Components",
+    "Decomposition",
+    "Disentanglement",
+    "Divergence",
+    "EdgeStability",
+    "Estimate",
+    "Extractor",
+    "Extremes",
+    "Gaps",
+    "ImageDistance",
+    "InceptionFeatures",
+    "KLPerDimension",
+    "Leakage",
+    "LeakageCurve",
+    "Method",
+    "Overlap",
+    "Reconstruction",
+    "Retrieval",
+    "Smoothness",
+    "TwoSampleTest",
+    "WeightQuality",
+    "active_units",
+    "aggregate_draws",
+    "aggregate_posterior",
+    "annealed_log_likelihood",
+    "bound_curve",
+    "certify",
+    "decompose",
+    "disentanglement",
+    "divided_log_likelihood",
+    "doubt",
+    "edge_costs",
+    "edge_stability",
+    "elbo",
+    "expected_seconds",
+    "fid",
+    "fid_floor",
+    "fit_classifier",
+    "gaps",
+    "generated_images",
+    "has_aggregate_density",
+    "high_posterior",
+    "importance_log_likelihood",
+    "join",
+    "kid",
+    "kl_per_dimension",
+    "leakage",
+    "log_likelihood",
+    "low_posterior",
+    "low_posterior_as_released",
+    "nearest_neighbor_kl",
+    "overlap",
+    "parts",
+    "prior_components",
+    "prior_draws",
+    "quadrature_log_likelihood",
+    "reconstruction",
+    "retrieval_precision",
+    "smoothness",
+    "symmetric_kl",
+    "top_posterior",
+    "total_correlation",
+    "two_sample_test",
+]

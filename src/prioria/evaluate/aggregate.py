@@ -64,9 +64,9 @@ def has_aggregate_density(model: VAE, x: Examples) -> bool:
 def aggregate_draws(
     model: VAE,
     x: Examples,
+    *,
     num_samples: int = 5000,
     seed: int = 0,
-    *,
     group: str | None = None,
     limit: int | None = None,
 ) -> Float[Tensor, " S *event"]:
@@ -93,7 +93,7 @@ def aggregate_draws(
 
 
 def prior_draws(
-    model: VAE, num_samples: int = 5000, seed: int = 0, *, group: str | None = None
+    model: VAE, *, num_samples: int = 5000, seed: int = 0, group: str | None = None
 ) -> Float[Tensor, " S *event"]:
     """Draws z ~ p(z) of a group, the groups above drawn with it.
 

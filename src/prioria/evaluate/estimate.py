@@ -11,10 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.evaluate.likelihood.pareto import SHORTEST_TAIL, tail_length
-
 PARETO_LIMIT = 0.7  # an importance-sampled mean with a heavier tail cannot be trusted (Vehtari et al., 2024)
 CONVERGED_SHARE = 0.95
+SHORTEST_TAIL = 5  # weights below which no shape can be fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +132,11 @@ def doubt(estimator: str, num_samples: int) -> str:
     if tail_length(num_samples) < SHORTEST_TAIL:
         return f"{num_samples} weights for each example are too few to tell"
     return "heavy-tailed weights, a lower bound"
+
+
+def tail_length(num_samples: int) -> int:
+    """Returns how many of the largest weights are the tail, min(S/5, 3 sqrt S) (Vehtari et al., 2024, section 3)."""
+    return int(min(num_samples / 5, 3 * math.sqrt(num_samples)))
 
 
 E = TypeVar("E", bound=Estimate)

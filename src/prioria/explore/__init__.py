@@ -1,9 +1,9 @@
 """Looking around in what a model has learned."""
 
-from prioria.evaluate.latent.extremes import Extremes as Extremes
-from prioria.evaluate.latent.extremes import high_posterior as high_posterior
-from prioria.evaluate.latent.extremes import low_posterior as low_posterior
-from prioria.evaluate.latent.extremes import low_posterior_as_released as low_posterior_as_released
+from prioria.evaluate import Extremes as Extremes
+from prioria.evaluate import high_posterior as high_posterior
+from prioria.evaluate import low_posterior as low_posterior
+from prioria.evaluate import low_posterior_as_released as low_posterior_as_released
 from prioria.explore.graph import Graph as Graph
 from prioria.explore.levels import reconstruct_levels as reconstruct_levels
 from prioria.explore.levels import resample_below as resample_below

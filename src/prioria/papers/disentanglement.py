@@ -56,7 +56,7 @@ def measure(cell: Cell) -> Result:
     """Trains a row, and returns the scores of its posterior means on the rows that it was trained on."""
     run, start = trained(cell), time.perf_counter()
     model, split = run.last(), loaded(cell.data).train
-    found = evaluate.disentanglement(model, split, EXAMPLES.get(cell.budget_name, 10_000))
+    found = evaluate.disentanglement(model, split, limit=EXAMPLES.get(cell.budget_name, 10_000))
     parts = evaluate.parts(model, run.data.test, limit=1000)
     return {
         "headline": f"MIG {found.mig:.3f}, FactorVAE score {found.factor_vae:.3f}",

@@ -83,7 +83,7 @@ def _draw_samples(run: Run, path: Path) -> None:
     """Writes a square of means of p(x|z), z from the prior; nothing where the data are no pictures."""
     protocol = run.data.protocol
     if len(protocol.shape) == 3:
-        means = evaluate.generated_images(run.model, SIDE * SIDE)
+        means = evaluate.generated_images(run.model, num_samples=SIDE * SIDE)
         content = pictures.png(pictures.mosaic(pictures.tiles(means, protocol), SIDE))
         write_atomically(path, lambda file: _write(file, content))
 

@@ -72,7 +72,9 @@ def leakage_curves(
         seed: of the draws.
     """
     figure, axes = style.panels(9.6, 6.0, rows=2, columns=2)
-    found = {name: leakage(model, data.train, thresholds, seed=seed, limit=ROWS) for name, model in models.items()}
+    found = {
+        name: leakage(model, data.train, thresholds=thresholds, seed=seed, limit=ROWS) for name, model in models.items()
+    }
     panels = (
         ("log p(z)", lambda each: each.density, False),
         ("log p(g(z)), no log-determinant", lambda each: each.base, False),

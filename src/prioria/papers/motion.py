@@ -71,7 +71,7 @@ def measure(cell: Cell) -> Result:
     graph, joints = graph_of(cell, run.model), joints_of()
     paths = explore.interpolate(run.model, graph, *pairs_of(run.data, effort(cell).pairs))
     style.write(graphs.graph(graph, paths[:4]), cell.attached / "graph.png")
-    found = evaluate.smoothness(frames_of(run.model, paths), list(joints.values()))
+    found = evaluate.smoothness(frames_of(run.model, paths), parts=list(joints.values()))
     return {
         "overall": found.overall,
         "rmse": reconstruction_error(cell, run.model),

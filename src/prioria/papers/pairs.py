@@ -41,13 +41,13 @@ def measure(cell: Cell) -> Result:
     estimate = evaluate.log_likelihood(model, x, num_samples=budget.num_samples)
     found: dict[str, Any] = {
         "headline": f"{estimate} nats",
-        "rate": evaluate.parts(model, x, 10)["rate"].value,
+        "rate": evaluate.parts(model, x, num_samples=10)["rate"].value,
         "log_likelihood": estimate.to_json(),
-        "skl": evaluate.symmetric_kl(model, run.data.train, draws).to_json(),
-        "skl_nearest": evaluate.nearest_neighbor_kl(model, run.data.train, draws).to_json(),
-        "total_correlation": evaluate.total_correlation(model, run.data.train, draws).to_json(),
+        "skl": evaluate.symmetric_kl(model, run.data.train, num_samples=draws).to_json(),
+        "skl_nearest": evaluate.nearest_neighbor_kl(model, run.data.train, num_samples=draws).to_json(),
+        "total_correlation": evaluate.total_correlation(model, run.data.train, num_samples=draws).to_json(),
         "leakage": evaluate.leakage(model, run.data.train, num_samples=draws).to_json(),
-        "overlap": asdict(evaluate.overlap(model, run.data.train, data.test, draws)),
+        "overlap": asdict(evaluate.overlap(model, run.data.train, held_out=data.test, num_samples=draws)),
         "images": _images(cell, model, data),
         "split": split,
         "selection": "weights at the end",
@@ -56,7 +56,7 @@ def measure(cell: Cell) -> Result:
         grid = evaluate.quadrature_log_likelihood(model, x, points=POINTS, limit=GRID[cell.budget_name])
         found["quadrature"] = grid.to_json()
     if decoupled:
-        near = evaluate.nearest_neighbor_kl(model, run.data.train, draws, generation_space=True)
+        near = evaluate.nearest_neighbor_kl(model, run.data.train, num_samples=draws, generation_space=True)
         starts, ends = data.test.tensor(2 * min(PAIRS, draws // 10)).chunk(2)
         lines = line_densities(model, run.data.train, starts, ends[: len(starts)])
         found |= {"skl_nearest_generation": near.to_json(), "lines": lines.to_json()}
@@ -75,11 +75,13 @@ def _images(cell: Cell, model: VAE, data: Dataset) -> dict[str, Any] | None:
         return None
     real, reference = _real(data, count)
     count = len(reference)  # the floor and what is compared with it have the bias of one number of rows
-    low = low_posterior(model, data.train, count, fraction=SHARE)
+    low = low_posterior(model, data.train, num_samples=count, fraction=SHARE)
     latents = {
-        "samples": evaluate.prior_draws(model, count),
+        "samples": evaluate.prior_draws(model, num_samples=count),
         "low_posterior": low.z,
-        "aggregate": evaluate.aggregate_draws(model, data.train, count),  # a prior that fits would sample these
+        "aggregate": evaluate.aggregate_draws(
+            model, data.train, num_samples=count
+        ),  # a prior that fits would sample these
     }
     rows = {name: _decoded(model, z, data) for name, z in latents.items()}
     distances = {name: evaluate.fid(each, reference, extractor) for name, each in (rows | {"floor": real}).items()}

@@ -53,7 +53,7 @@ class LearnedGraph:
         learned = None if run.path is None else read_structure(run.path)
         frozen = all(each.is_frozen for each in gates)
         x = run.data.test.tensor(limit)
-        costs = evaluate.edge_costs(run.model, x, num_samples, seed) if frozen else {}
+        costs = evaluate.edge_costs(run.model, x, num_samples=num_samples, seed=seed) if frozen else {}
         return cls(edge_probabilities(stages) if learned is None else learned, costs)
 
     @property

@@ -72,11 +72,11 @@ def write_exploration(
 
 
 def _extremes(model: VAE, data: Dataset, seed: int) -> dict[str, Extremes]:
-    high = explore.high_posterior(model, data.train, SHOWN, seed, limit=ROWS)
+    high = explore.high_posterior(model, data.train, num_samples=SHOWN, seed=seed, limit=ROWS)
     if not has_aggregate_density(model, data.train):
         return {"high-posterior": high}
-    low = explore.low_posterior(model, data.train, SHOWN, seed, limit=ROWS)
-    released = explore.low_posterior_as_released(model, data.train, SHOWN, seed)
+    low = explore.low_posterior(model, data.train, num_samples=SHOWN, seed=seed, limit=ROWS)
+    released = explore.low_posterior_as_released(model, data.train, num_samples=SHOWN, seed=seed)
     return {"low-posterior": low, "low-posterior, as released": released, "high-posterior": high}
 
 

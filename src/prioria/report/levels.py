@@ -46,7 +46,7 @@ def group_rates(
     model: VAE, dataset: Dataset, *, rows: int = 1000, num_samples: int = 10, seed: int = 0
 ) -> dict[str, Estimate]:
     """Returns the rate E log q(z_i | x, above) / p(z_i | above) of each group on test rows, top first, in nats."""
-    found = parts(model, dataset.test, num_samples, seed, limit=rows)
+    found = parts(model, dataset.test, num_samples=num_samples, seed=seed, limit=rows)
     return {name: found[f"rate/{name}" if len(model.groups) > 1 else "rate"] for name in model.groups}
 
 

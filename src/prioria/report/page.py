@@ -14,13 +14,13 @@ from prioria.evaluate.sampling import device_of, measuring
 from prioria.model import VAE
 from prioria.report import pictures, style
 from prioria.report.bounds import bounds
+from prioria.report.clouds import latent
 from prioria.report.comparison import Comparison
 from prioria.report.constraint import is_constrained, multiplier, verdict
-from prioria.report.curves import curves, terms_of
 from prioria.report.dependency import LearnedGraph
-from prioria.report.latent import latent
+from prioria.report.history import curves, terms_of
+from prioria.report.overview import draw, sections
 from prioria.report.pictures import Picture
-from prioria.report.sheet import draw, sections
 from prioria.report.structure import edge_rows, graph_of, graph_pictures, level_pictures, stability_rows
 from prioria.report.subject import Subject
 from prioria.storage import write_text

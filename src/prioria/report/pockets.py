@@ -50,12 +50,12 @@ class Margins:
 
 def margins(model: VAE, data: Dataset, *, seed: int = 0, count: int = 200) -> Margins:
     """Draws the encodings, the low- and the high-posterior samples of a model."""
-    encodings = aggregate_draws(model, data.train, POINTS, seed, limit=ROWS).flatten(1).cpu()
-    high = high_posterior(model, data.train, count, seed, limit=ROWS)
+    encodings = aggregate_draws(model, data.train, num_samples=POINTS, seed=seed, limit=ROWS).flatten(1).cpu()
+    high = high_posterior(model, data.train, num_samples=count, seed=seed, limit=ROWS)
     density, extent = None, (0.0, 1.0, 0.0, 1.0)
     if not has_aggregate_density(model, data.train):
         return Margins(encodings, None, high, None, extent)
-    low = low_posterior(model, data.train, count, seed, limit=ROWS)
+    low = low_posterior(model, data.train, num_samples=count, seed=seed, limit=ROWS)
     if encodings.shape[1] == 2 and not is_binary(top_posterior(model, data.train)):
         density, extent = _density(model, data, torch.cat([encodings, low.z.flatten(1)]), seed)
     return Margins(encodings, low, high, density, extent)

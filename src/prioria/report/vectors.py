@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prioria.data import Protocol
 from prioria.report import style
-from prioria.report.latent import Cloud, draw_cloud
+from prioria.report.clouds import Cloud, draw_cloud
 from prioria.report.shown import Shown
 
 if TYPE_CHECKING:

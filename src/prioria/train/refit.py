@@ -122,7 +122,7 @@ def refit_prior(
     model, data, folder = _source(source, data, out)
     refitted = with_prior(model, prior.to(device_of(model)))
     probe(refitted)
-    held_out = aggregate_draws(model, data.validation, HELD_OUT, seed)
+    held_out = aggregate_draws(model, data.validation, num_samples=HELD_OUT, seed=seed)
     before = _fit_of(model, data, seed)
     with evaluation_mode(refitted), torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -215,7 +215,7 @@ def _draws(model: VAE, data: Dataset, batch: int, seed: int) -> Iterator[Tensor]
         while True:
             yield _encoded(model, data.train.batch(torch.randint(len(data.train), (batch,))))
     if not has_aggregate_density(model, data.train):  # a flow, or a point: draws alone
-        stored = aggregate_draws(model, data.train, DRAWS, seed)
+        stored = aggregate_draws(model, data.train, num_samples=DRAWS, seed=seed)
         while True:
             yield stored[torch.randint(len(stored), (batch,))]
     posteriors = aggregate_posterior(model, data.train, seed=seed).components
@@ -229,13 +229,13 @@ def _encoded(model: VAE, x: Tensor) -> Tensor:
 
 
 def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
-    z = aggregate_draws(model, data.test, HELD_OUT, seed)
+    z = aggregate_draws(model, data.test, num_samples=HELD_OUT, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, HELD_OUT))  # of a prior whose density is estimated
         log_prior = next(iter(model.stages_.values())).prior(None).log_prob(z).mean().item()
     if not has_density(model):
         return PriorFit(log_prior, None, None)
-    bound = elbo(model, data.test, 10, seed)
+    bound = elbo(model, data.test, num_samples=10, seed=seed)
     divergence = symmetric_kl if has_aggregate_density(model, data.train) else nearest_neighbor_kl
     return PriorFit(log_prior, bound, divergence(model, data.train, seed=seed))
 

@@ -45,7 +45,7 @@ class Components:
 
 
 def prior_components(
-    model: VAE, x: Examples, num_samples: int = 5000, seed: int = 0, *, limit: int | None = None
+    model: VAE, x: Examples, *, num_samples: int = 5000, seed: int = 0, limit: int | None = None
 ) -> Components | None:
     """Looks for dead and duplicate components of the top group's prior; None where it is no mixture.
 
@@ -62,7 +62,7 @@ def prior_components(
             return None
         needed = EXPECTED * len(prior.log_weights)
         draws, rows = max(num_samples, needed if needed <= MOST else 0), None if limit is None else max(limit, needed)
-        z = aggregate_draws(model, x, draws, seed, limit=rows)
+        z = aggregate_draws(model, x, num_samples=draws, seed=seed, limit=rows)
         parts = [(prior.component_log_prob(part) + prior.log_weights).softmax(-1).sum(0) for part in z.split(ROWS)]
         usage, distinct = torch.stack(parts).sum(0) / len(z), _distinct(prior.components)
         weight = prior.log_weights.exp()

@@ -59,10 +59,10 @@ class Overlap:
 def overlap(
     model: VAE,
     x: Examples,
+    *,
     held_out: Examples,
     num_samples: int = 5000,
     seed: int = 0,
-    *,
     level: float = 0.01,
     limit: int | None = None,
 ) -> Overlap:
@@ -85,8 +85,8 @@ def overlap(
     """
     if not 0 < level < 1:
         raise ValueError(f"level={level} must be within 0 and 1")
-    z_q = aggregate_draws(model, held_out, num_samples, seed)
-    z_p = prior_draws(model, num_samples, seed)
+    z_q = aggregate_draws(model, held_out, num_samples=num_samples, seed=seed)
+    z_p = prior_draws(model, num_samples=num_samples, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))
         prior = next(iter(model.stages_.values())).prior(None)

@@ -16,9 +16,9 @@ from prioria.model import VAE
 def total_correlation(
     model: VAE,
     x: Examples,
+    *,
     num_samples: int = 5000,
     seed: int = 0,
-    *,
     group: str | None = None,
     limit: int | None = None,
 ) -> Estimate:
@@ -46,7 +46,7 @@ def total_correlation(
         ...     prior=priors.StandardNormal(1),
         ...     likelihood=likelihoods.Bernoulli(nets.GatedMLP(1, 8, 6)),
         ... )
-        >>> abs(total_correlation(model, torch.eye(6), 10).value) < 1e-5  # a single latent has none
+        >>> abs(total_correlation(model, torch.eye(6), num_samples=10).value) < 1e-5  # a single latent has none
         True
     """
     require_samples(num_samples)

@@ -31,7 +31,7 @@ class KLPerDimension:
 
 
 def kl_per_dimension(
-    model: VAE, x: Examples, num_samples: int = 10, seed: int = 0, *, limit: int | None = None
+    model: VAE, x: Examples, *, num_samples: int = 10, seed: int = 0, limit: int | None = None
 ) -> dict[str, KLPerDimension | None]:
     """Measures each latent of each group; None where there is no number for each.
 

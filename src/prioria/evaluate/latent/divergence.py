@@ -66,7 +66,7 @@ class Divergence:
 
 
 def symmetric_kl(
-    model: VAE, x: Examples, num_samples: int = 5000, seed: int = 0, *, limit: int | None = None
+    model: VAE, x: Examples, *, num_samples: int = 5000, seed: int = 0, limit: int | None = None
 ) -> Divergence:
     r"""Estimates KL(q||p) + KL(p||q) of the top group by E_q log(q/p) + E_p log(p/q), with the exact density of q.
 
@@ -113,9 +113,9 @@ def symmetric_kl(
 def nearest_neighbor_kl(
     model: VAE,
     x: Examples,
+    *,
     num_samples: int = 5000,
     seed: int = 0,
-    *,
     generation_space: bool = False,
     group: str | None = None,
     limit: int | None = None,
@@ -143,8 +143,8 @@ def nearest_neighbor_kl(
     name = known_group(model, group)
     if generation_space and name != model.groups[0]:
         raise ValueError(f"generation_space=True is for the top group {model.groups[0]!r}, not for group={name!r}")
-    z_q = aggregate_draws(model, x, num_samples, seed, group=name, limit=limit).flatten(1)
-    z_p = prior_draws(model, num_samples, seed, group=name).flatten(1)
+    z_q = aggregate_draws(model, x, num_samples=num_samples, seed=seed, group=name, limit=limit).flatten(1)
+    z_p = prior_draws(model, num_samples=num_samples, seed=seed, group=name).flatten(1)
     pair = _pairs(model, x, seed, name).flatten(2)
     if generation_space:
         with measuring(model):

@@ -14,7 +14,7 @@ from prioria.stages import Edge, edge_probabilities, gates_of
 
 
 def edge_costs(
-    model: VAE, x: Examples, num_samples: int = 10, seed: int = 0, *, limit: int | None = None
+    model: VAE, x: Examples, *, num_samples: int = 10, seed: int = 0, limit: int | None = None
 ) -> dict[Edge, Estimate]:
     """Estimates by how much the evidence lower bound falls when one edge is taken out, in nats, edge by edge.
 
@@ -35,14 +35,14 @@ def edge_costs(
         ValueError: the model has no gates, or they are still random.
     """
     present = [edge for edge, probability in edge_probabilities(model.stages_).items() if probability == 1]
-    whole = elbo(model, x, num_samples, seed, limit=limit)
+    whole = elbo(model, x, num_samples=num_samples, seed=seed, limit=limit)
     return {edge: _cost(model, edge, x, whole, limit) for edge in present}
 
 
 def _cost(model: VAE, edge: Edge, x: Examples, whole: Estimate, limit: int | None) -> Estimate:
     parent, child = edge
     with gates_of(model.stages_)[child].without(model.groups.index(parent)):
-        rest = elbo(model, x, whole.num_samples, whole.seed, limit=limit)
+        rest = elbo(model, x, num_samples=whole.num_samples, seed=whole.seed, limit=limit)
     nothing = float("nan")  # noise is shared: the two variances do not add
     return replace(
         whole,

@@ -38,7 +38,7 @@ class Extremes:
 
 
 def low_posterior(
-    model: VAE, x: Examples, num_samples: int = 100, seed: int = 0, *, fraction: float = 0.2, limit: int | None = None
+    model: VAE, x: Examples, *, num_samples: int = 100, seed: int = 0, fraction: float = 0.2, limit: int | None = None
 ) -> Extremes:
     """Draws from the prior what the aggregate posterior of all rows supports least.
 
@@ -55,13 +55,20 @@ def low_posterior(
     """
     drawn = _drawn(num_samples, fraction)
     q = aggregate_posterior(model, x, limit=limit, seed=seed)
-    z = prior_draws(model, drawn, seed)
+    z = prior_draws(model, num_samples=drawn, seed=seed)
     ranking = f"density of the posteriors of all {q.components.batch_shape[0]} rows"
     return _least(z, q.log_prob(z), num_samples, ranking)
 
 
 def low_posterior_as_released(
-    model: VAE, x: Examples, num_samples: int = 100, seed: int = 0, *, batch_size: int = 100, drawn: int = 500
+    model: VAE,
+    x: Examples,
+    *,
+    num_samples: int = 100,
+    seed: int = 0,
+    batch_size: int = 100,
+    drawn: int = 500,
+    limit: int | None = None,
 ) -> Extremes:
     """Draws low-posterior samples as the dpVAE code does: ranked under one mini-batch of posteriors at a time.
 
@@ -77,6 +84,7 @@ def low_posterior_as_released(
         seed: of mini-batches and draws.
         batch_size: posteriors in a mini-batch, and draws kept of each.
         drawn: prior draws for each mini-batch.
+        limit: take so many rows only, at even distances.
 
     Raises:
         ValueError: no sample, more kept than drawn, or a posterior without a density elsewhere (a flow).
@@ -84,13 +92,13 @@ def low_posterior_as_released(
     if not 1 <= batch_size <= drawn or num_samples < 1:
         raise ValueError(f"num_samples={num_samples}, batch_size={batch_size} and drawn={drawn}: keep 1 to all of them")
     with measuring(model):
-        rows = sampling_of(model, x, 1, seed, limit=None).x
+        rows = sampling_of(model, x, 1, seed, limit=limit).x
     parts = []
     for number in range(math.ceil(num_samples / batch_size)):
         with measuring(model):
             seed_generators(device_of(model), (seed, number))
             batch = rows[torch.randperm(len(rows))[:batch_size]]
-        z = prior_draws(model, drawn, seed + number)
+        z = prior_draws(model, num_samples=drawn, seed=seed + number)
         q = aggregate_posterior(model, batch)
         parts.append(_least(z, q.log_prob(z), batch_size, ""))
     z, density = (torch.cat([getattr(part, name) for part in parts]) for name in ("z", "log_density"))
@@ -100,7 +108,7 @@ def low_posterior_as_released(
 
 
 def high_posterior(
-    model: VAE, x: Examples, num_samples: int = 100, seed: int = 0, *, fraction: float = 0.1, limit: int | None = None
+    model: VAE, x: Examples, *, num_samples: int = 100, seed: int = 0, fraction: float = 0.1, limit: int | None = None
 ) -> Extremes:
     """Draws from the aggregate posterior what the prior supports least.
 
@@ -115,7 +123,7 @@ def high_posterior(
     Raises:
         ValueError: no sample, or a fraction that is none.
     """
-    z = aggregate_draws(model, x, _drawn(num_samples, fraction), seed, limit=limit)
+    z = aggregate_draws(model, x, num_samples=_drawn(num_samples, fraction), seed=seed, limit=limit)
     with measuring(model):
         seed_generators(device_of(model), (seed, len(z)))  # of a prior whose density is estimated
         log_p = next(iter(model.stages_.values())).prior(None).log_prob(z)

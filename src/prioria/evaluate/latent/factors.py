@@ -61,31 +61,31 @@ class Disentanglement:
 
 
 def disentanglement(
-    model: VAE, split: Split, num_examples: int = 10_000, seed: int = 0, *, group: str | None = None
+    model: VAE, x: Split, *, seed: int = 0, limit: int | None = 10_000, group: str | None = None
 ) -> Disentanglement:
     """Scores the posterior means of a group on data whose factors are known, such as dSprites.
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.
-        split: rows with labels (N, K).
-        num_examples: rows to use, drawn at random.
+        x: a split of a data set, rows with labels (N, K).
         seed: of the rows, votes and trees.
+        limit: take so many rows only, drawn at random.
         group: name of the group, the top one by default.
 
     Raises:
         ValueError: the rows have no factors, fewer than two factors vary, or no such group.
     """
-    if split.labels is None or split.labels.dim() != 2:
-        raise ValueError(f"split of {split.protocol.name!r} has no factors (N, K) as labels; use for instance dsprites")
+    if x.labels is None or x.labels.dim() != 2:
+        raise ValueError(f"x of {x.protocol.name!r} has no factors (N, K) as labels; use for instance dsprites")
     name = known_group(model, group)
-    chosen = np.random.default_rng(seed).permutation(len(split))[:num_examples]
+    chosen = np.random.default_rng(seed).permutation(len(x))[:limit]
     with measuring(model):
         seed_device(device_of(model), seed)  # posteriors without a closed mean
-        batches = [split.batch(rows).to(device_of(model)) for rows in torch.from_numpy(chosen).split(BATCH)]
-        codes = torch.cat([model.encode(x, name).flatten(1) for x in batches]).double().cpu().numpy()
-    factors = split.labels[torch.from_numpy(chosen)].long().numpy()
+        batches = [x.batch(rows).to(device_of(model)) for rows in torch.from_numpy(chosen).split(BATCH)]
+        codes = torch.cat([model.encode(rows, name).flatten(1) for rows in batches]).double().cpu().numpy()
+    factors = x.labels[torch.from_numpy(chosen)].long().numpy()
     varied = [k for k in range(factors.shape[1]) if len(np.unique(factors[:, k])) > 1]
-    names = tuple(split.protocol.factors[k] if split.protocol.factors else str(k) for k in varied)
+    names = tuple(x.protocol.factors[k] if x.protocol.factors else str(k) for k in varied)
     return scores(codes, factors[:, varied], seed=seed, names=names)
 
 

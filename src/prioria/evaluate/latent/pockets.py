@@ -60,10 +60,10 @@ class Leakage:
 def leakage(
     model: VAE,
     x: Examples,
-    thresholds: Sequence[float] = PUBLISHED,
     *,
     num_samples: int = 3000,
     seed: int = 0,
+    thresholds: Sequence[float] = PUBLISHED,
     limit: int | None = None,
 ) -> Leakage:
     r"""Measures how much of the aggregate posterior of the top group the prior hardly supports.
@@ -77,9 +77,9 @@ def leakage(
     Args:
         model: the model; its mode and the global random numbers are left as they were.
         x: rows (N, D) whose posteriors make q(z), or a split of a data set.
-        thresholds: tau; those of the paper's code by default.
         num_samples: draws of q(z), 3,000 in the paper's code.
         seed: of the draws.
+        thresholds: tau; those of the paper's code by default.
         limit: take so many rows only, at even distances.
 
     Raises:

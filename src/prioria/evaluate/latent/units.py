@@ -56,10 +56,10 @@ class ActiveUnits:
 def active_units(
     model: VAE,
     x: Examples,
-    threshold: float = 0.01,
     *,
     num_samples: int = 32,
     seed: int = 0,
+    threshold: float = 0.01,
     limit: int | None = None,
 ) -> ActiveUnits:
     r"""Measures A_u = Var_x(E_{q(u|x)}[u]) of every unit (Burda, Grosse and Salakhutdinov, 2016, section 5.3).
@@ -71,9 +71,9 @@ def active_units(
     Args:
         model: the model; its mode and the global random numbers are left as they were.
         x: rows (N, D), or a split of a data set.
-        threshold: above it a unit is active.
         num_samples: K, draws for each example; at least 2.
         seed: of the noise.
+        threshold: above it a unit is active.
         limit: take so many rows only, at even distances.
 
     Raises:

@@ -1,1 +1,33 @@
 """How likely data are: importance sampling, annealing, quadrature, bounds, and what separates them."""
+
+from prioria.evaluate.likelihood.ais import annealed_log_likelihood
+from prioria.evaluate.likelihood.bound import elbo, parts
+from prioria.evaluate.likelihood.certificate import Certificate, certify
+from prioria.evaluate.likelihood.curve import COUNTS, BoundCurve, bound_curve
+from prioria.evaluate.likelihood.decomposition import Decomposition, decompose
+from prioria.evaluate.likelihood.importance import expected_seconds, importance_log_likelihood
+from prioria.evaluate.likelihood.inference_gaps import Gaps, gaps
+from prioria.evaluate.likelihood.methods import Method, log_likelihood
+from prioria.evaluate.likelihood.processes import divided_log_likelihood
+from prioria.evaluate.likelihood.quadrature import quadrature_log_likelihood
+
+__all__ = [
+    "COUNTS",
+    "BoundCurve",
+    "Certificate",
+    "Decomposition",
+    "Gaps",
+    "Method",
+    "annealed_log_likelihood",
+    "bound_curve",
+    "certify",
+    "decompose",
+    "divided_log_likelihood",
+    "elbo",
+    "expected_seconds",
+    "gaps",
+    "importance_log_likelihood",
+    "log_likelihood",
+    "parts",
+    "quadrature_log_likelihood",
+]

@@ -16,10 +16,10 @@ from prioria.model import VAE
 def annealed_log_likelihood(
     model: VAE,
     x: Examples,
+    *,
     num_steps: int = 500,
     num_chains: int = 16,
     seed: int = 0,
-    *,
     limit: int | None = None,
 ) -> Estimate:
     r"""Estimates +log p(x) in nats by annealing from the prior to the posterior; the encoder has no part in it.

@@ -15,7 +15,7 @@ from prioria.evaluate.sampling import Examples, Group, Sampling, measuring, requ
 from prioria.model import VAE
 
 
-def elbo(model: VAE, x: Examples, num_samples: int = 1, seed: int = 0, *, limit: int | None = None) -> Estimate:
+def elbo(model: VAE, x: Examples, *, num_samples: int = 1, seed: int = 0, limit: int | None = None) -> Estimate:
     """Estimates the evidence lower bound, E_q[log p(x|z) - log q(z|x) + log p(z)], in nats.
 
     Args:
@@ -40,11 +40,11 @@ def elbo(model: VAE, x: Examples, num_samples: int = 1, seed: int = 0, *, limit:
         >>> elbo(model, torch.ones(3, 6)).estimator
         'average of elbo'
     """
-    return parts(model, x, num_samples, seed, limit=limit)["elbo"]
+    return parts(model, x, num_samples=num_samples, seed=seed, limit=limit)["elbo"]
 
 
 def parts(
-    model: VAE, x: Examples, num_samples: int = 1, seed: int = 0, *, limit: int | None = None
+    model: VAE, x: Examples, *, num_samples: int = 1, seed: int = 0, limit: int | None = None
 ) -> dict[str, Estimate]:
     """Estimates the evidence lower bound, the distortion, the rate, and the rate of each group of a hierarchy, in nats.
 

@@ -78,9 +78,9 @@ class Certificate:
 
 def certify(
     model: VAE,
+    *,
     num_examples: int = 100,
     seed: int = 0,
-    *,
     num_steps: int = 500,
     num_chains: int = 16,
     num_samples: int = 5000,
@@ -111,7 +111,7 @@ def certify(
         ...     prior=priors.StandardNormal(2),
         ...     likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 8, 6)),
         ... )
-        >>> certificate = certify(model, 3, num_steps=5, num_chains=10, num_samples=10)
+        >>> certificate = certify(model, num_examples=3, num_steps=5, num_chains=10, num_samples=10)
         >>> certificate.lower.pointwise.shape, certificate.upper.pointwise.shape
         (torch.Size([3]), torch.Size([3]))
     """
@@ -127,7 +127,9 @@ def certify(
             path = tuned(group, joint, num_steps)
             lower.append(forward(path, group))
             upper.append(backward(path, group, z[members.to(z.device)]))
-    return Certificate(join(lower), join(upper), importance_log_likelihood(model, x, num_samples, seed), x)
+    return Certificate(
+        join(lower), join(upper), importance_log_likelihood(model, x, num_samples=num_samples, seed=seed), x
+    )
 
 
 def _simulate(joint: Joint, num_examples: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -80,9 +80,9 @@ class BoundCurve:
 def bound_curve(
     model: VAE,
     x: Examples,
+    *,
     counts: Sequence[int] = COUNTS,
     seed: int = 0,
-    *,
     tolerance: float = TOLERANCE,
     limit: int | None = None,
 ) -> BoundCurve:

@@ -50,7 +50,7 @@ class Decomposition:
 
 
 def decompose(
-    model: VAE, x: Examples, num_samples: int = 1, seed: int = 0, *, limit: int | None = None
+    model: VAE, x: Examples, *, num_samples: int = 1, seed: int = 0, limit: int | None = None
 ) -> Decomposition:
     r"""Rewrites the evidence lower bound around the aggregate posterior q(z) = (1/N) sum_n q(z|x_n).
 

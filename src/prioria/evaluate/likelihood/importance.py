@@ -19,9 +19,9 @@ Progress = Callable[[int, int], None]
 def importance_log_likelihood(
     model: VAE,
     x: Examples,
+    *,
     num_samples: int = 5000,
     seed: int = 0,
-    *,
     limit: int | None = None,
     examples: range | None = None,
     progress: Progress | None = None,
@@ -69,7 +69,7 @@ def importance_log_likelihood(
     return join(parts)
 
 
-def expected_seconds(model: VAE, x: Examples, num_samples: int = 5000, *, limit: int | None = None) -> float:
+def expected_seconds(model: VAE, x: Examples, *, num_samples: int = 5000, limit: int | None = None) -> float:
     """Returns about how many seconds importance sampling will take, from timing three blocks.
 
     Args:

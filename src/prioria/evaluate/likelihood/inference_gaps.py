@@ -40,9 +40,9 @@ class Gaps:
     log_likelihood: Estimate
 
     @property
-    def amortisation(self) -> Estimate:
+    def amortization(self) -> Estimate:
         """``optimized - elbo``: what a better encoder could gain (Cremer, Li and Duvenaud, 2018)."""
-        return _difference(self.optimized, self.elbo, "amortisation gap")
+        return _difference(self.optimized, self.elbo, "amortization gap")
 
     @property
     def approximation(self) -> Estimate:
@@ -52,7 +52,7 @@ class Gaps:
     def __str__(self) -> str:
         rows = {
             "ELBO": self.elbo,
-            "amortisation gap": self.amortisation,
+            "amortization gap": self.amortization,
             "ELBO, locally optimized": self.optimized,
             "approximation gap": self.approximation,
             "log-likelihood": self.log_likelihood,
@@ -63,15 +63,15 @@ class Gaps:
 def gaps(
     model: VAE,
     x: Examples,
+    *,
     num_samples: int = 1000,
     seed: int = 0,
-    *,
-    steps: int = 300,
+    num_steps: int = 300,
     draws: int = 10,
     learning_rate: float = 0.05,
     limit: int | None = None,
 ) -> Gaps:
-    """Splits log p(x) - ELBO of each example into an amortisation and an approximation gap.
+    """Splits log p(x) - ELBO of each example into an amortization and an approximation gap.
 
     The posterior of an example is fitted through the features that it is inferred from, by Adam, everything else held:
     this works for every kind of posterior, and reaches all of its family where features are at least as many as its
@@ -83,7 +83,7 @@ def gaps(
         x: rows (N, D), or a split of a data set.
         num_samples: draws for each example of all three figures, from the same noise.
         seed: of the noise.
-        steps: of the fit.
+        num_steps: of the fit.
         draws: for each example in a step of the fit.
         learning_rate: of the fit, in units of the features' own root mean square.
         limit: take so many rows only, at even distances.
@@ -91,14 +91,14 @@ def gaps(
     Raises:
         ValueError: no sample, no example or no draw, or a posterior without a density.
     """
-    if steps < 0 or draws < 1:
-        raise ValueError(f"steps={steps} must not be negative and draws={draws} must be at least 1")
+    if num_steps < 0 or draws < 1:
+        raise ValueError(f"num_steps={num_steps} must not be negative and draws={draws} must be at least 1")
     require_density(model)
     found = []
     with measuring(model), torch.inference_mode(False), torch.no_grad():
         for group in sampling_of(model, x, num_samples, seed, limit=limit).groups:
             seed_generators(device_of(model), (seed,))
-            fitted = replace(group, condition=_fitted(group.condition, steps, draws, learning_rate))
+            fitted = replace(group, condition=_fitted(group.condition, num_steps, draws, learning_rate))
             found.append((_bound(group), _bound(fitted), importance_sampled(fitted)))
     return Gaps(*(join(list(parts)) for parts in zip(*found, strict=True)))
 

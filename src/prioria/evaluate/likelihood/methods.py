@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from prioria.evaluate.estimate import Estimate
 from prioria.evaluate.likelihood.ais import annealed_log_likelihood
-from prioria.evaluate.likelihood.importance import Progress, importance_log_likelihood
+from prioria.evaluate.likelihood.importance import importance_log_likelihood
 from prioria.evaluate.likelihood.quadrature import quadrature_log_likelihood
 from prioria.evaluate.sampling import Examples
 from prioria.model import VAE
 
 Method = Literal["importance", "ais", "quadrature"]
 
-OPTIONS: dict[str, list[str]] = {
-    "importance": ["num_samples", "examples", "progress"],
-    "ais": ["num_steps", "num_chains"],
-    "quadrature": ["points", "reach"],
+ESTIMATORS: Mapping[Method, Callable[..., Estimate]] = {
+    "importance": importance_log_likelihood,
+    "ais": annealed_log_likelihood,
+    "quadrature": quadrature_log_likelihood,
 }
 
 
 def log_likelihood(
     model: VAE,
     x: Examples,
-    num_samples: int | None = None,
-    seed: int = 0,
     *,
     method: Method = "importance",
-    num_steps: int | None = None,
-    num_chains: int | None = None,
-    points: int | None = None,
-    reach: float | None = None,
+    seed: int = 0,
     limit: int | None = None,
-    examples: range | None = None,
-    progress: Progress | None = None,
+    **options: Any,
 ) -> Estimate:
     r"""Estimates +log p(x) in nats.
 
@@ -45,16 +41,11 @@ def log_likelihood(
     Args:
         model: the model; its mode and the global random numbers are left as they were.
         x: rows (N, D), or a split of a data set.
-        num_samples: S, of importance sampling; 5,000 by default.
-        seed: of the noise.
         method: which estimator.
-        num_steps: temperatures of annealing; 500 by default.
-        num_chains: of annealing, for each example; 16 by default.
-        points: of the grid along each latent; 81 by default.
-        reach: of the grid, in posterior standard deviations; 8 by default.
+        seed: of the noise.
         limit: take so many rows only, at even distances.
-        examples: range of rows, of importance sampling; ``evaluate.join`` puts parts together.
-        progress: of importance sampling, called with the number of examples done and their total.
+        options: the other arguments of that estimator, such as ``num_samples`` of importance sampling, ``num_steps``
+            and ``num_chains`` of annealing, ``points`` and ``reach`` of the grid.
 
     Raises:
         ValueError: an unknown method, an option that belongs to another one, or what the estimator itself refuses.
@@ -73,30 +64,17 @@ def log_likelihood(
         >>> log_likelihood(model, torch.ones(3, 6), method="ais", num_steps=5).estimator
         'annealed importance sampling'
     """
-    options: dict[str, Any] = {
-        "num_samples": num_samples,
-        "num_steps": num_steps,
-        "num_chains": num_chains,
-        "points": points,
-        "reach": reach,
-        "examples": examples,
-        "progress": progress,
-    }
-    chosen = {name: value for name, value in options.items() if value is not None}
-    _check(method, chosen)
-    match method:
-        case "importance":
-            return importance_log_likelihood(model, x, seed=seed, limit=limit, **chosen)
-        case "ais":
-            return annealed_log_likelihood(model, x, seed=seed, limit=limit, **chosen)
-        case "quadrature":
-            return quadrature_log_likelihood(model, x, limit=limit, **chosen)
+    _check(method, options)
+    return ESTIMATORS[method](model, x, seed=seed, limit=limit, **options)
 
 
-def _check(method: str, chosen: dict[str, Any]) -> None:
-    if method not in OPTIONS:
-        raise ValueError(f"method={method!r} is unknown; use {', '.join(map(repr, OPTIONS))}")
-    for name, value in chosen.items():
-        if name not in OPTIONS[method]:
-            owner = next(other for other, names in OPTIONS.items() if name in names)
-            raise ValueError(f"{name}={value!r} does not belong to method={method!r}; leave it out or use {owner!r}")
+def _check(method: str, options: Mapping[str, Any]) -> None:
+    known = {name: inspect.signature(estimator).parameters for name, estimator in ESTIMATORS.items()}
+    if method not in known:
+        raise ValueError(f"method={method!r} is unknown; use {', '.join(map(repr, known))}")
+    for option, value in options.items():
+        if option in known[method]:
+            continue
+        owners = [repr(name) for name, parameters in known.items() if option in parameters]
+        remedy = f"leave it out or use {' or '.join(owners)}" if owners else "no method has it"
+        raise ValueError(f"{option}={value!r} does not belong to method={method!r}; {remedy}")

@@ -8,13 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SHORTEST_TAIL = 5  # weights below which no shape can be fitted
+from prioria.evaluate.estimate import SHORTEST_TAIL
+
 EQUAL = 1e-4  # of the largest weight: what two equal weights may differ by in single precision
-
-
-def tail_length(num_samples: int) -> int:
-    """Returns how many of the largest weights are the tail, min(S/5, 3 sqrt S) (Vehtari et al., 2024, section 3)."""
-    return int(min(num_samples / 5, 3 * math.sqrt(num_samples)))
 
 
 def pareto_k(log_weights: Float[Tensor, "M N"]) -> Float[Tensor, " N"]:

@@ -12,7 +12,7 @@ from prioria.model import VAE
 
 
 def divided_log_likelihood(
-    model: VAE, x: Examples, num_samples: int = 5000, seed: int = 0, *, limit: int | None = None
+    model: VAE, x: Examples, *, num_samples: int = 5000, seed: int = 0, limit: int | None = None
 ) -> Estimate:
     """Estimates log p(x) as :func:`prioria.evaluate.log_likelihood` does, by all processes of the default group.
 
@@ -31,13 +31,13 @@ def divided_log_likelihood(
     """
     count = distributed.get_world_size() if distributed.is_initialized() else 1
     if count == 1:
-        return importance_log_likelihood(model, x, num_samples, seed, limit=limit)
+        return importance_log_likelihood(model, x, num_samples=num_samples, seed=seed, limit=limit)
     size = len(x) if limit is None else min(limit, len(x))
     if size < count:
         raise ValueError(f"x has {size} rows for {count} processes; use fewer processes")
     bounds = [size * rank // count for rank in range(count + 1)]
     mine = range(bounds[distributed.get_rank()], bounds[distributed.get_rank() + 1])
-    part = importance_log_likelihood(model, x, num_samples, seed, limit=limit, examples=mine)
+    part = importance_log_likelihood(model, x, num_samples=num_samples, seed=seed, limit=limit, examples=mine)
     most = max(stop - start for start, stop in zip(bounds[:-1], bounds[1:], strict=True))
     gathered = [torch.zeros(5, most, dtype=torch.float64) for _ in range(count)]
     distributed.all_gather(gathered, _columns(part, most))

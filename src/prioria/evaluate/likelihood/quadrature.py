@@ -82,7 +82,7 @@ class Frame:
 
 
 def quadrature_log_likelihood(
-    model: VAE, x: Examples, *, points: int = 81, reach: float = 8.0, limit: int | None = None
+    model: VAE, x: Examples, *, points: int = 81, reach: float = 8.0, seed: int = 0, limit: int | None = None
 ) -> GridEstimate:
     r"""Computes log p(x) = log of the integral of p(x|z) p(z) dz on a grid around the posterior of each example.
 
@@ -98,6 +98,7 @@ def quadrature_log_likelihood(
         x: rows (N, D), or a split of a data set.
         points: along each latent, an odd number.
         reach: of the grid, in posterior standard deviations to either side.
+        seed: of the draws from the prior that the search starts from, and of dynamic binarization.
         limit: take so many rows only, at even distances.
 
     Raises:
@@ -120,12 +121,12 @@ def quadrature_log_likelihood(
         joint = Joint(model)
         _check(joint)
         found = []
-        for group in sampling_of(model, x, EXAMPLES_TOGETHER, 0, limit=limit).groups:
+        for group in sampling_of(model, x, EXAMPLES_TOGETHER, seed, limit=limit).groups:
             rows = group.condition.x[group.wanted]
             found.append(torch.stack(_on_grids(joint, rows, points, reach)))
     value, error = torch.cat(found, 1).cpu().clone()
     estimator = f"quadrature, {points} points along each latent"
-    return GridEstimate(value, torch.zeros_like(value), points ** len(joint.bits), 0, estimator, error=error)
+    return GridEstimate(value, torch.zeros_like(value), points ** len(joint.bits), seed, estimator, error=error)
 
 
 def _check(joint: Joint) -> None:

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.evaluate.estimate import WeightQuality
-from prioria.evaluate.likelihood.pareto import pareto_k, tail_length
+from prioria.evaluate.estimate import WeightQuality, tail_length
+from prioria.evaluate.likelihood.pareto import pareto_k
 
 EXACT = 64  # so many of the largest weights are kept at least: the jackknife is exact up to this number of samples
 

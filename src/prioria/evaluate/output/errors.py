@@ -44,7 +44,7 @@ class Reconstruction:
     examples: int
 
 
-def reconstruction(model: VAE, x: Examples, seed: int = 0, *, limit: int | None = None) -> Reconstruction:
+def reconstruction(model: VAE, x: Examples, *, seed: int = 0, limit: int | None = None) -> Reconstruction:
     """Reconstructs rows from the posterior means and from draws.
 
     Args:

@@ -109,36 +109,36 @@ def kid(
     return ImageDistance("KID", values.mean().item(), (len(a), len(b)), extractor.name, spread)
 
 
-def fid_floor(data: Dataset, extractor: Extractor, count: int, seed: int = 0) -> ImageDistance:
+def fid_floor(data: Dataset, extractor: Extractor, *, seed: int = 0, limit: int | None = None) -> ImageDistance:
     """Returns the FID of real training images against as many test images: what a perfect model would score.
 
     Args:
         data: images.
         extractor: features.
-        count: images of each set, at most as many as there are.
         seed: of rows that are drawn anew, such as bits; the global random numbers are left as they were.
+        limit: take so many images of each set only, at even distances.
 
     Raises:
         ValueError: fewer than two images in a set.
     """
-    count = min(count, len(data.train), len(data.test))
+    count = min(len(data.train), len(data.test)) if limit is None else min(limit, len(data.train), len(data.test))
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(seed)
         images, reference = data.train.tensor(count), data.test.tensor(count)
     return fid(images, reference, extractor)
 
 
-def generated_images(model: VAE, count: int, seed: int = 0) -> Float[Tensor, "n D"]:
+def generated_images(model: VAE, *, num_samples: int, seed: int = 0) -> Float[Tensor, "n D"]:
     """Returns the means of p(x|z) for z drawn from the prior, clamped to [0, 1].
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.
-        count: n.
+        num_samples: n.
         seed: of the draws.
     """
     with measuring(model):
         seed_generators(device_of(model), (seed,))
-        sizes = [min(BATCH, count - first) for first in range(0, count, BATCH)]
+        sizes = [min(BATCH, num_samples - first) for first in range(0, num_samples, BATCH)]
         return torch.cat([mean(model.generate(size).px)[0].clamp(0, 1).cpu() for size in sizes])
 
 

@@ -36,7 +36,7 @@ class Smoothness:
         return self.pairs.mean().item()
 
 
-def smoothness(frames: Float[Tensor, "P T D"], parts: Sequence[Sequence[int]] | None = None) -> Smoothness:
+def smoothness(frames: Float[Tensor, "P T D"], *, parts: Sequence[Sequence[int]] | None = None) -> Smoothness:
     """Returns sqrt(mean_t |x_(t+1) - 2 x_t + x_(t-1)|^2) of each part of the data along each path.
 
     (Klushyn et al., 2019: the poster reports mean and standard deviation per joint; that its measure is this one, and

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prioria.data import Dataset
 from prioria.model import VAE
 from prioria.report import pictures, style, vectors
-from prioria.report.latent import cloud_of
+from prioria.report.clouds import cloud_of
 from prioria.report.pictures import Section
 from prioria.report.shown import show
 

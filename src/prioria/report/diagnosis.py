@@ -26,10 +26,10 @@ from prioria.evaluate import (
 from prioria.model import VAE
 from prioria.report import pictures, style
 from prioria.report.findings import Finding, Measurements, findings
+from prioria.report.overview import sections
 from prioria.report.page import Picture, check_page
 from prioria.report.pictures import Section
 from prioria.report.pockets import OPAQUE, ROWS, Margins, decoded_margins, draw_margins, draw_plane, margins
-from prioria.report.sheet import sections
 from prioria.stage import Stage
 from prioria.storage import write_json, write_text
 from prioria.train import Run
@@ -107,7 +107,7 @@ def diagnose(model: VAE, data: Dataset, *, name: str = "model", seed: int = 0, l
     Raises:
         ValueError: a part of the model is still random, such as the gates of a dependency graph.
     """
-    averages = parts(model, data.test, 10, seed, limit=limit)
+    averages = parts(model, data.test, num_samples=10, seed=seed, limit=limit)
     rates = {group: averages.get(f"rate/{group}", averages["rate"]).value for group in model.groups}
     top = model.stages_[model.groups[0]]
     seen = Measurements(
@@ -117,10 +117,10 @@ def diagnose(model: VAE, data: Dataset, *, name: str = "model", seed: int = 0, l
         units=active_units(model, data.test, seed=seed, limit=limit),
         rates=rates,
         dimensions=kl_per_dimension(model, data.test, seed=seed, limit=limit),
-        overlap=overlap(model, data.train, data.test, seed=seed, limit=ROWS),
+        overlap=overlap(model, data.train, held_out=data.test, seed=seed, limit=ROWS),
         divergence=_divergence(model, data, seed),
         components=prior_components(model, data.train, seed=seed, limit=ROWS),
-        reconstruction=reconstruction(model, data.test, seed, limit=limit),
+        reconstruction=reconstruction(model, data.test, seed=seed, limit=limit),
     )
     return Diagnosis(name, findings(seen), seen, seed)
 
