@@ -27,6 +27,7 @@ LAYERS = [
     {"priors", "posteriors", "likelihoods", "stages"},
     {"draw", "model"},
     {"objectives", "evaluate", "explore", "theory", "data", "export"},
+    {"build"},
     {"train"},
     {"estimator", "hashing"},
     {"report", "export", "estimator"},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from prioria import build as build
     from prioria import data as data
     from prioria import evaluate as evaluate
     from prioria import explore as explore
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from prioria.train import fit as fit
 
 _MODULES = (
+    "build",
     "data",
     "evaluate",
     "explore",
@@ -38,6 +40,7 @@ _NAMES = {"VAE": "prioria.model", "load": "prioria.model", "fit": "prioria.train
 __all__ = [
     "Run",
     "VAE",
+    "build",
     "data",
     "evaluate",
     "explore",

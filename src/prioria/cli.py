@@ -9,7 +9,6 @@ import sys
 from cyclopts import App
 
 import prioria
-from prioria.commands.options import shorthand
 
 COMMANDS = {
     "demo": (
@@ -75,6 +74,21 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, OSError, ArithmeticError) as error:
         print(f"prioria: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def shorthand(arguments: list[str], families: frozenset[str]) -> list[str]:
+    """Rewrites ``--prior vamp`` to ``--prior.kind vamp``; the parser cannot mix both forms.
+
+    Example:
+        >>> shorthand(["--prior", "vamp", "--prior.components", "9"], frozenset({"prior"}))
+        ['--prior.kind', 'vamp', '--prior.components', '9']
+    """
+    return [_with_kind(argument, families) for argument in arguments]
+
+
+def _with_kind(argument: str, families: frozenset[str]) -> str:
+    name, equals, value = argument.partition("=")
+    return f"{name}.kind{equals}{value}" if name.removeprefix("--") in families and name.startswith("--") else argument
 
 
 def keep_freed_memory() -> None:

@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 
 from prioria import evaluate
-from prioria.cli import main
-from prioria.commands.options import shorthand
+from prioria.cli import main, shorthand
 from prioria.commands.sample import rows
 from prioria.train import Run
 
@@ -158,7 +157,7 @@ def test_counts_without_a_likelihood_say_how_many_categories_they_are(tmp_path: 
     np.save(tmp_path / "counts.npy", np.arange(60).reshape(20, 3) % 7)
     with pytest.raises(SystemExit):
         main(["train", str(tmp_path / "counts.npy"), "--out", str(tmp_path / "run")])
-    assert "--likelihood.categories, 7 for values up to 6;" in capsys.readouterr().err
+    assert "likelihood.categories, 7 for values up to 6;" in capsys.readouterr().err
 
 
 def test_twelve_rows_and_a_folder_with_a_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def test_refit_names_its_folder_and_refuses_options_of_other_priors(run: Path, c
     with pytest.raises(SystemExit) as end:
         main(["refit-prior", str(run), "--prior", "standard", "--prior.blocks", "2"])
     assert end.value.code == 2
-    assert "--prior.blocks does not belong to --prior standard" in capsys.readouterr().err
+    assert "prior.blocks does not belong to prior standard" in capsys.readouterr().err
 
 
 def test_pseudo_inputs_of_counts_start_among_the_training_rows(tmp_path: Path) -> None:

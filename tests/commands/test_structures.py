@@ -73,22 +73,22 @@ def test_a_learned_graph_takes_two_phases_with_flows_and_goes_on_where_it_was(tm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--stages", "ladder", "--prior", "vamp"], "--prior does not go with --stages ladder"),
-        (["--stages", "graph", "--posterior", "iaf"], "--posterior does not go with --stages graph"),
-        (["--stages", "graph", "--latents", "3"], "--latents does not go with"),
-        (["--stages", "binary", "--levels", "2"], "--levels does not go with"),
+        (["--stages", "ladder", "--prior", "vamp"], "prior does not go with stages ladder"),
+        (["--stages", "graph", "--posterior", "iaf"], "posterior does not go with stages graph"),
+        (["--stages", "graph", "--latents", "3"], "latents does not go with"),
+        (["--stages", "binary", "--levels", "2"], "levels does not go with"),
         (["--stages", "ladder", "--stages.nodes", "3"], "it is an option of graph"),
         (["--stages", "conv-ladder", "--network", "mlp"], "leave it out"),
-        (["--stages", "ladder", "--network", "conv"], "--network conv does not go with --stages ladder"),
+        (["--stages", "ladder", "--network", "conv"], "network conv does not go with stages ladder"),
         (["--stages", "binary", "--network", "residual"], "use gated or mlp for the decoder"),
         (["--stages", "ladder", "--latents", "0"], "--latents"),
         (["--stages", "ladder", "--stages.groups", "0"], "positive sizes"),
         (["--stages", "graph", "--stages.latents", "1", "--stages.flow-steps", "1"], "latents=1"),
         (["--stages", "graph", "--epochs", "1"], "both phases need at least one"),
         (["--stages", "graph", "--overwrite"], "goes on with what is in"),
-        (["--stages.groups", "3"], "--stages.groups needs a kind"),
-        (["--stages", "graph", "--stages.edges", "chain", "--stages.warm-start"], "--stages.warm-start is for edges"),
-        (["--stages", "graph", "--stages.edges", "full", "--stages.decay", "0.5"], "leave out --stages.edges full"),
+        (["--stages.groups", "3"], "stages.groups needs a kind"),
+        (["--stages", "graph", "--stages.edges", "chain", "--stages.warm-start"], "stages.warm_start is for edges"),
+        (["--stages", "graph", "--stages.edges", "full", "--stages.decay", "0.5"], "leave out stages.edges full"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments: list[str], message: str, tmp_path: Path, capsys) -> None:
@@ -103,7 +103,7 @@ def test_feature_maps_need_pictures(tmp_path: Path, capsys) -> None:
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(40, 5)))
     with pytest.raises(SystemExit):
         main(["train", str(tmp_path / "rows.npy"), "--stages", "conv-ladder", "--out", str(tmp_path / "run")])
-    assert "--stages conv-ladder needs images" in capsys.readouterr().err
+    assert "stages conv-ladder needs images" in capsys.readouterr().err
 
 
 def test_pictures_with_their_colours_last_are_refused(tmp_path: Path, capsys) -> None:

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from prioria import likelihoods, nets, objectives, posteriors, priors
+from prioria import build, objectives, priors
 from prioria import report as reports
 from prioria.commands.evaluate import measure, say
 from prioria.data import Dataset, load
@@ -64,10 +65,10 @@ def _show(runs: dict[str, Run], data: Dataset, out: Path, seed: int) -> None:
 
 
 def _model(data: Dataset, *, vamp: bool) -> VAE:
-    encoder = nets.GatedMLP(data.dimensions, HIDDEN, HIDDEN, gated_output=True)
-    posterior = posteriors.Gaussian(HIDDEN, LATENTS)
-    decoder = nets.GatedMLP(LATENTS, HIDDEN, HIDDEN, data.dimensions)
     rows = data.train.batch(torch.arange(COMPONENTS))
-    learned = priors.VampPrior(encoder, posterior, components=COMPONENTS, pseudo_inputs=rows)
-    prior = learned if vamp else priors.StandardNormal(LATENTS)
-    return VAE(encoder=encoder, posterior=posterior, prior=prior, likelihood=likelihoods.Bernoulli(decoder))
+
+    def learned(encoder: nn.Module, posterior: nn.Module) -> nn.Module:
+        return priors.VampPrior(encoder, posterior, components=COMPONENTS, pseudo_inputs=rows)
+
+    network = {"kind": "gated", "hidden": (HIDDEN, HIDDEN)}
+    return build.model(data, prior=learned if vamp else "standard", network=network, latents=LATENTS)

@@ -11,11 +11,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prioria.commands.assemble import PriorOptions, prior_for
+from prioria import build
+from prioria.commands.options import chosen, record
 from prioria.report import write_diagnosis
 from prioria.train import Run
 from prioria.train import refit_prior as refit
 
+PriorOptions = record(build.PRIORS)
 Prior = Annotated[PriorOptions, Parameter(group="The new prior")]
 REALNVP = PriorOptions(kind="realnvp")
 
@@ -54,7 +56,7 @@ def refit_prior(
         seed: of the prior's starting values and the draws.
     """
     opened, folder = Run.load(run), out or run.resolve().with_name(f"{run.resolve().name}-{prior.kind}")
-    new = prior_for(opened.model, opened.data, prior, seed)
+    new = build.prior(opened.model, opened.data, chosen(prior) or "standard", seed=seed)
     found = refit(opened, new, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed, out=folder)
     typed = shlex.quote(str(folder))
     print(f"{found}\nNew run: {folder}\nNext: prioria diagnose {typed}   or   prioria report {typed}")

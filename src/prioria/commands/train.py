@@ -14,36 +14,21 @@ from typing import Annotated, Any, Literal
 import torch
 from cyclopts import Parameter
 
+from prioria import build
 from prioria import data as data_sets
-from prioria.commands.assemble import (
-    ConstraintOptions,
-    LikelihoodOptions,
-    NetworkOptions,
-    ObjectiveOptions,
-    PosteriorOptions,
-    PriorOptions,
-    TotalCorrelationOptions,
-    model,
-    objective,
-)
-from prioria.commands.options import Options
-from prioria.commands.structures import Graph, StagesOptions, hierarchy, structure
+from prioria.commands.options import chosen, record
 from prioria.train import Run, Suggestion, fit, fit_dependency_graph, resume, suggest_target
 from prioria.train.run import exists
 from prioria.train.structure import STRUCTURE
 
-PARTS = "Parts of the model"
-Prior = Annotated[PriorOptions, Parameter(group=PARTS)]
-Posterior = Annotated[PosteriorOptions, Parameter(group=PARTS)]
-Likelihood = Annotated[LikelihoodOptions, Parameter(group=PARTS)]
-Objective = Annotated[ObjectiveOptions, Parameter(group=PARTS)]
-TotalCorrelation = Annotated[TotalCorrelationOptions, Parameter(group=PARTS)]
-Constraint = Annotated[ConstraintOptions, Parameter(group=PARTS)]
-Network = Annotated[NetworkOptions, Parameter(group=PARTS)]
-Stages = Annotated[StagesOptions, Parameter(group=PARTS)]
+PARTS = Parameter(group="Parts of the model")
+PriorOptions, PosteriorOptions = record(build.PRIORS), record(build.POSTERIORS)
+LikelihoodOptions, ObjectiveOptions = record(build.LIKELIHOODS), record(build.OBJECTIVES)
+TotalCorrelationOptions, ConstraintOptions = record(build.TOTAL_CORRELATIONS), record(build.CONSTRAINTS)
+NetworkOptions, StagesOptions = record(build.NETWORKS), record(build.STAGES)
 PRIOR, POSTERIOR, LIKELIHOOD, OBJECTIVE = PriorOptions(), PosteriorOptions(), LikelihoodOptions(), ObjectiveOptions()
 TC, CONSTRAINT, NETWORK, STAGES = TotalCorrelationOptions(), ConstraintOptions(), NetworkOptions(), StagesOptions()
-LATENTS, EPOCHS, PILOT = 40, 100, 5
+EPOCHS, PILOT = 100, 5
 
 
 def train(
@@ -52,14 +37,14 @@ def train(
     out: Path | None = None,
     resume_run: Annotated[Path | None, Parameter(name="--resume")] = None,
     epochs: str | None = None,
-    prior: Prior = PRIOR,
-    posterior: Posterior = POSTERIOR,
-    likelihood: Likelihood = LIKELIHOOD,
-    objective_options: Annotated[Objective, Parameter(name="--objective")] = OBJECTIVE,
-    tc: TotalCorrelation = TC,
-    constraint: Constraint = CONSTRAINT,
-    network: Network = NETWORK,
-    stages: Stages = STAGES,
+    prior: Annotated[PriorOptions, PARTS] = PRIOR,
+    posterior: Annotated[PosteriorOptions, PARTS] = POSTERIOR,
+    likelihood: Annotated[LikelihoodOptions, PARTS] = LIKELIHOOD,
+    objective: Annotated[ObjectiveOptions, PARTS] = OBJECTIVE,
+    tc: Annotated[TotalCorrelationOptions, PARTS] = TC,
+    constraint: Annotated[ConstraintOptions, PARTS] = CONSTRAINT,
+    network: Annotated[NetworkOptions, PARTS] = NETWORK,
+    stages: Annotated[StagesOptions, PARTS] = STAGES,
     latents: int | None = None,
     levels: int = 1,
     batch_size: int = 100,
@@ -112,21 +97,23 @@ def train(
         _check_resumed(given)
         return _finish(_resumed(resume_run, epochs))
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
-    if latents is not None and latents < 1:
-        raise ValueError(f"--latents {latents} must be at least 1")
     source = data_sets.load(data, binarize=binarize, relaxed=relaxed, standardize=standardize)
     torch.manual_seed(seed)
-    parts = {"likelihood": likelihood, "network": network, "relaxed": relaxed}
-    if stages.kind is None:
-        _check_none(stages)
-        chosen = None
-        width = LATENTS if latents is None else latents
-        build = partial(model, source, prior=prior, posterior=posterior, latents=width, levels=levels, **parts)
-    else:
-        _check_alone(stages, prior=prior, posterior=posterior, latents=latents, levels=levels)
-        chosen = structure(stages)
-        build = partial(hierarchy, source, chosen, **parts)
-    built = build()
+    hierarchy = chosen(stages)
+    structure = None if hierarchy is None else build.structure(hierarchy)
+    make = partial(
+        build.model,
+        source,
+        prior=chosen(prior),
+        posterior=chosen(posterior),
+        likelihood=chosen(likelihood),
+        network=chosen(network),
+        latents=latents,
+        levels=levels,
+        stages=hierarchy,
+        relaxed=relaxed,
+    )
+    built = make()
     options = {
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -140,38 +127,20 @@ def train(
     }
     if suggest:
         return _propose(suggest_target(built, source, epochs=total, seed=seed, **options))
-    width = next(iter(built.stages_.values())).prior(None).event_shape.numel()
-    objectives = partial(objective, objective_options, tc=tc, constraint=constraint, latents=width)
-    folder = out or _folder(source.name, prior if stages.kind is None else stages)
+    parts = {"tc": chosen(tc), "constraint": chosen(constraint)}
+    objectives = partial(build.objective, built, chosen(objective) or "elbo", **parts)
+    folder = out or _folder(source.name, prior if structure is None else stages)
     _check_outside(folder, source)
-    if isinstance(chosen, Graph) and chosen.fixed is None:
-        phases = chosen.phases(total)
-        learned = partial(
-            fit_dependency_graph, build, objectives, source, epochs=phases, warm_start=bool(chosen.warm_start)
-        )
-        return _finish(learned(seed=seed, out=_unless(overwrite, folder), options=options))
+    if structure is not None and structure.learns_edges:
+        two = {"epochs": structure.phases(total), "warm_start": bool(structure.warm_start)}
+        again = {"seed": seed, "out": _unless(overwrite, folder), "options": options}
+        return _finish(fit_dependency_graph(lambda edges: make(edges=edges), objectives, source, **two, **again))
     _check_free(folder, overwrite)
     _finish(fit(built, objectives(), source, epochs=total, seed=seed, out=folder, overwrite=overwrite, **options))
 
 
-def _check_none(stages: Options) -> None:
-    for option, value in vars(stages).items():
-        if value is not None:
-            raise ValueError(f"--stages.{option.replace('_', '-')} needs a kind of hierarchy, as in --stages ladder")
-
-
-def _check_alone(stages: Options, *, prior: Options, posterior: Options, latents: int | None, levels: int) -> None:
-    given = {"prior": prior != PRIOR, "posterior": posterior != POSTERIOR, "latents": latents, "levels": levels != 1}
-    for option, was_given in given.items():
-        if was_given:
-            raise ValueError(
-                f"--{option} does not go with --stages {stages.kind}, whose groups have their own; leave it out, or "
-                "use --levels 2 for a hierarchy under any prior"
-            )
-
-
 def _check_resumed(given: dict[str, Any]) -> None:
-    flags = {"objective_options": "objective", "suggest": "suggest-target"}
+    flags = {"suggest": "suggest-target"}
     for name, parameter in inspect.signature(train).parameters.items():
         if name not in ("data", "resume_run", "epochs") and given[name] != parameter.default:
             raise ValueError(
@@ -233,7 +202,7 @@ def _propose(found: Suggestion) -> None:
     print(f"Suggested: {found}\nNext: the same command with   --constraint rewo --constraint.target {found.target}")
 
 
-def _folder(name: str, part: Options) -> Path:
+def _folder(name: str, part: Any) -> Path:
     return Path("runs") / f"{Path(name).stem}-{part.kind}"
 
 

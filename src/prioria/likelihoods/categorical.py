@@ -27,6 +27,11 @@ class Categorical(Module):
             raise ValueError(f"categories={categories} leaves nothing to choose from; use at least 2")
         self.net, self.categories = net, categories
 
+    @staticmethod
+    def outputs_per_value(categories: int) -> int:
+        """Returns how many outputs of the network there are for each value of x: a logit for each category."""
+        return categories
+
     def check(self, largest: float, name: str) -> None:
         """Refuses data that the categories do not hold.
 

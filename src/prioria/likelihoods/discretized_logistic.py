@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
@@ -23,6 +25,11 @@ class DiscretizedLogistic(Module):
     def __init__(self, net: nn.Module, *, bins: int = 256) -> None:
         super().__init__()
         self.net, self.bins = net, bins
+
+    @staticmethod
+    def outputs_per_value(**_: Any) -> int:
+        """Returns how many outputs of the network there are for each value of x: a mean and a scale."""
+        return 2
 
     def forward(self, z: Tensor) -> Distribution:
         mean, log_scale = at_least_float32(self.net(z)).chunk(2, -1)

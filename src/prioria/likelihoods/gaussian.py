@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,11 @@ class Gaussian(Module):
             self.log_scale = nn.Parameter(log_scale)
         else:
             self.register_buffer("log_scale", log_scale, persistent=False)
+
+    @staticmethod
+    def outputs_per_value(variance: str = "fixed", **_: Any) -> int:
+        """Returns how many outputs of the network there are for each value of x, under these options."""
+        return 2 if variance == "pixel" else 1
 
     def forward(self, z: Tensor) -> Distribution:
         output = at_least_float32(self.net(z))

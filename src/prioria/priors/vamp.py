@@ -85,6 +85,12 @@ class VampPrior(Module):
         features = encoder(self.clamped())
         return Mixture(posterior(features if self.group is None else features[self.group]))
 
+    @torch.no_grad()
+    def start_between(self, rows: Tensor) -> None:
+        """Moves every pseudo-input to a random point between two rows (N, inputs), within any bounds that hold them."""
+        one, other = (rows[torch.randint(len(rows), (len(self.pseudo_inputs),))] for _ in range(2))
+        self.pseudo_inputs.copy_(one.lerp(other, torch.rand(len(one), 1)))
+
     def clamped(self) -> Tensor:
         """Returns the pseudo-inputs within the range of the data (K, inputs)."""
         return self.pseudo_inputs if self.bounds is None else self.pseudo_inputs.clamp(*self.bounds)

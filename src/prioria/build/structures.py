@@ -1,18 +1,17 @@
-"""Hierarchies on the command line: each kind is a record whose fields are its options, and which builds its parts."""
+"""Hierarchies: each kind is a record whose fields are its options, and which builds its parts."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, NamedTuple
 
 from torch import nn
 
-from prioria import VAE, nets, stages
-from prioria.commands.assemble import NetworkOptions, Networks, likelihood_of
-from prioria.commands.options import Options, construct, record
-from prioria.data import Dataset
+from prioria import nets, stages
+from prioria.build.networks import Networks
 from prioria.nets.pyramid import Normalization
 from prioria.stage import Stage
 from prioria.stages import Edge
@@ -21,8 +20,7 @@ from prioria.stages.conv_ladder import Posterior
 GATES = ("per_example", "decay", "floor")  # options of gates that learn edges
 
 
-@dataclass(frozen=True)
-class Parts:
+class Assembled(NamedTuple):
     """What a hierarchy brings to a model.
 
     Attributes:
@@ -36,17 +34,38 @@ class Parts:
     decoder: Callable[[int], nn.Module]
 
 
-@runtime_checkable
-class Structure(Protocol):
-    """A kind of hierarchy with its options chosen."""
+class Structure(ABC):
+    """A kind of hierarchy with its options chosen.
 
-    def parts(self, networks: Networks) -> Parts:
-        """Builds encoder, stages and decoder for data of the networks' shape."""
-        ...
+    Attributes:
+        own_networks: it brings its encoder and decoder: no network is chosen for it.
+        warm_start: a second phase of training begins with the weights of the first.
+    """
+
+    own_networks: ClassVar[bool] = False
+    warm_start: bool | None = None
+
+    @property
+    def learns_edges(self) -> bool:
+        """Whether a first phase of training finds its edges."""
+        return False
+
+    def phases(self, epochs: int) -> tuple[int, int]:
+        """Returns the epochs that learn the edges, and those that train what was found."""
+        return 0, epochs
+
+    @abstractmethod
+    def assembled(self, networks: Networks, edges: Collection[Edge] | None = None) -> Assembled:
+        """Builds encoder, stages and decoder for data of the networks' shape.
+
+        Args:
+            networks: what it leaves open.
+            edges: that a first phase has found.
+        """
 
 
 @dataclass(frozen=True)
-class Ladder:
+class Ladder(Structure):
     """Gaussian groups in a chain, each fused with evidence from x.
 
     Args:
@@ -57,17 +76,17 @@ class Ladder:
     groups: tuple[int, ...] = (8, 16)
     hidden: int = 64
 
-    def parts(self, networks: Networks) -> Parts:
+    def assembled(self, networks: Networks, edges: Collection[Edge] | None = None) -> Assembled:
         _check_dense(networks, "ladder")
         latents = _named(self.groups)
         features = dict.fromkeys(latents, self.hidden)
         encoder = nets.BottomUp(networks.inputs, features, activate_output=True)
         groups = stages.Ladder(latents, features, hidden=self.hidden)
-        return Parts(encoder, groups, partial(networks.decoder, self.groups[-1]))
+        return Assembled(encoder, groups, partial(networks.decoder, self.groups[-1]))
 
 
 @dataclass(frozen=True)
-class Binary:
+class Binary(Structure):
     """Bits in a chain.
 
     Args:
@@ -82,17 +101,17 @@ class Binary:
     straight_through: bool = True
     root: Literal["evidence", "fused"] = "fused"
 
-    def parts(self, networks: Networks) -> Parts:
+    def assembled(self, networks: Networks, edges: Collection[Edge] | None = None) -> Assembled:
         _check_dense(networks, "binary")
         bits = _named(self.groups)
         groups = stages.BinaryHierarchy(
             bits, hidden=self.hidden, straight_through=self.straight_through, root=self.root
         )
-        return Parts(nets.BottomUp(networks.inputs, bits), groups, partial(networks.decoder, self.groups[-1]))
+        return Assembled(nets.BottomUp(networks.inputs, bits), groups, partial(networks.decoder, self.groups[-1]))
 
 
 @dataclass(frozen=True)
-class Graph:
+class Graph(Structure):
     """Gaussian groups in a latent dependency graph.
 
     Args:
@@ -128,9 +147,13 @@ class Graph:
         for option in ("structure_epochs", "warm_start", *GATES):
             if self.edges != "learned" and getattr(self, option) is not None:
                 raise ValueError(
-                    f"--stages.{option.replace('_', '-')} is for edges that are learned; leave it out, or leave out "
-                    f"--stages.edges {self.edges}"
+                    f"stages.{option} is for edges that are learned; leave it out, or leave out "
+                    f"stages.edges {self.edges}"
                 )
+
+    @property
+    def learns_edges(self) -> bool:
+        return self.fixed is None
 
     @property
     def fixed(self) -> Collection[Edge] | None:
@@ -146,30 +169,27 @@ class Graph:
         """
         first = max(1, epochs // 4) if self.structure_epochs is None else self.structure_epochs
         if not 0 < first < epochs:
-            raise ValueError(f"--epochs {epochs} leaves {first} to learn edges; both phases need at least one")
+            raise ValueError(f"epochs {epochs} leaves {first} to learn edges; both phases need at least one")
         return first, epochs - first
 
-    def parts(self, networks: Networks) -> Parts:
-        return self.with_edges(networks, self.fixed)
-
-    def with_edges(self, networks: Networks, edges: Collection[Edge] | None) -> Parts:
-        """Builds the parts with these edges; None: with gates that learn them."""
+    def assembled(self, networks: Networks, edges: Collection[Edge] | None = None) -> Assembled:
+        """Builds the parts with these edges, or with those that are fixed; else with gates that learn them."""
         gates = {option: getattr(self, option) for option in GATES}
         groups = stages.DependencyGraph(
             nodes=self.nodes,
             latents=self.latents,
             features=networks.features,
             hidden=self.hidden,
-            edges=edges,
+            edges=self.fixed if edges is None else edges,
             flow_steps=self.flow_steps,
             batch_norm=self.batch_norm,
             **{option: value for option, value in gates.items() if value is not None},
         )
-        return Parts(networks.encoder(), groups, partial(networks.decoder, self.nodes * self.latents))
+        return Assembled(networks.encoder(), groups, partial(networks.decoder, self.nodes * self.latents))
 
 
 @dataclass(frozen=True)
-class ConvLadder:
+class ConvLadder(Structure):
     """Groups of feature maps with residual cells, for pictures.
 
     Args:
@@ -187,79 +207,34 @@ class ConvLadder:
     posterior: Posterior = "residual"
     cells_per_group: int = 1
     normalization: Normalization = "none"
+    own_networks: ClassVar[bool] = True
 
-    def parts(self, networks: Networks) -> Parts:
-        if networks.options != NetworkOptions():
-            raise ValueError("--network does not belong to --stages conv-ladder, which has its own; leave it out")
+    def assembled(self, networks: Networks, edges: Collection[Edge] | None = None) -> Assembled:
         if len(networks.shape) != 3:
             raise ValueError(
-                f"--stages conv-ladder needs images, not data of shape {networks.shape}; use ladder, binary or graph"
+                f"stages conv-ladder needs images, not data of shape {networks.shape}; use ladder, binary or graph"
             )
         shape, smallest = networks.image, len(self.groups)
         scales = stages.groups_at({smallest - index: count for index, count in enumerate(self.groups)})
         look = partial(dict, channels=self.channels, normalization=self.normalization)
         cells = look(cells_per_group=self.cells_per_group)
         groups = stages.ConvLadder(shape, scales, latents=self.latents, posterior=self.posterior, **cells)
-        return Parts(
+        return Assembled(
             nets.Pyramid(shape, scales, **cells),
             groups,
             lambda per_value: nets.PyramidHead(shape, outputs_per_pixel=per_value, **look()),
         )
 
 
-STRUCTURES: dict[str, type] = {"ladder": Ladder, "binary": Binary, "graph": Graph, "conv-ladder": ConvLadder}
-StagesOptions = record("StagesOptions", STRUCTURES, facts=frozenset(), default=None)
-
-
-def structure(options: Options) -> Structure:
-    """Returns the kind of hierarchy that was asked for, with its options.
-
-    Raises:
-        ValueError: an option of another kind.
-    """
-    return construct("stages", options, STRUCTURES, {})
-
-
-def hierarchy(
-    data: Dataset,
-    chosen: Structure,
-    edges: Collection[Edge] | None = None,
-    *,
-    likelihood: Options,
-    network: NetworkOptions,
-    relaxed: bool = False,
-) -> VAE:
-    """Builds a hierarchy for a data set.
-
-    Args:
-        data: what it is for.
-        chosen: the kind with its options.
-        edges: of a graph whose edges were learned.
-        likelihood: options of the likelihood.
-        network: options of the networks that a kind leaves open.
-        relaxed: allow a Bernoulli on grey values.
-
-    Raises:
-        ValueError: a choice does not fit the data, with the remedy.
-    """
-    networks = Networks(network, data.shape)
-    if isinstance(chosen, Graph) and edges is not None:
-        parts = chosen.with_edges(networks, edges)
-    else:
-        parts = chosen.parts(networks)
-    decode = likelihood_of(data, likelihood, parts.decoder, relaxed=relaxed)
-    return VAE(encoder=parts.encoder, stages=parts.stages, likelihood=decode)
-
-
 def _check_dense(networks: Networks, kind: str) -> None:
-    if networks.options.kind not in ("gated", "mlp"):
+    if not networks.dense:
         raise ValueError(
-            f"--network {networks.options.kind} does not go with --stages {kind}, whose encoder is dense and its own; "
-            "use gated or mlp for the decoder, --stages graph for any network, or --stages conv-ladder for pictures"
+            f"network {networks.name} does not go with stages {kind}, whose encoder is dense and its own; "
+            "use gated or mlp for the decoder, stages graph for any network, or stages conv-ladder for pictures"
         )
 
 
 def _named(sizes: tuple[int, ...]) -> dict[str, int]:
     if not sizes or min(sizes) < 1:
-        raise ValueError(f"--stages.groups {sizes} must be the positive sizes of at least one group, top first")
+        raise ValueError(f"stages.groups {sizes} must be the positive sizes of at least one group, top first")
     return {f"z{len(sizes) - index}": size for index, size in enumerate(sizes)}
