@@ -76,8 +76,8 @@ def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return body[-1].end_lineno - body[0].lineno + 1 if body else 0
 
 
-def cpu_seconds(code: str) -> float:
-    """CPU time that code prints last: the better of two runs, as the first may compile bytecode."""
+def least_printed(code: str) -> float:
+    """The least number that code prints last in two runs, as the first may compile bytecode."""
     runs = [subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True) for _ in range(2)]
     return min(float(run.stdout.split()[-1]) for run in runs)
 
@@ -141,23 +141,23 @@ def test_functions_are_short():
     assert {f.name: body_length(f) for f in functions if body_length(f) > 60} == {}
 
 
-def test_importing_everything_takes_under_two_seconds_beyond_torch():
+def test_importing_everything_takes_no_longer_than_torch_alone():
     code = (
-        "import time, torch; start = time.process_time(); import prioria\n"
+        "from time import process_time as now; start = now(); import torch; torched = now(); import prioria\n"
         "for name in prioria.__all__: getattr(prioria, name)\n"
-        "print(time.process_time() - start)"
+        "print((now() - torched) / (torched - start))"
     )
-    assert cpu_seconds(code) < 2.0
+    assert least_printed(code) < 1.0  # for 0.3 to 0.4
 
 
-def test_help_is_quick_and_imports_no_torch():
+def test_help_imports_little_and_no_torch():
     code = (
-        "import sys, time; sys.argv = ['prioria', '--help']; from prioria.cli import main\n"
+        "import sys; sys.argv = ['prioria', '--help']; from prioria.cli import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        "assert 'torch' not in sys.modules; print(time.process_time())"
+        "assert not {'torch', 'numpy', 'pandas'} & set(sys.modules); print(len(sys.modules))"
     )
-    assert cpu_seconds(code) < 1.5
+    assert least_printed(code) < 500  # for 324
 
 
 def test_no_function_hides_a_module_of_its_own_name():

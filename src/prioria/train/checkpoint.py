@@ -2,7 +2,8 @@
 
 Its tensors are named ``part.name``; what is not a tensor is JSON in the header of the same file. The file keeps numbers
 in one order only, so the strides of tensors in another, such as ``torch.channels_last``, are written down beside them:
-Adam's fused kernel walks a parameter and its moments in the order of memory, whatever their strides say.
+Adam's fused kernel walks a parameter and its moments in the order of memory, whatever their strides say. Those of an axis
+of length one count, too, though they move nothing: convolutions choose their kernel, and so its rounding, by them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def write(folder: Path, parts: Parts, state: dict[str, Any]) -> None:
     """Writes parts, each a dictionary of tensors, and a JSON state."""
     tensors = {f"{part}.{name}": tensor.detach() for part, named in parts.items() for name, tensor in named.items()}
     # those of a copy: one that repeats its memory, such as an expanded buffer, is dense there
-    strides = {n: torch.empty_like(t, device="meta").stride() for n, t in tensors.items() if not t.is_contiguous()}
+    strides = {name: torch.empty_like(tensor, device="meta").stride() for name, tensor in tensors.items()}
+    strides = {name: own for name, own in strides.items() if own != _plain(tensors[name])}
     header = {"state": state, "order": list(tensors), "strides": strides}  # safetensors keeps an order of its own
     metadata = {field: json.dumps(value) for field, value in header.items()}
     write_atomically(folder / NAME, lambda file: save_file(_contiguous(tensors), file, metadata=metadata))
@@ -67,6 +69,11 @@ def sweep(folder: Path) -> None:
     for name in (f".{NAME}.*", ".tmp??????", "best/.model.safetensors.*", "best/.tmp??????"):
         for file in folder.glob(name):  # safetensors writes into .tmp?????? beside the file that it is given
             file.unlink()
+
+
+def _plain(tensor: Tensor) -> tuple[int, ...]:
+    """Returns the strides that a tensor has when it is read from a file."""
+    return torch.empty(tensor.shape, device="meta").stride()
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
