@@ -2,8 +2,8 @@
 
 Its tensors are named ``part.name``; what is not a tensor is JSON in the header of the same file. The file keeps numbers
 in one order only, so the strides of tensors in another, such as ``torch.channels_last``, are written down beside them:
-Adam's fused kernel walks a parameter and its moments in the order of memory, whatever their strides say. Those of an axis
-of length one count, too, though they move nothing: convolutions choose their kernel, and so its rounding, by them.
+Adam's fused kernel walks a parameter and its moments in the order of memory, whatever their strides say. Those of an
+axis of length one count, too, though they move nothing: convolutions choose their kernel, and its rounding, by them.
 """
 
 from __future__ import annotations
