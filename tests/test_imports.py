@@ -39,7 +39,7 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
 FORBIDDEN_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "runpy", "torchvision"}
 # The first four are used by accelerate, by torch.onnx and by benchmarks.
-PENDING = {"pandas", "tqdm", "openpyxl", "h5py", "starlette", "uvicorn", "websockets", "optuna", "huggingface_hub"}
+PENDING = {"tqdm", "openpyxl", "h5py", "starlette", "uvicorn", "websockets", "optuna", "huggingface_hub"}
 FORBIDDEN_CALLS = {"exec", "eval", "compile", "__import__", "torch.load", "torch.save", "yaml.load"}
 
 

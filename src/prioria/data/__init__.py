@@ -4,13 +4,16 @@ from prioria.data.base import DataError, Dataset, Protocol, Split, check_likelih
 from prioria.data.known.catalogue import Entry, catalogue
 from prioria.data.loading import inspect, load, read_rows
 from prioria.data.own.inspection import Inspection
+from prioria.data.schema import Column, Schema
 
 __all__ = [
+    "Column",
     "DataError",
     "Dataset",
     "Entry",
     "Inspection",
     "Protocol",
+    "Schema",
     "Split",
     "catalogue",
     "check_likelihood",
