@@ -205,7 +205,7 @@ class VAE(Module):
 
 
 @contextmanager
-def evaluation_mode(model: VAE) -> Iterator[None]:
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Puts every module into evaluation mode, and each back into its own afterwards."""
     training = {module: module.training for module in model.modules()}
     model.eval()

@@ -2,6 +2,7 @@
 
 from prioria.objectives.aggregate import Minibatch as Minibatch
 from prioria.objectives.aggregate import Stratified as Stratified
+from prioria.objectives.base import BatchTerms as BatchTerms
 from prioria.objectives.base import Loss as Loss
 from prioria.objectives.base import Objective as Objective
 from prioria.objectives.base import Progress as Progress
@@ -16,6 +17,9 @@ from prioria.objectives.mmd import RBF as RBF
 from prioria.objectives.mmd import InfoVAE as InfoVAE
 from prioria.objectives.mmd import InverseMultiquadratic as InverseMultiquadratic
 from prioria.objectives.mmd import RationalQuadratic as RationalQuadratic
+from prioria.objectives.reductions import LogMeanExp as LogMeanExp
+from prioria.objectives.reductions import Mean as Mean
+from prioria.objectives.reductions import Reduction as Reduction
 from prioria.objectives.rewo import REWO as REWO
 from prioria.objectives.rewo import rewo_update as rewo_update
 from prioria.objectives.target import Target as Target

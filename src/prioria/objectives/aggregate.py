@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.utils.checkpoint import checkpoint
 
-from prioria.distributions import factors, is_reparameterized, logsumexp
-from prioria.draw import Draw, Latent
+from prioria.distributions import factors, logsumexp
+from prioria.draw import Latent
 from prioria.module import Module
 from prioria.objectives.base import Rates
 
@@ -52,10 +52,9 @@ class BatchEstimate(Module):
         self._found: int | None = None
 
     def check(self, latent: Latent, data: Sized | None = None) -> None:
-        """Learns N from the data, and refuses a posterior without marginals or without gradients."""
+        """Learns N from the data, and refuses a posterior without marginals."""
         assert latent.q is not None
         factors(latent.q)
-        check_gradient(latent)
         self._found = None if data is None else len(data)
         if self.dataset_size is not None and self._found not in (None, self.dataset_size):
             raise ValueError(
@@ -119,22 +118,6 @@ class Stratified(BatchEstimate):
         weights[rows, (rows + 1) % batch] = (size - others) / (size * others)
         weights[rows, rows] = 1 / size
         return weights.log()
-
-
-def check_gradients(draw: Draw) -> None:
-    """Raises ValueError where draws of any group have no gradient: see :func:`check_gradient`."""
-    for latent in draw.latents.values():
-        if latent.q is not None:
-            check_gradient(latent)
-
-
-def check_gradient(latent: Latent) -> None:
-    """Raises ValueError where draws have no gradient: terms that couple a batch have no score function here."""
-    if latent.q is None or not is_reparameterized(latent.q):
-        raise ValueError(
-            f"{type(latent.q).__name__} draws have no gradient, which a term of the whole batch needs; use "
-            "posteriors.Bernoulli(straight_through=True)"
-        )
 
 
 def only_sample(latent: Latent) -> Float[Tensor, " B *event"]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 
 import torch
 from torch import Tensor, distributed, nn
 
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
-from prioria.objectives.base import Loss, Objective, Progress, terms_of
-from prioria.objectives.probe import probe
+from prioria.objectives.base import BatchTerms, Objective, Progress, check_num_samples
 from prioria.objectives.schedules import Ramp
-from prioria.objectives.score_function import check_samples, expected_cost
 
 
 class Capacity(Objective):
@@ -53,8 +51,7 @@ class Capacity(Objective):
         super().__init__()
         if capacity < 0 or gamma < 0:
             raise ValueError(f"capacity={capacity} and gamma={gamma} must not be negative")
-        if num_samples < 1:
-            raise ValueError(f"num_samples={num_samples} must be at least 1")
+        check_num_samples(num_samples)
         self.capacity, self.gamma, self.ramp = capacity, gamma, Ramp.parse(warmup)
         self.as_released, self.num_samples = as_released, num_samples
         self._own: dict[str, list[nn.Parameter]] | None = None
@@ -71,25 +68,33 @@ class Capacity(Objective):
                 f"as_released=True compares the rate summed over the batch with C, and each of {processes} processes "
                 "sees its share alone; train in one process, or leave it out"
             )
-        check_samples(probe(model), self.num_samples)
         self._own = {name: stage.prior_parameters for name, stage in model.stages_.items()}
+        super().check(model, data)
 
-    def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
-        capacity = self.capacity * self.ramp(progress)
-        if self.as_released:
-            capacity /= draw.rate.shape[1]
-        sign = torch.where(draw.rate.mean() < capacity, -1.0, 1.0).detach()
-        cost = -draw.log_w - draw.rate + self.gamma * sign * (draw.rate - capacity)
-        surrogate = expected_cost(draw, cost)
-        if sign < 0 and not self.as_released and torch.is_grad_enabled():
-            surrogate = surrogate + 2 * self.gamma * self._fit_of_priors(draw)  # from -gamma to +gamma
-        return Loss(cost.mean(), surrogate, cost.mean(0).detach(), terms_of(draw))
+    def cost(self, draw: Draw, progress: Progress | None = None) -> Tensor:
+        excess = draw.rate - self._capacity(draw, progress)
+        return -draw.log_w - draw.rate + self.gamma * self._sign(draw, progress) * excess
+
+    def batch_terms(self, draw: Draw, progress: Progress | None = None) -> BatchTerms:
+        if self.as_released or not torch.is_grad_enabled() or self._sign(draw, progress) > 0:
+            return BatchTerms()
+        return BatchTerms(fit=2 * self.gamma * self._fit_of_priors(draw))  # from -gamma to +gamma
+
+    def minimized(self, groups: Sequence[str]) -> Sequence[str]:
+        return ()  # the rate ends at C
 
     def settled(self, progress: Progress) -> bool:
         return self.ramp(progress) == 1
 
     def weighting(self) -> str | None:
         return "a capacity"
+
+    def _capacity(self, draw: Draw, progress: Progress | None) -> float:
+        capacity = self.capacity * self.ramp(progress)
+        return capacity / draw.distortion.shape[1] if self.as_released else capacity
+
+    def _sign(self, draw: Draw, progress: Progress | None) -> Tensor:
+        return torch.where(draw.rate.mean() < self._capacity(draw, progress), -1.0, 1.0).detach()
 
     def _fit_of_priors(self, draw: Draw) -> Tensor:
         if self._own is None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from prioria.draw import Draw
 from prioria.model import VAE
 from prioria.objectives.base import Loss, Objective, Progress
-from prioria.objectives.score_function import discrete_log_q, leave_one_out, score_function
+from prioria.objectives.score_function import expected_cost
 from prioria.objectives.target import Target
 
 BETA_BOUNDS = (1e-8, 1e6)  # under a target out of reach beta must not reach 0 or infinity: nothing returns from there
@@ -60,7 +60,7 @@ class Constrained(Objective):
     def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
         inner, distortion = self.inner(draw, progress), draw.distortion.mean()
         value = distortion + self.beta * (inner.value - distortion)
-        surrogate = (1 - self.beta) * _differentiable_distortion(draw) + self.beta * (inner.surrogate - inner.fit)
+        surrogate = (1 - self.beta) * expected_cost(draw, draw.distortion) + self.beta * (inner.surrogate - inner.fit)
         terms = inner.terms | self._terms(draw)
         return Loss(value, surrogate + inner.fit, inner.per_example, terms, fit=inner.fit)
 
@@ -118,19 +118,12 @@ class Constrained(Objective):
             self.beta.mul_(ratio).clamp_(*BETA_BOUNDS)
 
 
-def _differentiable_distortion(draw: Draw) -> Tensor:
-    distortion, log_q = draw.distortion, discrete_log_q(draw)
-    if log_q is None:
-        return distortion.mean()
-    return distortion.mean() + score_function(log_q, leave_one_out(distortion))
-
-
 def _check_inner(inner: Objective) -> None:
     reason = inner.weighting()
     if reason is not None:
         raise ValueError(
             f"inner={type(inner).__name__} has {reason}, and a constraint needs distortion + rate, to weigh the rate "
-            "itself; wrap ELBO(), or another objective without it"
+            "itself; wrap ELBO(), or another objective whose weighting() is None"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 
 import torch
 from torch import Tensor
@@ -10,10 +10,9 @@ from torch import Tensor
 from prioria.distributions import has_kl, kl
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
-from prioria.objectives.base import Loss, Objective, Progress, terms_of
-from prioria.objectives.probe import check_minimum, probe
+from prioria.objectives.base import BatchTerms, Objective, Progress, check_num_samples
+from prioria.objectives.probe import probe
 from prioria.objectives.schedules import Ramp
-from prioria.objectives.score_function import check_samples, expected_cost
 
 
 class ELBO(Objective):
@@ -54,47 +53,53 @@ class ELBO(Objective):
         super().__init__()
         if beta < 0 or free_bits < 0:
             raise ValueError(f"beta={beta} and free_bits={free_bits} must not be negative")
-        if num_samples < 1:
-            raise ValueError(f"num_samples={num_samples} must be at least 1")
+        check_num_samples(num_samples)
         if balance and warmup is None:
             raise ValueError("balance=True acts while beta rises; give a warmup such as '100 epochs'")
         self.beta, self.ramp, self.free_bits = beta, Ramp.parse(warmup), free_bits
         self.closed_form_kl, self.balance, self.num_samples = closed_form_kl, balance, num_samples
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
-        draw = probe(model)
-        check_samples(draw, self.num_samples)
-        if self.beta and not self.free_bits:  # below the free bits nothing is pressed
-            check_minimum(model, model.groups)
-        for name, latent in draw.latents.items() if self.closed_form_kl else ():
+        for name, latent in probe(model).latents.items() if self.closed_form_kl else ():
             if latent.q is not None and not has_kl(latent.q, latent.p):
                 raise ValueError(
                     f"closed_form_kl=True needs a closed KL, but posterior and prior of {name!r} have none; leave it "
                     "False"
                 )
+        super().check(model, data)
 
     def settled(self, progress: Progress) -> bool:
         return self.ramp(progress) == 1
 
-    def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
-        beta = self.beta * self.ramp(progress)
-        free = torch.stack([self._free(latent) for latent in draw.latents.values()])
-        cost = -draw.log_w + (beta - 1) * draw.rate
-        value = cost.mean() + beta * free.sum()
+    def cost(self, draw: Draw, progress: Progress | None = None) -> Tensor:
+        return -draw.log_w + (self._beta(progress) - 1) * draw.rate
+
+    def differentiated(self, draw: Draw, cost: Tensor, progress: Progress | None = None) -> Tensor:
         pressed = torch.stack([self._pressed(latent) for latent in draw.latents.values()])
         if self.balance and self.ramp(progress) < 1:
             pressed = _balance(draw) * pressed
-        surrogate = expected_cost(draw, cost + beta * (pressed.sum(0) - draw.rate))
-        return Loss(value, surrogate, cost.mean(0).detach(), terms_of(draw))
+        return cost + self._beta(progress) * (pressed.sum(0) - draw.rate)
+
+    def batch_terms(self, draw: Draw, progress: Progress | None = None) -> BatchTerms:
+        if not self.free_bits:
+            return BatchTerms()
+        free = torch.stack([self._free(latent) for latent in draw.latents.values()])
+        return BatchTerms(reported_only=self._beta(progress) * free.sum())
+
+    def minimized(self, groups: Sequence[str]) -> Sequence[str]:
+        return groups if self.beta and not self.free_bits else ()  # below the free bits nothing is pressed
 
     def weighting(self) -> str | None:
         if self.beta != 1:
             return f"beta={self.beta}"
         return "a warm-up" if self.ramp.length else None
 
+    def _beta(self, progress: Progress | None) -> float:
+        return self.beta * self.ramp(progress)
+
     def _free(self, latent: Latent) -> Tensor:
         # The sampled rate of a batch may be negative: without free bits it counts as it is.
-        return (self.free_bits - latent.rate.mean()).clamp(min=0) if self.free_bits else latent.log_p.new_zeros(())
+        return (self.free_bits - latent.rate.mean()).clamp(min=0)
 
     def _pressed(self, latent: Latent) -> Tensor:
         # What is differentiated in place of the sampled rate (K, B): nothing below the free bits, else the closed-form

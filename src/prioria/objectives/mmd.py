@@ -12,9 +12,9 @@ from prioria.distributions import at_least_float32
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
 from prioria.module import Module
-from prioria.objectives.aggregate import check_gradients, only_sample
-from prioria.objectives.base import Loss, Objective, Progress, terms_of
-from prioria.objectives.probe import check_minimum, group_of, probe
+from prioria.objectives.aggregate import only_sample
+from prioria.objectives.base import BatchTerms, Objective, Progress
+from prioria.objectives.probe import group_of, probe
 
 
 class RBF(Module):
@@ -153,26 +153,30 @@ class InfoVAE(Objective):
         self.kernel = RBF() if kernel is None else kernel
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
-        draw = probe(model)
-        latent = group_of(draw, self.group)
-        check_gradients(draw)
-        name = model.groups[0] if self.group is None else self.group
-        check_minimum(model, [each for each in model.groups if each != name or self.alpha < 1])
-        learned = model.stages_[name].prior_parameters
+        latent = group_of(probe(model), self.group)
+        super().check(model, data)
+        learned = model.stages_[model.groups[0] if self.group is None else self.group].prior_parameters
         if self.alpha == 1 and learned and not latent.p.has_rsample:
             raise ValueError(
                 f"alpha=1 leaves out the rate, and draws of {type(latent.p).__name__} have no gradient: nothing would "
                 "train the prior; use alpha=0, or a prior such as priors.RealNVP"
             )
 
-    def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
+    def cost(self, draw: Draw, progress: Progress | None = None) -> Tensor:
+        return -draw.log_w - self.alpha * group_of(draw, self.group).rate
+
+    def batch_terms(self, draw: Draw, progress: Progress | None = None) -> BatchTerms:
         latent = group_of(draw, self.group)
-        per_example = (-draw.log_w - self.alpha * latent.rate).mean(0)
         z = only_sample(latent).flatten(1)
         discrepancy = mmd(z, _prior_draws(latent, len(z)).flatten(1), self.kernel, unbiased=self.unbiased)
-        value = per_example.mean() + (self.alpha + self.weight - 1) * discrepancy
-        terms = terms_of(draw) | {"mmd": discrepancy.detach().expand(len(z))}
-        return Loss(value, value, per_example.detach(), terms)
+        return BatchTerms(
+            added=[(self.alpha + self.weight - 1) * discrepancy],
+            reported={"mmd": discrepancy.detach().expand(len(z))},
+        )
+
+    def minimized(self, groups: Sequence[str]) -> Sequence[str]:
+        name = groups[0] if self.group is None else self.group
+        return [each for each in groups if each != name or self.alpha < 1]
 
     def weighting(self) -> str | None:
         return f"alpha={self.alpha}" if self.alpha else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from prioria import priors
 from prioria.distributions import check_support
@@ -14,19 +15,24 @@ from prioria.draw import Draw, Latent
 from prioria.model import VAE, evaluation_mode
 
 
-def probe(model: VAE) -> Draw:
+def probe(model: VAE, num_samples: int = 1) -> Draw:
     """Returns a draw for two rows that the model itself generated; it and the random numbers stay as they were.
+
+    Args:
+        model: the model.
+        num_samples: K, draws of each row.
 
     Raises:
         ValueError: a group's prior is over bits or classes and its posterior over real numbers, or the reverse.
     """
-    with _looking(model):
+    with looking(model), torch.enable_grad():
         made = generated(model)
         try:
             x = made.px.sample()
         except NotImplementedError:  # a likelihood of the user's own need not draw
             x = made.px.mean
-        draw = model.draw(x[0].to(next(iter(made.latents.values())).log_p))  # classes too are numbers to an encoder
+        x = x[0].to(next(iter(made.latents.values())).log_p)  # classes too are numbers to an encoder
+        draw = model.draw(x, num_samples)
     for name, latent in draw.latents.items():
         if latent.q is not None:
             check_support(name, latent.p, latent.q)
@@ -35,7 +41,7 @@ def probe(model: VAE) -> Draw:
 
 def generated(model: VAE) -> Draw:
     """Returns two rows that the model generates; it and the random numbers stay as they were."""
-    with _looking(model), torch.no_grad():
+    with looking(model), torch.no_grad():
         return model.generate(2)
 
 
@@ -67,10 +73,42 @@ def _can_narrow(prior: nn.Module) -> bool:
 
 
 @contextmanager
-def _looking(model: VAE) -> Iterator[None]:
+def looking(*modules: nn.Module) -> Iterator[None]:
+    """Leaves the modules and the random numbers as they were."""
     # in evaluation mode: batch normalization would take what is only looked at for a batch of data
-    with evaluation_mode(model), torch.random.fork_rng():
+    with ExitStack() as stack, torch.random.fork_rng():
+        for module in modules:
+            stack.enter_context(evaluation_mode(module))
         yield
+
+
+def check_separate(draw: Draw, cost: Callable[[Draw], Tensor], name: str) -> None:
+    """Raises ValueError where the cost of a draw depends on another draw, or on another example.
+
+    Its score function would then be that of another cost. Densities and latents of the draw are made variables of
+    their own, and no cost but a draw's own may have a gradient in them.
+    """
+    latents, leaves = {}, []
+
+    def variable(value: Tensor | None) -> Tensor | None:
+        if value is None or not value.is_floating_point():
+            return value
+        leaves.append(value.detach().requires_grad_())
+        return leaves[-1]
+
+    for group, latent in draw.latents.items():
+        found = {each: variable(getattr(latent, each)) for each in ("z", "log_q", "log_p")}
+        latents[group] = replace(latent, **found)
+    first = cost(replace(draw, latents=latents, log_px=variable(draw.log_px)))[0, 0]
+    if not first.requires_grad:
+        return
+    for gradient in torch.autograd.grad(first, leaves, allow_unused=True):
+        if gradient is not None and gradient.count_nonzero() != gradient[0, 0].count_nonzero():
+            raise ValueError(
+                f"{name}.cost of one draw depends on other draws or other examples, and the posterior's draws have no "
+                "gradient; return (K, B) costs of their own draw and example alone, reduce K draws by a Reduction, or "
+                "use posteriors.Bernoulli(straight_through=True)"
+            )
 
 
 def group_of(draw: Draw, group: str | None) -> Latent:

@@ -5,19 +5,17 @@ For a loss L(z_1, ..., z_K) of K independent draws from q(z | x),
     grad E L = E [ grad L + sum_k s_k grad log q(z_k | x) ],   s_k = L - (a baseline that does not depend on z_k).
 
 Here the baseline is the loss of the other draws: REINFORCE with leave-one-out (Mnih and Rezende, 2016; Kool, van Hoof
-    and
-Welling, 2019). It needs K >= 2 draws, and nothing but the record of them.
+and Welling, 2019). It needs K >= 2 draws, and nothing but the record of them.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from prioria.distributions import is_reparameterized, logsumexp
+from prioria.distributions import is_reparameterized
 from prioria.draw import Draw
+from prioria.objectives.reductions import Mean, Reduction
 
 
 def discrete_log_q(draw: Draw) -> Tensor | None:
@@ -30,53 +28,29 @@ def discrete_log_q(draw: Draw) -> Tensor | None:
     return torch.stack(log_q).sum(0) if any(each.requires_grad for each in log_q) else None
 
 
-def check_samples(draw: Draw, count: int) -> None:
-    """Raises ValueError where draws have no gradient and ``count`` of them do not make a score function."""
-    if discrete_log_q(draw) is not None:
-        _check(count)
-
-
-def leave_one_out(cost: Tensor) -> Tensor:
-    """Returns the signal (K, B) of a cost (K, B) that is averaged over K.
-
-    Raises:
-        ValueError: K = 1.
-
-    Example:
-        >>> leave_one_out(torch.tensor([[3.0], [1.0]])).mT
-        tensor([[ 1., -1.]])
-    """
-    _check(len(cost))
-    return (cost - cost.mean(0)) / (len(cost) - 1)  # = (f_k - mean of the other f) / K
-
-
-def leave_one_out_bound(log_w: Tensor) -> Tensor:
-    """Returns the signal (K, B) of -log (1/K) sum_k w_k: its difference from the same loss of the other K - 1 draws.
-
-    Raises:
-        ValueError: K = 1.
-    """
-    count = len(log_w)
-    _check(count)
-    own = torch.eye(count, dtype=torch.bool, device=log_w.device).unsqueeze(-1)
-    others = logsumexp(log_w.expand(count, *log_w.shape).masked_fill(own, -torch.inf), 1) - math.log(count - 1)
-    return others - (logsumexp(log_w, 0) - math.log(count))
-
-
 def score_function(log_q: Tensor, signal: Tensor) -> Tensor:
     """Returns the scalar sum_k s_k log q(z_k | x), averaged over examples; only its gradient matters."""
     return (signal.detach() * log_q).sum(0).mean()
 
 
-def expected_cost(draw: Draw, cost: Tensor) -> Tensor:
-    """Returns the mean of a cost (K, B), to differentiate: with the score function of draws that have no gradient."""
-    log_q = discrete_log_q(draw)
-    return cost.mean() if log_q is None else cost.mean() + score_function(log_q, leave_one_out(cost))
+def expected_cost(draw: Draw, cost: Tensor, reduction: Reduction | None = None) -> Tensor:
+    """Returns the mean of a cost (K, B), to differentiate: with the score function of draws that have no gradient.
+
+    Args:
+        draw: the draws that were scored.
+        cost: what each of them costs, of it and of its example alone.
+        reduction: of the K costs of an example; their mean by default.
+    """
+    reduction = Mean() if reduction is None else reduction
+    mean, log_q = reduction.over_batch(cost), discrete_log_q(draw)
+    return mean if log_q is None else mean + score_function(log_q, reduction.signal(cost))
 
 
-def _check(count: int) -> None:
-    if count < 2:
-        raise ValueError(
-            "num_samples=1 leaves no other draw to compare with, and the posterior's draws have no gradient; use "
-            "num_samples=2 or more, or posteriors.Bernoulli(straight_through=True)"
-        )
+def check_gradients(draw: Draw) -> None:
+    """Raises ValueError where draws of any group have no gradient: terms of a whole batch have no score function."""
+    for latent in draw.latents.values():
+        if latent.q is not None and not is_reparameterized(latent.q):
+            raise ValueError(
+                f"{type(latent.q).__name__} draws have no gradient, which a term of the whole batch needs; use "
+                "posteriors.Bernoulli(straight_through=True)"
+            )

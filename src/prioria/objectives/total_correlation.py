@@ -20,10 +20,10 @@ from torch.distributions import Independent
 
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
-from prioria.objectives.aggregate import Aggregate, Minibatch, Stratified, check_gradients
-from prioria.objectives.base import Loss, Objective, Progress, terms_of
+from prioria.objectives.aggregate import Aggregate, Minibatch, Stratified
+from prioria.objectives.base import BatchTerms, Objective, Progress
 from prioria.objectives.density_ratio import DensityRatio
-from prioria.objectives.probe import check_minimum, group_of, probe
+from prioria.objectives.probe import group_of, probe
 
 
 class BetaTC(Objective):
@@ -77,11 +77,9 @@ class BetaTC(Objective):
             )
 
     def check(self, model: VAE, data: Sized | None = None) -> None:
-        draw = probe(model)
-        latent = group_of(draw, self.group)
+        latent = group_of(probe(model), self.group)
         self.tc.check(latent, data)
-        check_gradients(draw)
-        check_minimum(model, model.groups)
+        super().check(model, data)
         stage = model.stages_[model.groups[0] if self.group is None else self.group]
         if self.gamma == 0 and stage.prior_parameters:
             raise ValueError(
@@ -95,16 +93,19 @@ class BetaTC(Objective):
                 stacklevel=2,
             )
 
-    def forward(self, draw: Draw, progress: Progress | None = None) -> Loss:
-        latent, per_example = group_of(draw, self.group), (-draw.log_w).mean(0)
+    def cost(self, draw: Draw, progress: Progress | None = None) -> Tensor:
+        return -draw.log_w
+
+    def batch_terms(self, draw: Draw, progress: Progress | None = None) -> BatchTerms:
+        latent = group_of(draw, self.group)
         aggregate = self.tc(latent)
         parts = _parts(latent, aggregate)
         weights = {"mutual_information": self.alpha, "total_correlation": self.beta, "dimension_wise": self.gamma}
-        value = per_example.mean()
-        for name, part in parts.items():
-            value = value + (weights[name] - 1) * part.mean()
-        terms = terms_of(draw) | {name: part.detach() for name, part in parts.items()}
-        return Loss(value, value + aggregate.fit, per_example.detach(), terms, fit=aggregate.fit)
+        return BatchTerms(
+            added=[(weights[name] - 1) * part.mean() for name, part in parts.items()],
+            reported={name: part.detach() for name, part in parts.items()},
+            fit=aggregate.fit,
+        )
 
     def weighting(self) -> str | None:
         return None if self.alpha == self.gamma == 1 else f"alpha={self.alpha} and gamma={self.gamma}"
