@@ -8,17 +8,20 @@ import pytest
 import torch
 
 from prioria import VAE, likelihoods, load, nets, objectives, posteriors, priors, stages
-from tests.contract.variants import INPUTS, MODELS, OBJECTIVES, RANDOM, REFUSED, STRUCTURES
+from tests.contract.variants import INPUTS, MODELS, OBJECTIVES, POINTS, RANDOM, REFUSED, STRUCTURES
 
 
 def rows(count: int) -> torch.Tensor:
     return torch.bernoulli(torch.full((count, INPUTS), 0.5))
 
 
-@pytest.fixture(params=MODELS)
+BUILDERS = MODELS | POINTS
+
+
+@pytest.fixture(params=BUILDERS)
 def model(request: pytest.FixtureRequest) -> VAE:
     torch.manual_seed(0)
-    return MODELS[request.param]()
+    return BUILDERS[request.param]()
 
 
 @pytest.mark.parametrize(("samples", "examples"), [(3, 5), (3, 1), (1, 5), (1, 1)])
@@ -32,9 +35,9 @@ def test_every_density_is_one_number_per_sample_and_example(model: VAE, samples:
     assert draw.log_w.isfinite().all()
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if not any(part in name for part in RANDOM)])
+@pytest.mark.parametrize("name", [name for name in BUILDERS if not any(part in name for part in RANDOM)])
 def test_each_sample_of_each_example_is_scored_as_if_it_were_alone(name: str) -> None:
-    model, x = MODELS[name](), rows(5)
+    model, x = BUILDERS[name](), rows(5)
     draw = model.draw(x, num_samples=3)
     for k in range(3):
         for b in range(5):
@@ -43,7 +46,10 @@ def test_each_sample_of_each_example_is_scored_as_if_it_were_alone(name: str) ->
             torch.testing.assert_close(alone.log_w[0, 0], draw.log_w[k, b], rtol=1e-4, atol=1e-4)
 
 
-def test_samples_and_examples_differ(model: VAE) -> None:
+@pytest.mark.parametrize("name", MODELS)
+def test_samples_and_examples_differ(name: str) -> None:
+    torch.manual_seed(0)
+    model = MODELS[name]()
     for z in model.draw(rows(5), num_samples=3).z.values():
         if z.is_floating_point() and not torch.equal(z, z.round()):
             assert z.reshape(15, -1).unique(dim=0).shape[0] == 15
@@ -102,12 +108,12 @@ def test_check_leaves_the_random_numbers_alone(model: VAE) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-LIBRARY = [name for name in MODELS if "standin" not in name and "opaque" not in name]
+LIBRARY = [name for name in BUILDERS if "standin" not in name and "opaque" not in name]
 
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_saved_and_loaded_model_draws_the_same_bits(name: str, tmp_path) -> None:
-    model, x = MODELS[name](), rows(5)
+    model, x = BUILDERS[name](), rows(5)
     model.save(tmp_path)
     again = load(tmp_path)
     draws = []

@@ -39,6 +39,8 @@ PRIORS: dict[str, PriorFactory] = {
     "hierarchical": lambda encoder, posterior, latents: priors.Hierarchical(latents, 3, num_samples=4),
 }
 
+FIXED: set[str] = {"standard", "vamp-data", "aggregate"}  # nothing in them is trained
+
 # Priors whose log_prob is a lower bound, from noise of its own: they are compared with quadrature in tests/exact.
 BOUNDS: set[str] = {"hierarchical"}
 
@@ -60,6 +62,7 @@ LIKELIHOODS: dict[str, Callable[[int], nn.Module]] = {
     "gaussian-pixel": lambda latents: likelihoods.Gaussian(nets.MLP(latents, 8, 2 * INPUTS), variance="pixel"),
     "discretized-logistic": lambda latents: likelihoods.DiscretizedLogistic(nets.MLP(latents, 8, 2 * INPUTS), bins=4),
     "categorical": lambda latents: likelihoods.Categorical(nets.MLP(latents, 8, 3 * INPUTS), categories=3),
+    "multinomial": lambda latents: likelihoods.Multinomial(nets.MLP(latents, 8, INPUTS)),
 }
 
 
@@ -73,7 +76,11 @@ def single(
     likelihood: str = "bernoulli",
     latents: int = LATENTS,
 ) -> VAE:
-    network, q = encoder(), POSTERIORS[posterior](FEATURES, latents)
+    return with_posterior(POSTERIORS[posterior](FEATURES, latents), prior, likelihood, latents)
+
+
+def with_posterior(q: nn.Module, prior: str = "standard", likelihood: str = "bernoulli", latents: int = LATENTS) -> VAE:
+    network = encoder()
     return VAE(
         encoder=network,
         posterior=q,
@@ -127,6 +134,11 @@ MODELS: dict[str, Callable[[], VAE]] = {
     **STRUCTURES,
 }
 
+# Points in place of posteriors: what evaluates a bound refuses them.
+POINTS: dict[str, Callable[[], VAE]] = {"delta-posterior": lambda: with_posterior(posteriors.Delta(FEATURES, LATENTS))}
+
+STANDARD_TOP: set[str] = {"ladder", "dependency-graph", "dependency-graph-iaf"}  # structures whose top prior is fixed
+
 # Each is built for the number of latents of the top group.
 OBJECTIVES: dict[str, Callable[[int], objectives.Objective]] = {
     "elbo": lambda latents: objectives.ELBO(),
@@ -136,6 +148,7 @@ OBJECTIVES: dict[str, Callable[[int], objectives.Objective]] = {
     "free-bits": lambda latents: objectives.ELBO(free_bits=1e-6, num_samples=8),
     "iwae": lambda latents: objectives.IWAE(num_samples=3),
     "geco": lambda latents: objectives.GECO(objectives.ELBO(), "nats=3", beta=0.5),
+    "rewo": lambda latents: objectives.REWO(objectives.ELBO(), "nats=3", beta=0.5),
     "capacity": lambda latents: objectives.Capacity(4.0, warmup=None),
     "minibatch-tc": lambda latents: objectives.BetaTC(alpha=0.5, gamma=2.0),
     "stratified-tc": lambda latents: objectives.BetaTC(tc=objectives.Stratified()),
@@ -144,10 +157,16 @@ OBJECTIVES: dict[str, Callable[[int], objectives.Objective]] = {
     "info": lambda latents: objectives.InfoVAE(),
 }
 
-# What is refused before the first step: a flow posterior has no marginals.
+# What has a prior of its own to hold in REWO's first phase; the other models have none.
+LEARNED = {
+    *(f"{prior}-prior{levels}" for prior in PRIORS if prior not in FIXED for levels in ("", "-two-level")),
+    *(name for name in STRUCTURES if name not in STANDARD_TOP),
+}
+
+# What is refused before the first step: a flow or a point has no marginals, and a fixed prior no phases.
 REFUSED = {
     (objective, model)
     for objective in ("minibatch-tc", "stratified-tc")
-    for model in MODELS
-    if "iaf" in model or "opaque-flow" in model
-}
+    for model in [*MODELS, *POINTS]
+    if any(part in model for part in ("iaf", "opaque-flow", "delta"))
+} | {("rewo", model) for model in [*MODELS, *POINTS] if model not in LEARNED}
