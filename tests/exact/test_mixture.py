@@ -10,6 +10,7 @@ from torch import Tensor
 
 from prioria import priors
 from prioria.distributions import Mixture, bernoulli, log_mean_exp, logsumexp, normal
+from prioria.distributions.reduce import logsumexp_
 
 ALPHA = 1e-4  # false-alarm rate of each statistical test; the seeds are fixed
 
@@ -26,6 +27,28 @@ def test_density_does_not_cancel_where_float32_would(log_variance: float, spread
     z = mean[:20] + scale[:20] * torch.randn(20, 40)
     expected = written_out(z, mean, scale, np.full(50, 1 / 50))
     np.testing.assert_allclose(Mixture(normal(mean, scale)).log_prob(z), expected, atol=1e-4, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("log_variance", "spread", "offset"), [(-2.0, 1.0, 0.0), (-6.0, 5.0, 0.0), (-9.0, 5.0, 20.0)])
+def test_the_gradient_in_single_precision_is_that_written_out_in_double(
+    log_variance: float, spread: float, offset: float
+) -> None:
+    mean = offset + spread * torch.randn(50, 40)
+    scale, weights = (torch.full((50, 40), log_variance / 2) + 0.1 * torch.randn(50, 40)).exp(), torch.randn(50)
+    inputs = [mean[:20] + scale[:20] * torch.randn(20, 40), mean, scale, weights]
+    z, m, s, w = leaves = [each.double().requires_grad_() for each in inputs]
+    each = torch.distributions.Normal(m, s).log_prob(z[:, None]).sum(-1)
+    expected = torch.autograd.grad((each + w.log_softmax(0)).logsumexp(-1).square().sum(), leaves)
+    z, m, s, w = leaves = [each.clone().requires_grad_() for each in inputs]
+    found = torch.autograd.grad(Mixture(normal(m, s), w).log_prob(z).square().sum(), leaves)
+    for ours, exact in zip(found, expected, strict=True):
+        assert (ours - exact).norm() < 1e-4 * exact.norm()
+
+
+def test_components_far_below_the_nearest_change_nothing() -> None:
+    terms = torch.cat([torch.zeros(8, 1), -40 - 1000 * torch.rand(8, 500)], -1).double()
+    expected = special.logsumexp(terms.numpy(), axis=-1)
+    np.testing.assert_allclose(logsumexp_(terms).numpy(), expected, rtol=0, atol=1e-12)
 
 
 def test_weighted_density_and_its_gradient_are_those_of_the_mixture_written_out() -> None:

@@ -117,3 +117,16 @@ def test_an_encoder_of_all_groups_serves_the_top_one() -> None:
     q = posterior(encoder(prior.clamped())["z2"])  # the mean over components of their densities, one at a time
     terms = [q.log_prob(z.expand(3, 2)).logsumexp(0) - math.log(3) for z in draw.z["z2"][0]]
     torch.testing.assert_close(draw.latents["z2"].log_p[0], torch.stack(terms), atol=1e-4, rtol=1e-4)
+
+
+def test_pseudo_inputs_are_clamped_with_the_gradient_of_clamp_bounds_included() -> None:
+    prior = priors.VampPrior(nn.Identity(), linear_posterior(), components=1, pseudo_inputs=torch.full((1, 7), 0.5))
+    edges = torch.tensor([[-1.0, -1e-45, 0.0, 0.3, 1.0, 1.0 + 1.2e-7, 2.0]])
+    with torch.no_grad():
+        prior.pseudo_inputs.copy_(edges)
+    prior.clamped().backward(gradient := torch.randn(1, 7))
+    theirs = edges.clone().requires_grad_()
+    theirs.clamp(0, 1).backward(gradient)
+    assert prior.pseudo_inputs.grad is not None and theirs.grad is not None
+    assert torch.equal(prior.clamped(), theirs.clamp(0, 1)) and torch.equal(prior.pseudo_inputs.grad, theirs.grad)
+    assert prior.pseudo_inputs.grad.count_nonzero() == 3

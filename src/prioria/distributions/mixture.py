@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Size, Tensor
-from torch.distributions import Distribution, constraints
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.distributions import Distribution, Normal, constraints
 
-from prioria.distributions.families import natural_parameters, sufficient_statistics, take
-from prioria.distributions.reduce import logsumexp, logsumexp_
+from prioria.distributions.families import base, natural_parameters, sufficient_statistics, take
+from prioria.distributions.reduce import exp_of_far_, logsumexp, logsumexp_
 
 TILE = 2**21  # terms (rows, C) of one float64 temporary, 16 MB: the aggregate posterior has as many components as data
 
@@ -39,27 +43,39 @@ class Mixture(Distribution):
                 f"components has batch shape {tuple(components.batch_shape)}; a mixture needs one axis (C,)"
             )
         self.components = components
-        self._natural = _natural(components)
-        self.log_weights = _log_weights(log_weights, self._natural[1])
+        self.log_weights = _log_weights(log_weights, components)
         super().__init__(event_shape=components.event_shape, validate_args=False)
 
     @property
     def support(self) -> constraints.Constraint | None:
         return self.components.support
 
+    @cached_property
+    def _natural(self) -> tuple[Tensor, Tensor]:
+        return _natural(self.components)
+
     def log_prob(self, value: Tensor) -> Tensor:
-        eta, constant = self._natural
         tiles = value.reshape(-1, *self.event_shape).split(max(1, TILE // len(self.log_weights)))
-        differentiable = any(each.requires_grad for each in (value, eta, constant, self.log_weights))
-        if torch.is_grad_enabled() and differentiable:
-            log_density = torch.cat([logsumexp(self._log_terms(tile, self.log_weights)) for tile in tiles])
+        parameters = [each for each in vars(base(self.components)).values() if isinstance(each, Tensor)]
+        if torch.is_grad_enabled() and any(each.requires_grad for each in (value, self.log_weights, *parameters)):
+            log_density = self._differentiable(tiles)
         else:  # results that are kept between temporaries would cut the heap in pieces: gigabytes for 50,000 components
-            log_density = constant.new_empty(sum(len(tile) for tile in tiles))
+            log_density = self.log_weights.new_empty(sum(len(tile) for tile in tiles))
             for tile, out in zip(tiles, log_density.split(len(tiles[0])), strict=True):
                 out.copy_(logsumexp_(self._log_terms(tile, self.log_weights)))
         # The density of bits or counts that are no floats is one all the same.
         kind = value if value.is_floating_point() else self.components.mean
         return log_density.reshape(value.shape[: -len(self.event_shape)]).to(kind.dtype)
+
+    def _differentiable(self, tiles: tuple[Tensor, ...]) -> Tensor:
+        d = base(self.components)
+        if not isinstance(d, Normal):
+            return torch.cat([logsumexp(self._log_terms(tile, self.log_weights)) for tile in tiles])
+        with torch.no_grad():
+            eta, constant = _natural(self.components)
+        mean, scale = (each.flatten(1) for each in (d.loc, d.scale))
+        parts = [_Gaussians.apply(tile.flatten(1), mean, scale, self.log_weights, eta, constant) for tile in tiles]
+        return torch.cat(parts)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
     def component_log_prob(self, value: Tensor) -> Tensor:
         """Returns log p_k(value) for every component: (..., *event) -> (..., C) in float64."""
@@ -82,13 +98,62 @@ class Mixture(Distribution):
         return torch.tensordot(self.log_weights.exp().to(self.components.mean.dtype), self.components.mean, 1)
 
 
+class _Gaussians(Function):
+    # log p(z) with one backward pass. Products that cancel are in float64: the terms, and the second moments about
+    # narrow components. Once the largest term is taken off, the precision of the parameters does. The gradients are
+    # moments under the responsibilities r_k of each row,
+    #   d/dz = sum_k r_k (m_k - z) / s_k^2,  d/dm_k = sum_z r_k (z - m_k) / s_k^2,
+    #   d/ds_k = sum_z r_k ((z - m_k)^2 / s_k^2 - 1) / s_k,
+    # about the mean of z, so that an offset that all share does not cancel.
+    @staticmethod
+    def forward(  # noqa: PLR0917
+        ctx: Any, z: Tensor, mean: Tensor, scale: Tensor, log_weights: Tensor, eta: Tensor, constant: Tensor
+    ) -> Tensor:
+        wide = z.to(eta.dtype)
+        terms = torch.addmm(constant + log_weights, torch.cat([wide.square(), wide], -1), eta.mT)
+        largest = terms.amax(-1, keepdim=True)
+        kind = torch.promote_types(mean.dtype, torch.float32)
+        relative = exp_of_far_(terms.sub_(largest).to(kind))
+        total = relative.sum(-1, keepdim=True)
+        ctx.save_for_backward(z, mean, scale, relative, total)
+        ctx.wide = eta.dtype
+        return (largest + total.to(largest.dtype).log()).squeeze(-1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        z, mean, scale, relative, total = ctx.saved_tensors
+        with torch.autocast(z.device.type, enabled=False):
+            weighted = relative * (grads[0].unsqueeze(-1).to(relative.dtype) / total)
+            center = z.mean(0).to(mean.dtype)
+            point, mean, precision = z.to(mean.dtype) - center, mean - center, scale.pow(-2)
+            of_z = of_mean = of_scale = None
+            if ctx.needs_input_grad[0]:
+                pull, stiffness = (weighted @ torch.cat([mean * precision, precision], -1)).chunk(2, -1)
+                of_z = (pull - point * stiffness).to(z.dtype)
+            if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
+                point, mean, wide = point.to(ctx.wide), mean.to(ctx.wide), weighted.to(ctx.wide)
+                count = wide.sum(0).unsqueeze(-1)
+                first, second = (wide.mT @ torch.cat([point, point.square()], -1)).chunk(2, -1)
+                away = first - mean * count
+                of_mean = (precision * away).to(scale.dtype)
+                of_scale = ((precision * (second - mean * (first + away)) - count) / scale).to(scale.dtype)
+            of_weights = weighted.sum(0).to(grads[0].dtype) if ctx.needs_input_grad[3] else None
+        return of_z, of_mean, of_scale, of_weights, None, None
+
+
+def _kind(components: Distribution) -> torch.dtype:
+    # Apple's GPUs have no double precision
+    return torch.float32 if components.mean.device.type == "mps" else torch.float64
+
+
 def _natural(components: Distribution) -> tuple[Tensor, Tensor]:
-    dtype = torch.float32 if components.mean.device.type == "mps" else torch.float64
     with torch.autocast(components.mean.device.type, enabled=False):
-        return natural_parameters(components, dtype)
+        return natural_parameters(components, _kind(components))
 
 
-def _log_weights(log_weights: Tensor | None, constant: Tensor) -> Tensor:
+def _log_weights(log_weights: Tensor | None, components: Distribution) -> Tensor:
+    count, kind = components.batch_shape[0], _kind(components)
     if log_weights is None:
-        return torch.full_like(constant, -math.log(len(constant)))
-    return log_weights.to(constant.dtype).log_softmax(-1)
+        return torch.full((count,), -math.log(count), dtype=kind, device=components.mean.device)
+    return log_weights.to(kind).log_softmax(-1)

@@ -38,6 +38,20 @@ def logsumexp(a: Tensor, dim: int = -1) -> Tensor:
     return _LogSumExp.apply(a, dim)  # pyright: ignore[reportReturnType]
 
 
+def exp_of_far_(a: Tensor) -> Tensor:
+    """Replaces what is at most zero by its exponential, and what is below -50 by e^-50 = 2e-22.
+
+    Beside the largest term, e^0, the difference rounds to zero. An exponential that is no normal number takes 30 to 57
+    times as long in MKL; where the bound is lower, its product with a gradient would be none.
+
+    Example:
+        >>> import torch
+        >>> exp_of_far_(torch.tensor([0.0, -800.0])).sum()
+        tensor(1.)
+    """
+    return a.clamp_(min=-50.0).exp_()
+
+
 def logsumexp_(a: Tensor) -> Tensor:
     """Returns log sum exp(a) along the last axis without a gradient, and uses ``a`` up: two to eight times as fast.
 
@@ -49,7 +63,7 @@ def logsumexp_(a: Tensor) -> Tensor:
         tensor(0.6931, dtype=torch.float64)
     """
     largest = a.amax(-1, keepdim=True)
-    return a.sub_(largest).float().exp_().sum(-1).to(a.dtype).log_() + largest.squeeze(-1)
+    return exp_of_far_(a.sub_(largest).float()).sum(-1).to(a.dtype).log_() + largest.squeeze(-1)
 
 
 def log_mean_exp(a: Tensor, dim: int = -1) -> Tensor:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.distributions import Distribution
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -93,7 +97,7 @@ class VampPrior(Module):
 
     def clamped(self) -> Tensor:
         """Returns the pseudo-inputs within the range of the data (K, inputs)."""
-        return self.pseudo_inputs if self.bounds is None else self.pseudo_inputs.clamp(*self.bounds)
+        return self.pseudo_inputs if self.bounds is None else _Clamp.apply(self.pseudo_inputs, self.bounds)  # pyright: ignore[reportReturnType]
 
     def check_shared(self, group: str, encoder: nn.Module, posterior: nn.Module) -> None:
         """Raises ValueError where a group of a model is not inferred as the components of its prior are.
@@ -122,6 +126,26 @@ class VampPrior(Module):
                 "are not encoded as data are; use networks without it, such as nets.MLP(batch_norm=False), or refit "
                 "the prior afterwards"
             )
+
+
+class _Clamp(Function):
+    # The gradient of clamp, bounds included, in one kernel: that of hardtanh, which leaves its bounds out, between the
+    # next numbers beyond them.
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bounds: tuple[float, float]) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.bounds = bounds
+        return x.clamp(*bounds)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        low, high = (_next(edge, way, x.dtype) for edge, way in zip(ctx.bounds, (-math.inf, math.inf), strict=True))
+        return torch.ops.aten.hardtanh_backward(grads[0], x, low, high), None
+
+
+def _next(number: float, way: float, dtype: torch.dtype) -> float:
+    return torch.nextafter(torch.tensor(number, dtype=dtype), torch.tensor(way, dtype=dtype)).item()
 
 
 def _check_within(bounds: tuple[float, float], rows: Tensor) -> None:
