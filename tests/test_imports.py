@@ -26,7 +26,7 @@ LAYERS = [
     {"distributions", "flows", "nets", "module", "storage", "stage"},
     {"priors", "posteriors", "likelihoods", "stages"},
     {"draw", "model"},
-    {"objectives", "evaluate", "explore", "theory", "data", "export"},
+    {"adoption", "objectives", "evaluate", "explore", "theory", "data", "export"},
     {"build"},
     {"train"},
     {"estimator", "hashing"},

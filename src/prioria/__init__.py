@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from prioria import priors as priors
     from prioria import stages as stages
     from prioria import theory as theory
+    from prioria.adoption import adopt as adopt
     from prioria.model import VAE as VAE
     from prioria.model import load as load
     from prioria.train import Run as Run
@@ -35,11 +36,12 @@ _MODULES = (
     "stages",
     "theory",
 )
-_NAMES = {"VAE": "prioria.model", "load": "prioria.model", "fit": "prioria.train", "Run": "prioria.train"}
+_NAMES = {"VAE": "prioria.model", "adopt": "prioria.adoption", "load": "prioria.model", "fit": "prioria.train", "Run": "prioria.train"}
 
 __all__ = [
     "Run",
     "VAE",
+    "adopt",
     "build",
     "data",
     "evaluate",

@@ -76,7 +76,7 @@ def _describe(value: Any, *, path: str, seen: dict[int, int]) -> Any:
         case nn.Module() if id(value) in seen:
             return {"ref": seen[id(value)]}
         case Module() if type(value).__module__.startswith("prioria."):
-            arguments = value.__dict__["_arguments"]
+            arguments = value.__dict__.get("_arguments", {})  # none where no constructor was written
             args = {
                 name: _describe(item, path=f"{path}.{name}".lstrip("."), seen=seen) for name, item in arguments.items()
             }
