@@ -36,7 +36,13 @@ _MODULES = (
     "stages",
     "theory",
 )
-_NAMES = {"VAE": "prioria.model", "adopt": "prioria.adoption", "load": "prioria.model", "fit": "prioria.train", "Run": "prioria.train"}
+_NAMES = {
+    "VAE": "prioria.model",
+    "adopt": "prioria.adoption",
+    "load": "prioria.model",
+    "fit": "prioria.train",
+    "Run": "prioria.train",
+}
 
 __all__ = [
     "Run",

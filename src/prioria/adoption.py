@@ -60,7 +60,7 @@ class _Decode(nn.Module):
         found = self.decode(z)
         if not isinstance(found, Tensor) or found.numel() % (len(z) * self.dimensions):
             shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise ValueError(f"decode gives {shape} for {len(z)} rows of {self.dimensions} values; return one of (B, ...)")
+            raise ValueError(f"decode gives {shape} for {len(z)} rows of {self.dimensions} values; return (B, ...)")
         return found.reshape(len(z), -1)
 
 

@@ -145,7 +145,7 @@ def _construct(cls: type[Module], args: dict[str, Any]) -> Module:
     variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
     if variadic is None:
         return cls(**args)
-    return cls(*args.pop(variadic), **args)
+    return cls(*args.pop(variadic, ()), **args)  # none: no constructor was written
 
 
 def foreign(description: Any) -> list[str]:
