@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 import prioria
 
@@ -70,8 +70,9 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:
         keep_freed_memory()
     try:
-        app(shorthand(sys.argv[1:] if arguments is None else arguments, FAMILIES))
-    except (ValueError, OSError, ArithmeticError) as error:
+        typed = shorthand(sys.argv[1:] if arguments is None else arguments, FAMILIES)
+        app(typed, exit_on_error=False, print_error=False)
+    except (CycloptsError, ValueError, OSError, ArithmeticError) as error:
         print(f"prioria: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prioria.spelling import check_keywords
+
 
 @dataclass(frozen=True)
 class TensorArgument:
@@ -43,10 +45,14 @@ class Module(nn.Module):
 
 def _recording(init: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(init)
+    known = list(signature.parameters)[1:]
+    variadic = any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values())
 
     @functools.wraps(init)
     def recorded(self: Module, *args: Any, **kwargs: Any) -> None:
         if "_arguments" not in self.__dict__:  # the outermost constructor is the one to call again
+            if not variadic:
+                check_keywords(type(self).__name__, kwargs, known)
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
             arguments = dict(list(bound.arguments.items())[1:])

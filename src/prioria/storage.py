@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from prioria.module import describe, rebuild
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, ARCHITECTURE = "model.safetensors", "model.json"
 
 
@@ -110,7 +110,7 @@ def load(folder: Path, modules: dict[str, nn.Module] | None = None) -> nn.Module
     saved = read_json(folder / ARCHITECTURE)
     if not isinstance(saved, dict) or saved.get("format") != FORMAT or "architecture" not in saved:
         raise ValueError(
-            f"path={str(folder)!r} is not a model of format {FORMAT}; save it again with this version of prioria"
+            f"path={str(folder)!r} is not a model of format {FORMAT}: an older version wrote it; train it again"
         )
     module, tensors = rebuild(saved["architecture"], modules=modules), read_tensors(folder / WEIGHTS)
     kinds = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}

@@ -237,7 +237,7 @@ def test_bf16_trains_the_networks_and_keeps_densities_in_float32() -> None:
         ("run.json", '{"format": 1}', "is not a run of format"),
         (
             "run.json",
-            '{"format": 1, "step": 0, "data": 0, "options": {"epochs": 1, "warp": 9}}',
+            '{"format": 2, "step": 0, "data": 0, "options": {"epochs": 1, "warp": 9}}',
             "'warp'.; put the file",
         ),
         ("best/model.json", '{"format": 1}', "is not a model of format"),

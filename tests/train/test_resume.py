@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock
 
 from prioria import objectives
-from prioria.train import Run, checkpoint, fit, log, loop, resume, saving, validation
+from prioria.train import Run, checkpoint, fit, log, loop, resume, validation
 from prioria.train.step import Step
 from tests.train.small import OPTIONS, assert_same_run, digits, elbo, images, vamp
 
@@ -73,7 +73,7 @@ KILLS = {
     "during validation": (validation, "_block", 4, die),
     "while a line is logged": (log.Metrics, "append", 5, die),
     "while a checkpoint is half written": (checkpoint, "save_file", 6, half_written),
-    "between the checkpoint and the best weights": (saving, "_export_best", 5, die),
+    "between the checkpoint and the best weights": (validation.Best, "export", 5, die),
 }
 
 

@@ -6,7 +6,6 @@ from prioria.build.assembly import prior as prior
 from prioria.build.assembly import structure as structure
 from prioria.build.families import Choice as Choice
 from prioria.build.families import Family as Family
-from prioria.build.families import nearest as nearest
 from prioria.build.kinds import CONSTRAINTS as CONSTRAINTS
 from prioria.build.kinds import LIKELIHOODS as LIKELIHOODS
 from prioria.build.kinds import NETWORKS as NETWORKS

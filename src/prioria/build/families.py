@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from torch import nn
+
+from prioria.spelling import nearest
 
 Choice = str | Mapping[str, Any] | nn.Module | Callable[..., Any]
 """A kind by name, ``"vamp"``; a kind with options, ``{"kind": "vamp", "components": 50}``; a part that is built
@@ -106,19 +107,6 @@ class Family:
     def _owners(self, kind: str, option: str) -> str:
         owners = [other for other, cls in self.kinds.items() if option in _parameters(cls)]
         return f"it is an option of {', '.join(owners)}" if owners else nearest(option, self.options_of(kind))
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """Returns what to say to who wrote a word that is not known.
-
-    Example:
-        >>> nearest("optimiser", ["optimizer", "epochs"])
-        'did you mean optimizer?'
-        >>> nearest("xyz", ["optimizer", "epochs"])
-        'use one of optimizer, epochs'
-    """
-    found = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {found[0]}?" if found else f"use one of {', '.join(known) or 'none'}"
 
 
 def is_simple(hint: Any) -> bool:

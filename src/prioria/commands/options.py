@@ -8,7 +8,7 @@ keeps the constructor's default; one that the chosen kind does not have is refus
 from __future__ import annotations
 
 import inspect
-from dataclasses import field, make_dataclass
+from dataclasses import field, fields, make_dataclass
 from typing import Annotated, Any, Literal, Optional, get_args, get_type_hints
 
 from cyclopts import Parameter
@@ -33,6 +33,26 @@ def record(family: Family) -> type:
     made = make_dataclass(f"{family.argument}_options", [("kind", kind_type, field(default=family.default)), *extra])
     made.__module__ = __name__
     return made
+
+
+def flags(declared: type, *, without: frozenset[str], **defaults: Any) -> type:
+    """Returns a dataclass of the fields of another that have a ``text``, as flags of a command.
+
+    Args:
+        declared: the dataclass.
+        without: fields that the command does not take, or takes in its own way.
+        **defaults: of the command, where they are others.
+    """
+    hints, offered = get_type_hints(declared), [each for each in fields(declared) if each.name not in without]
+    made = [
+        (
+            each.name,
+            Annotated[hints[each.name], Parameter(help=each.metadata["text"])],
+            field(default=defaults.get(each.name, each.default)),
+        )
+        for each in offered
+    ]
+    return make_dataclass(f"{declared.__name__}OfTheCommandLine", made, namespace={"__module__": __name__})
 
 
 def chosen(options: Any) -> dict[str, Any] | None:

@@ -16,8 +16,9 @@ from cyclopts import Parameter
 
 from prioria import build
 from prioria import data as data_sets
-from prioria.commands.options import chosen, record
+from prioria.commands.options import chosen, flags, record
 from prioria.train import Run, Suggestion, fit, fit_dependency_graph, resume, suggest_target
+from prioria.train.options import Options
 from prioria.train.run import exists
 from prioria.train.structure import STRUCTURE
 
@@ -28,6 +29,8 @@ TotalCorrelationOptions, ConstraintOptions = record(build.TOTAL_CORRELATIONS), r
 NetworkOptions, StagesOptions = record(build.NETWORKS), record(build.STAGES)
 PRIOR, POSTERIOR, LIKELIHOOD, OBJECTIVE = PriorOptions(), PosteriorOptions(), LikelihoodOptions(), ObjectiveOptions()
 TC, CONSTRAINT, NETWORK, STAGES = TotalCorrelationOptions(), ConstraintOptions(), NetworkOptions(), StagesOptions()
+TrainingOptions = flags(Options, without=frozenset({"epochs"}), patience=50)
+TRAINING = TrainingOptions()
 EPOCHS, PILOT = 100, 5
 
 
@@ -47,19 +50,10 @@ def train(
     stages: Annotated[StagesOptions, PARTS] = STAGES,
     latents: int | None = None,
     levels: int = 1,
-    batch_size: int = 100,
-    learning_rate: float = 5e-4,
-    optimizer: Literal["adam", "adam-normalized"] = "adam",
-    schedule: Literal["constant", "cosine"] = "constant",
-    gradient_clip: float | None = None,
-    ema: float | None = None,
-    patience: int | None = 50,
-    precision: Literal["float32", "bf16"] = "float32",
-    compile: bool = False,
     binarize: Literal["dynamic"] | None = None,
     relaxed: bool = False,
     standardize: bool = False,
-    seed: int = 0,
+    training: Annotated[TrainingOptions, Parameter(name="*", group="Training")] = TRAINING,
     overwrite: bool = False,
     suggest: Annotated[bool, Parameter(name="--suggest-target", negative="")] = False,
 ) -> None:
@@ -73,19 +67,9 @@ def train(
         epochs: how many, 100 by default; with --resume a new total, or "+50" for 50 more.
         latents: latent dimensions (of each level), 40 by default; a hierarchy has its own with --stages.
         levels: 1, or 2 for the two-level hierarchy of the VampPrior paper, which takes any prior.
-        batch_size: examples in a step.
-        learning_rate: of Adam.
-        optimizer: adam, or Adam on per-tensor normalized gradients as in the VampPrior paper's code.
-        schedule: of the learning rate: constant, or cosine down to zero at the last step.
-        gradient_clip: largest norm of the gradient.
-        ema: decay of the moving average of the weights, for instance 0.999.
-        patience: epochs without a better validation bound before training stops.
-        precision: bf16 runs networks in half precision; densities stay in float32.
-        compile: fuse each step into few kernels, after a minute of compilation.
         binarize: read grey values as probabilities and draw them afresh for every batch.
         relaxed: allow a Bernoulli likelihood on grey values as they are; the result is no likelihood of the data.
         standardize: shift and scale each column of continuous values to mean 0 and deviation 1 in the training rows.
-        seed: of everything random.
         overwrite: replace a run that is already in the folder.
         suggest: train a pilot only, 5 epochs by default, and propose a target for --constraint. It minimizes the ELBO
             at beta = 1 whatever the objective, and writes nothing; all other options hold for it.
@@ -98,7 +82,7 @@ def train(
         return _finish(_resumed(resume_run, epochs))
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
     source = data_sets.load(data, binarize=binarize, relaxed=relaxed, standardize=standardize)
-    torch.manual_seed(seed)
+    torch.manual_seed(training.seed)
     hierarchy = chosen(stages)
     structure = None if hierarchy is None else build.structure(hierarchy)
     make = partial(
@@ -114,38 +98,31 @@ def train(
         relaxed=relaxed,
     )
     built = make()
-    options = {
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "optimizer": optimizer,
-        "gradient_clip": gradient_clip,
-        "schedule": schedule,
-        "ema": ema,
-        "patience": patience,
-        "precision": precision,
-        "compile": compile,
-    }
+    options = vars(training)
     if suggest:
-        return _propose(suggest_target(built, source, epochs=total, seed=seed, **options))
+        return _propose(suggest_target(built, source, epochs=total, **options))
     parts = {"tc": chosen(tc), "constraint": chosen(constraint)}
     objectives = partial(build.objective, built, chosen(objective) or "elbo", **parts)
     folder = out or _folder(source.name, prior if structure is None else stages)
     _check_outside(folder, source)
     if structure is not None and structure.learns_edges:
         two = {"epochs": structure.phases(total), "warm_start": bool(structure.warm_start)}
-        again = {"seed": seed, "out": _unless(overwrite, folder), "options": options}
+        again = {"seed": training.seed, "out": _unless(overwrite, folder), "options": options}
         return _finish(fit_dependency_graph(lambda edges: make(edges=edges), objectives, source, **two, **again))
     _check_free(folder, overwrite)
-    _finish(fit(built, objectives(), source, epochs=total, seed=seed, out=folder, overwrite=overwrite, **options))
+    _finish(fit(built, objectives(), source, epochs=total, out=folder, overwrite=overwrite, **options))
 
 
 def _check_resumed(given: dict[str, Any]) -> None:
-    flags = {"suggest": "suggest-target"}
-    for name, parameter in inspect.signature(train).parameters.items():
-        if name not in ("data", "resume_run", "epochs") and given[name] != parameter.default:
+    defaults = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
+    changed = [name for name, default in defaults.items() if given[name] != default]
+    changed += [name for name, value in vars(given["training"]).items() if value != getattr(TRAINING, name)]
+    for name in changed:
+        if name not in ("data", "resume_run", "epochs", "training"):
+            flag = "suggest-target" if name == "suggest" else name.replace("_", "-")
             raise ValueError(
-                f"--{flags.get(name, name).replace('_', '-')} does not go with --resume, which keeps what the run "
-                "began with and takes only --epochs; leave it out, or begin a new run"
+                f"--{flag} does not go with --resume, which keeps what the run began with and takes only --epochs; "
+                "leave it out, or begin a new run"
             )
 
 

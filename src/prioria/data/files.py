@@ -119,11 +119,7 @@ def _fetch(file: File, path: Path) -> None:
     import pooch
     import requests
 
-    from prioria.data.progress import Bar
-
-    # pooch's annotations forbid what its documentation offers: a progress bar of one's own
-    bar = Bar(Path(file.path).name)
-    fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16)  # pyright: ignore[reportArgumentType]
+    fetch = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16)  # tqdm's bar, on standard error
     try:
         fetch(file.address, str(path), None)
     except requests.HTTPError as error:

@@ -13,8 +13,10 @@ from prioria.data.own.inspection import Inspection, survey
 from prioria.data.own.protocol import Treatment, fitting, own_data
 from prioria.data.own.sources import read_source
 from prioria.data.splits import binarized_once, stored, stored_labels
+from prioria.spelling import suggesting
 
 
+@suggesting
 def load(
     source: Any,
     *,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -85,9 +84,7 @@ class Graph:
         return Graph(points, csr_array(old + new), self.lengths, self.neighbors, self.components)
 
     def path(self, start: int, end: int) -> list[int]:
-        """Returns the nodes of a shortest path: by A* where lengths are Euclidean, else by Dijkstra's algorithm."""
-        if self.lengths is euclidean:
-            return a_star(self.points, self.edges, start, end)
+        """Returns the nodes of a shortest path (Dijkstra, 1959)."""
         _, before = dijkstra(self.edges, indices=start, return_predecessors=True)
         path = [end]
         while path[-1] != start:
@@ -110,34 +107,6 @@ def check_neighbors(nodes: int, neighbors: int) -> None:
             f"nodes={nodes} cannot have neighbors={neighbors} each; use more nodes, or fewer neighbors, but at "
             "least one"
         )
-
-
-def a_star(points: Points, edges: csr_array, start: int, end: int) -> list[int]:
-    """Returns a shortest path between two nodes of a connected graph whose edges are no shorter than straight lines.
-
-    The straight line to the end never overestimates what is left, so that a node is settled when it is first taken
-    (Hart, Nilsson and Raphael, 1968).
-    """
-    left = euclidean(points.astype(np.float64), points[end].astype(np.float64)) * (1 - 1e-6)  # edges are rounded
-    best, before, settled = {start: 0.0}, {start: start}, set()
-    queue = [(left[start], start)]
-    while queue:
-        _, node = heapq.heappop(queue)
-        if node == end:
-            break
-        if node in settled:
-            continue
-        settled.add(node)
-        row = slice(edges.indptr[node], edges.indptr[node + 1])
-        for other, length in zip(edges.indices[row].tolist(), edges.data[row].tolist(), strict=True):
-            cost = best[node] + length
-            if cost < best.get(other, np.inf):
-                best[other], before[other] = cost, node
-                heapq.heappush(queue, (cost + left[other], other))
-    path = [end]
-    while path[-1] != start:
-        path.append(before[path[-1]])
-    return path[::-1]
 
 
 def _edges(points: Points, a: Index, b: Index, lengths: Lengths) -> csr_array:

@@ -9,8 +9,9 @@ axis of length one count, too, though they move nothing: convolutions choose the
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,9 +20,21 @@ from torch import Tensor
 
 from prioria.storage import read_tensors, write_atomically
 
-Parts = dict[str, dict[str, Tensor]]
+Parts = Mapping[str, Mapping[str, Tensor]]
 
 NAME = "checkpoint.safetensors"
+
+
+class Stateful(Protocol):
+    """What a checkpoint holds the tensors of, by the two methods that modules of torch have."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns tensors by name."""
+        ...
+
+    def load_state_dict(self, state_dict: Any) -> Any:
+        """Takes back what :meth:`state_dict` returned."""
+        ...
 
 
 def write(folder: Path, parts: Parts, state: dict[str, Any]) -> None:
@@ -35,14 +48,14 @@ def write(folder: Path, parts: Parts, state: dict[str, Any]) -> None:
     write_atomically(folder / NAME, lambda file: save_file(_contiguous(tensors), file, metadata=metadata))
 
 
-def read(folder: Path) -> tuple[Parts, dict[str, Any]]:
+def read(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     """Reads what :func:`write` wrote.
 
     Raises:
         ValueError: the file is missing or damaged; the message names it.
     """
     path = folder / NAME
-    tensors, parts = read_tensors(path), {}
+    tensors, parts = read_tensors(path), dict[str, dict[str, Tensor]]()
     for key, strides in _header(path, "strides").items():
         tensors[key] = tensors[key].new_empty_strided(tensors[key].shape, strides).copy_(tensors[key])
     for key in _header(path, "order"):

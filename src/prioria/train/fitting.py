@@ -14,9 +14,9 @@ from torch import nn
 from prioria.data import load as load_data
 from prioria.model import VAE
 from prioria.objectives import Objective
-from prioria.train import checkpoint, processes, randomness, run, saving
+from prioria.train import checkpoint, processes, randomness, run
 from prioria.train.loop import Training
-from prioria.train.options import Optimizer, Options, Precision, Schedule
+from prioria.train.options import Options, takes_options
 from prioria.train.run import Run
 from prioria.train.step import Step
 
@@ -24,30 +24,19 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
+@takes_options
 def fit(
     model: VAE,
     objective: Objective,
     data: Any,
     *,
-    epochs: int,
-    batch_size: int = 100,
-    learning_rate: float = 5e-4,
-    seed: int = 0,
     out: str | Path | None = None,
-    optimizer: Optimizer = "adam",
-    schedule: Schedule = "constant",
-    gradient_clip: float | None = None,
-    ema: float | None = None,
-    precision: Precision = "float32",
-    compile: bool = False,
-    patience: int | None = None,
-    log_every: int = 100,
-    checkpoint_every: str = "60 seconds",
     trackers: Sequence[str] = ("tensorboard",),
     cpu: bool = False,
     progress: bool = True,
     overwrite: bool = False,
     resume: bool = False,
+    **options: Any,
 ) -> Run:
     r"""Minimizes an objective over the training data and returns the model with its best weights.
 
@@ -60,23 +49,8 @@ def fit(
         model: what is trained, in place.
         objective: what is minimized.
         data: a name ("mnist-static"), a path, an array, or a :class:`prioria.data.Dataset`.
-        epochs: passes over the training data.
-        batch_size: rows of a step, over all processes.
-        learning_rate: Adam's.
-        seed: of the order of the data and of all noise, not of the weights: those the model has already.
+        **options:
         out: folder of the run; None writes nothing.
-        optimizer: "adam", or "adam-normalized", where the gradient of each tensor is first divided by its norm
-            (Tomczak and Welling, 2018, their code).
-        schedule: of the learning rate: "constant", or "cosine" down to zero at the last step.
-        gradient_clip: largest norm of the gradient.
-        ema: decay of an average of the model's weights, min(ema, (1 + t) / (10 + t)) at step t, which is then what is
-            validated and kept as the best.
-        precision: "bf16" runs the networks in bfloat16; densities stay in float32.
-        compile: fuse each step with its backward pass into few kernels (``torch.compile``), after a minute of
-            compilation; the draws are the same, the numbers up to rounding.
-        patience: epochs without a better validation loss after which training stops, counted once warm-up has ended.
-        log_every: steps between two lines of training means; each epoch ends with one.
-        checkpoint_every: "60 seconds" or "500 steps"; there is one at the start and one at the end.
         trackers: where metrics go besides ``metrics.jsonl``: names of accelerate's trackers; none without ``out``.
         cpu: use the CPU even where there is an accelerator.
         progress: say on standard error how it goes.
@@ -102,21 +76,7 @@ def fit(
         >>> run.best["epoch"]
         1
     """
-    options = Options(
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        optimizer=optimizer,
-        schedule=schedule,
-        gradient_clip=gradient_clip,
-        ema=ema,
-        precision=precision,
-        compile=compile,
-        patience=patience,
-        log_every=log_every,
-        checkpoint_every=checkpoint_every,
-    )
+    chosen = Options(**options)
     if overwrite and resume:
         raise ValueError("overwrite=True and resume=True contradict each other; give one")
     dataset, step = load_data(data), Step(model, objective)
@@ -127,11 +87,11 @@ def fit(
             raise ValueError(
                 f"out={str(out)!r} holds a run; pass resume=True or overwrite=True, or choose another folder"
             )
-        run.check_same(folder, run.read_specification(folder), run.specify(step, dataset, options))
-    accelerator = processes.accelerator(folder, bf16=options.precision == "bf16", trackers=trackers, cpu=cpu)
-    with _own_randomness(options, accelerator):
-        training = Training(step, dataset, options, folder, accelerator=accelerator, progress=progress)
-        specification = {} if folder is None else run.specify(step, dataset, options)
+        run.check_same(folder, run.read_specification(folder), run.specify(step, dataset, chosen))
+    accelerator = processes.accelerator(folder, bf16=chosen.precision == "bf16", trackers=trackers, cpu=cpu)
+    with _own_randomness(chosen, accelerator):
+        training = Training(step, dataset, chosen, folder, accelerator=accelerator, progress=progress)
+        specification = {} if folder is None else run.specify(step, dataset, chosen)
         return _start(training, specification, going_on, anew=not resume)
 
 
@@ -192,7 +152,7 @@ def _start(
         if folder is not None and going_on:
             # an objective learns N from the data, which no checkpoint holds
             training.step.objective.check(training.step.model, training.data.train)
-            saving.load(training, folder)
+            training.load(folder)
             longer = training.options.epochs > run.read_specification(folder)["options"]["epochs"]
             if longer or (more and training.out_of_patience):
                 training.state.stale = 0  # who asks for more epochs has patience again

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 Line = dict[str, Any]
@@ -47,7 +48,8 @@ class Metrics:
 class Meter:
     """Means of what was measured at each step since they were last taken; sums stay on the device."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.sums: dict[str, Tensor] = {}
         self.count = 0
 
@@ -61,6 +63,16 @@ class Meter:
         means = {name: value.item() / self.count for name, value in self.sums.items()}
         self.sums, self.count = {}, 0
         return means
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns the sums, and of how many steps they are."""
+        return {"count": torch.tensor(self.count)} | {f"sums.{name}": value for name, value in self.sums.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Takes back what :meth:`state_dict` returned."""
+        self.count = int(state_dict["count"])
+        sums = {name.removeprefix("sums."): value for name, value in state_dict.items() if name != "count"}
+        self.sums = {name: value.to(self.device) for name, value in sums.items()}
 
 
 def _lost(value: Any) -> bool:

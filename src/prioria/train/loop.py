@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,15 +19,15 @@ from prioria import likelihoods, storage
 from prioria.data import Dataset, check_likelihood
 from prioria.objectives import Progress
 from prioria.priors import VampPrior
-from prioria.train import processes, randomness, saving
+from prioria.train import checkpoint, processes, randomness
 from prioria.train.display import Display
 from prioria.train.log import Line, Meter, Metrics
 from prioria.train.optimizer import Average, Optimizer
 from prioria.train.options import Interval, Options
 from prioria.train.order import batches, steps_per_epoch
-from prioria.train.run import Run, clear
+from prioria.train.run import BEST, Run, clear
 from prioria.train.step import Step, means
-from prioria.train.validation import validate
+from prioria.train.validation import Best, validate
 from prioria.train.watch import REMEDIES, NonFiniteLoss, Signals, culprit
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ class State:
         batch: batches done in the epoch under way.
         step: steps done.
         stale: validations since the last best one, after every schedule has ended.
-        best: by how much the best weights miss what is demanded, and their loss; the smaller list is the better.
         lines: lines of ``metrics.jsonl``.
-        measured: steps since the last of them.
         seconds: time spent.
     """
 
@@ -53,9 +51,7 @@ class State:
     batch: int = 0
     step: int = 0
     stale: int = 0
-    best: list[float] | None = None
     lines: int = 0
-    measured: int = 0
     seconds: float = 0.0
 
 
@@ -79,9 +75,8 @@ class Training:
         self.wrapped = processes.compiled(wrapped, accelerator.device) if options.compile else wrapped
         self.optimizer = Optimizer(step, options)
         self.average = None if options.ema is None else Average(step.model, options.ema)
-        self.state, self.meter = State(), Meter()
+        self.state, self.meter, self.best = State(), Meter(accelerator.device), Best(step.model)
         self.metrics = Metrics(folder if accelerator.is_main_process else None)
-        self.best: dict[str, Tensor] = {}
         self.signals = Signals()
         self.display = Display(
             progress and accelerator.is_main_process, epochs=options.epochs, steps=self._total_steps()
@@ -97,8 +92,7 @@ class Training:
                 self._epoch()
         self.save()
         self.step.eval()
-        if self.best:
-            self.step.model.load_state_dict(self.best)
+        self.best.restore()
         run = Run(self.step.model, self.data, self.metrics.lines, self.folder)
         self._conclude(run.best)
         return run
@@ -179,10 +173,7 @@ class Training:
             rows = min(self.options.batch_size, len(self.data.train))
             terms = validate(self.step, self.data.validation, rows, self.accelerator)
             rank = [max(self.step.objective.violation(terms), 0.0), terms["selection"].item()]
-            better = isfinite(sum(rank)) and (self.state.best is None or rank < self.state.best)
-            if better:
-                self.state.best = rank
-                self.best = {name: value.detach().clone() for name, value in self.step.model.state_dict().items()}
+            better = self.best.offer(rank)
         settled = self.step.objective.settled(self._progress())
         self.state.stale = 0 if better or not settled else self.state.stale + 1
         return {name: value.item() for name, value in terms.items()} | {"best": better}
@@ -282,10 +273,32 @@ class Training:
             likelihood.check(max(part.maximum() for part in (data.train, data.validation, data.test)), data.name)
 
     def save(self) -> None:
-        """Writes a checkpoint, if there is a folder."""
+        """Writes a checkpoint, then the best weights as a model of their own, if there is a folder."""
         now = time.monotonic()
         self.state.seconds += now - self.saved_at
-        self.saved_at, self.saved_step = now, self.state.step
-        self.state.lines, self.state.measured = len(self.metrics.lines), self.meter.count
-        if self.folder is not None:
-            saving.save(self, self.folder)
+        self.saved_at, self.saved_step, self.state.lines = now, self.state.step, len(self.metrics.lines)
+        if self.folder is None:
+            return
+        parts = {name: part.state_dict() for name, part in self._parts().items()}  # gathered from all processes
+        if self.accelerator.is_main_process:
+            checkpoint.write(self.folder, parts, asdict(self.state))
+            self.best.export(self.folder / BEST)
+        self.accelerator.wait_for_everyone()
+
+    def load(self, folder: Path) -> None:
+        """Takes back the last checkpoint; lines that were logged after it are cut off."""
+        if self.accelerator.is_main_process:
+            checkpoint.sweep(folder)
+        parts, state = checkpoint.read(folder)
+        self.state = State(**state)
+        for name, part in self._parts().items():
+            part.load_state_dict(parts.get(name, {}))
+        self.metrics.load(folder, self.state.lines)
+        self.saved_step = self.state.step
+
+    def _parts(self) -> dict[str, checkpoint.Stateful]:
+        """Everything that holds tensors, in the order in which it is taken back."""
+        again = (self.options.seed, self.accelerator.process_index, self.state.step)
+        average = {} if self.average is None else {"average": self.average}
+        parts = {"step": self.step, "optimizer": self.optimizer, "meter": self.meter, "best": self.best}
+        return parts | average | {"random": randomness.Generators(self.accelerator, again)}

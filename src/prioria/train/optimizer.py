@@ -22,7 +22,7 @@ from prioria.train.step import Step
 
 
 @dataclass(frozen=True)
-class Group:
+class ParameterGroup:
     """Parameters that share a learning rate, a clip norm and whether their gradients are normalized."""
 
     parameters: list[nn.Parameter]
@@ -69,19 +69,19 @@ class Optimizer:
         self.adam.step()
         self.adam.zero_grad(set_to_none=True)
 
-    def tensors(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Returns the moments by number of the parameter, such as ``3.exp_avg``."""
         state = self.adam.state_dict()["state"]
         return {f"{index}.{name}": value for index, moments in state.items() for name, value in moments.items()}
 
-    def load(self, tensors: dict[str, Tensor]) -> None:
-        """Takes back what :meth:`tensors` returned.
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Takes back what :meth:`state_dict` returned.
 
         Raises:
             ValueError: they belong to other parameters: an older run does not know what was frozen when it began.
         """
         state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
+        for key, value in state_dict.items():
             index, _, name = key.partition(".")
             state.setdefault(int(index), {})[name] = value
         parameters = [parameter for group in self.groups for parameter in group.parameters]
@@ -94,15 +94,15 @@ class Optimizer:
         self.adam.load_state_dict({"state": state, "param_groups": self.adam.state_dict()["param_groups"]})
 
 
-def _groups(step: Step, options: Options) -> tuple[Group, Group]:
+def _groups(step: Step, options: Options) -> tuple[ParameterGroup, ParameterGroup]:
     model = [p for p in step.model.parameters() if p.requires_grad]
     mine = {id(p) for p in step.model.parameters()}
     own = [p for p in step.objective.parameters() if p.requires_grad and id(p) not in mine]
     learning_rate, betas, clip = options.learning_rate, (0.9, 0.999), options.gradient_clip
     rates = step.objective.rates
     return (
-        Group(model, learning_rate, betas, clip, normalized=options.optimizer == "adam-normalized"),
-        Group(own, rates.learning_rate or learning_rate, rates.betas or betas, rates.gradient_clip or clip),
+        ParameterGroup(model, learning_rate, betas, clip, normalized=options.optimizer == "adam-normalized"),
+        ParameterGroup(own, rates.learning_rate or learning_rate, rates.betas or betas, rates.gradient_clip or clip),
     )
 
 
@@ -120,10 +120,14 @@ class Average:
         decay = min(self.decay, (1 + step) / (10 + step))
         _foreach_lerp_(list(self.averages.values()), list(self.parameters.values()), 1 - decay)
 
-    def load(self, averages: dict[str, Tensor]) -> None:
-        """Takes back averages that were saved."""
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns the averages by the names of the parameters."""
+        return self.averages
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Takes back what :meth:`state_dict` returned."""
         for name, average in self.averages.items():
-            average.copy_(averages[name])
+            average.copy_(state_dict[name])
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -1,57 +1,152 @@
-"""The options of a training run, checked when they are given and written into its ``run.json``."""
+"""The options of training: each is declared once, here, and offered by ``fit`` and the command line alike."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import re
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, field, fields
+from textwrap import fill
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-Optimizer = Literal["adam", "adam-normalized"]
-Schedule = Literal["constant", "cosine"]
-Precision = Literal["float32", "bf16"]
+from prioria.spelling import check_keywords
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def option(
+    text: str, default: Any = MISSING, *, least: int | None = None, above: int | None = None, free: bool = False
+) -> Any:
+    """Declares an option.
+
+    Args:
+        text: what it means, after its name.
+        default: its value where it is left out.
+        least: the smallest value that it may have.
+        above: what its value must exceed.
+        free: a run that goes on may change it.
+    """
+    return field(default=default, metadata={"text": text, "least": least, "above": above, "free": free})
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to train; :func:`prioria.fit` says what each option means."""
+    """How to train.
 
-    epochs: int
-    batch_size: int = 100
-    learning_rate: float = 5e-4
-    seed: int = 0
-    optimizer: Optimizer = "adam"
-    schedule: Schedule = "constant"
-    gradient_clip: float | None = None
-    ema: float | None = None
-    precision: Precision = "float32"
-    compile: bool = False
-    patience: int | None = None
-    log_every: int = 100
-    checkpoint_every: str = "60 seconds"
+    Raises:
+        ValueError: a value that is unknown or out of range, or two options that contradict each other.
+    """
+
+    epochs: int = option("passes over the training data.", least=0, free=True)
+    batch_size: int = option("rows of a step, over all processes.", 100, least=1)
+    learning_rate: float = option("Adam's.", 5e-4, above=0)
+    seed: int = option(
+        "of the order of the data and of all noise, not of the weights: those the model has already.", 0, least=0
+    )
+    optimizer: Literal["adam", "adam-normalized"] = option(
+        '"adam", or "adam-normalized", where the gradient of each tensor is first divided by its norm (Tomczak and '
+        "Welling, 2018, their code).",
+        "adam",
+    )
+    schedule: Literal["constant", "cosine"] = option(
+        'of the learning rate: "constant", or "cosine" down to zero at the last step.', "constant"
+    )
+    gradient_clip: float | None = option("largest norm of the gradient.", None, above=0)
+    ema: float | None = option(
+        "decay of an average of the model's weights, min(ema, (1 + t) / (10 + t)) at step t, which is then what is "
+        "validated and kept as the best.",
+        None,
+    )
+    precision: Literal["float32", "bf16"] = option(
+        '"bf16" runs the networks in bfloat16; densities stay in float32.', "float32"
+    )
+    compile: bool = option(
+        "fuse each step with its backward pass into few kernels (``torch.compile``), after a minute of compilation; "
+        "the draws are the same, the numbers up to rounding.",
+        False,
+    )
+    patience: int | None = option(
+        "epochs without a better validation loss after which training stops, counted once warm-up has ended.",
+        None,
+        least=1,
+        free=True,
+    )
+    log_every: int = option(
+        "steps between two lines of training means; each epoch ends with one.", 100, least=1, free=True
+    )
+    checkpoint_every: str = option(
+        '"60 seconds" or "500 steps"; there is one at the start and one at the end.', "60 seconds", free=True
+    )
 
     def __post_init__(self) -> None:
-        for name, known in {"optimizer": Optimizer, "schedule": Schedule, "precision": Precision}.items():
-            if getattr(self, name) not in get_args(known):
-                raise ValueError(f"{name}={getattr(self, name)!r} is unknown; use one of {', '.join(get_args(known))}")
-        for name, least in {"epochs": 0, "batch_size": 1, "seed": 0, "log_every": 1}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate={self.learning_rate} must be positive")
-        if self.gradient_clip is not None and self.gradient_clip <= 0:
-            raise ValueError(f"gradient_clip={self.gradient_clip} must be positive; leave it out for no clipping")
+        hints = get_type_hints(type(self))
+        for each in fields(self):
+            _check(each.name, getattr(self, each.name), hints[each.name], **each.metadata)
         if self.gradient_clip is not None and self.optimizer == "adam-normalized":
             raise ValueError(f"gradient_clip={self.gradient_clip} does nothing to normalized gradients; leave it out")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ValueError(f"ema={self.ema} must lie between 0 and 1, for instance 0.999")
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience={self.patience} must be at least 1 epoch; leave it out to train all epochs")
         Interval.parse(self.checkpoint_every)
 
     def rate(self, step: int, steps: int) -> float:
         """Returns the factor on the learning rate at a step: 1, or half a cosine from 1 to 0 over all steps."""
         return 1.0 if self.schedule == "constant" else 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps))
+
+
+def _check(name: str, value: Any, hint: Any, *, least: int | None, above: int | None, **_: Any) -> None:
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        raise ValueError(f"{name}={value!r} is unknown; use one of {', '.join(get_args(hint))}")
+    leave = "; leave it out for none" if type(None) in get_args(hint) else ""
+    if value is not None and least is not None and value < least:
+        raise ValueError(f"{name}={value} must be at least {least}{leave}")
+    if value is not None and above is not None and not value > above:
+        raise ValueError(f"{name}={value} must be above {above}{leave}")
+
+
+def takes_options(function: Function) -> Function:
+    """Gives a function that ends in ``**options`` their names, types, defaults and documentation.
+
+    Its docstring says where by a line ``**options:`` among its arguments.
+
+    Example:
+        >>> @takes_options
+        ... def train(model, **options):
+        ...     return Options(**options).batch_size
+        >>> train(None, epochs=1), list(inspect.signature(train).parameters)[:3]
+        (100, ['model', 'epochs', 'batch_size'])
+        >>> train(None, epochs=1, batchsize=3)
+        Traceback (most recent call last):
+        ...
+        TypeError: train() has no argument batchsize; did you mean batch_size?
+    """
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    offered = [each for each in fields(Options) if each.name not in signature.parameters]
+    options = [_parameter(each) for each in offered]
+    whole = signature.replace(parameters=sorted([*options, *own], key=lambda p: p.kind))
+    text = "".join(_described(each) for each in offered)
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        check_keywords(function.__name__, kwargs, whole.parameters)
+        whole.bind(*args, **kwargs)  # names what is missing
+        return function(*args, **kwargs)
+
+    called.__signature__ = whole  # pyright: ignore[reportAttributeAccessIssue]
+    called.__doc__ = re.sub(r" *\*\*options:.*\n", lambda _: text, function.__doc__ or "")
+    return called  # pyright: ignore[reportReturnType]
+
+
+def _parameter(each: Field[Any]) -> inspect.Parameter:
+    default = inspect.Parameter.empty if each.default is MISSING else each.default
+    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=each.type)
+
+
+def _described(each: Field[Any]) -> str:
+    text = f"{each.name}: {each.metadata['text']}"
+    return fill(text, 120, initial_indent=" " * 8, subsequent_indent=" " * 12, break_long_words=False) + "\n"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from prioria.evaluate.sampling import device_of, measuring, seed_generators
 from prioria.model import VAE
 from prioria.objectives import ELBO, Target
 from prioria.train.fitting import fit
+from prioria.train.options import takes_options
 
 SLACK = 0.05  # of C: the target is 1.05 C where C is positive
 ROWS = 10_000  # training rows that C is averaged over, at even distances
@@ -38,6 +39,7 @@ class Suggestion:
         return f"{self.target} ({self.target.shown(self.cost)} reached at beta = 1)"
 
 
+@takes_options
 def suggest_target(
     model: VAE,
     data: Any,
@@ -72,7 +74,7 @@ def suggest_target(
         **options: other options of :func:`prioria.fit`, such as ``optimizer`` or ``precision``, as in the run.
 
     Raises:
-        ValueError: an unknown unit, one that means nothing for the likelihood, or an option that is not one of fit's.
+        ValueError: an unknown unit, or one that means nothing for the likelihood.
     """
     unit = unit or _unit_of(model)
     Target(1.0, unit).check(model)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def capture(device: torch.device) -> dict[str, Tensor]:
@@ -47,6 +51,38 @@ def seed_all(*seeds: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+class Generators:
+    """The generators of all processes, as a checkpoint keeps them.
+
+    Args:
+        accelerator: of this process.
+        again: seeds, where states were saved on other devices: the noise is another, but still a function of the seed.
+    """
+
+    def __init__(self, accelerator: Accelerator, again: tuple[int, ...]) -> None:
+        self.accelerator, self.again = accelerator, again
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns the states of all processes, one in each row."""
+        return {name: self._gathered(state[None]) for name, state in capture(self.accelerator.device).items()}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Sets the generators of this process, to their states where devices and processes are those of before."""
+        same_kind = state_dict.keys() == capture(self.accelerator.device).keys()
+        if same_kind and len(state_dict["torch"]) == self.accelerator.num_processes:
+            rank = self.accelerator.process_index
+            restore({name: each[rank] for name, each in state_dict.items()}, self.accelerator.device)
+        else:
+            seed_all(*self.again)
+
+    def _gathered(self, state: Tensor) -> Tensor:
+        if self.accelerator.num_processes == 1:
+            return state
+        gathered = self.accelerator.gather(state.to(self.accelerator.device))
+        assert isinstance(gathered, Tensor)
+        return gathered.cpu()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,9 @@ def read_specification(folder: Path) -> dict[str, Any]:
     specification = read_json(folder / SPECIFICATION)
     known = {"format", "step", "data", "options"}
     if not isinstance(specification, dict) or not known <= set(specification) or specification["format"] != FORMAT:
-        raise ValueError(f"path={str(folder)!r} is not a run of format {FORMAT}; train it again with this version")
+        raise ValueError(
+            f"path={str(folder)!r} is not a run of format {FORMAT}: an older version wrote it; train it again"
+        )
     try:
         options = Options(**specification["options"])  # an older run lacks options that are newer, at their defaults
     except TypeError as error:
@@ -201,7 +203,7 @@ def check_same(folder: Path, specification: dict[str, Any], new: dict[str, Any])
 
 
 def _fixed(specification: dict[str, Any]) -> dict[str, Any]:
-    free = {"epochs", "patience", "log_every", "checkpoint_every"}
+    free = {each.name for each in fields(Options) if each.metadata["free"]}
     options = {name: value for name, value in specification["options"].items() if name not in free}
     data = {name: value for name, value in specification["data"].items() if name != "origin"}
     return specification["step"]["args"] | {"frozen": specification.get("frozen"), "data": data} | options

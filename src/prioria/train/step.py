@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -26,6 +30,13 @@ class Step(Module):
     def forward(self, x: Float[Tensor, "B D"], progress: Progress | None = None) -> Loss:
         self.model.at_epoch(None if progress is None else progress.epoch)
         return self.objective(self.model.draw(x, self.objective.num_samples), progress)
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True, assign: bool = False) -> Any:
+        """Takes weights back in the strides that they were saved with, which are those of Adam's moments."""
+        for name, own in self.state_dict(keep_vars=True).items():
+            if name in state_dict and own.stride() != state_dict[name].stride():
+                own.data = torch.empty_like(state_dict[name], device=own.device)
+        return super().load_state_dict(state_dict, strict, assign)
 
 
 def means(loss: Loss) -> dict[str, Tensor]:

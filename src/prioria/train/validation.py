@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from prioria import storage
 from prioria.data import Split
+from prioria.model import VAE
+from prioria.module import describe
 from prioria.train import randomness
 from prioria.train.order import steps_per_epoch
 from prioria.train.step import Step
@@ -16,6 +21,57 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 SEED = 0
+
+
+class Best:
+    """The weights of the best validation so far.
+
+    Args:
+        model: whose weights they are.
+    """
+
+    def __init__(self, model: VAE) -> None:
+        self.model = model
+        self.rank: list[float] | None = None
+        self.weights: dict[str, Tensor] = {}
+
+    def offer(self, rank: list[float]) -> bool:
+        """Keeps the model's weights, and says so, if their rank is finite and less than that of all before.
+
+        Args:
+            rank: by how much they miss what is demanded, then their loss.
+        """
+        better = isfinite(sum(rank)) and (self.rank is None or rank < self.rank)
+        if better:
+            self.rank = rank
+            self.weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        return better
+
+    def restore(self) -> None:
+        """Gives the model its best weights, if there are any."""
+        if self.weights:
+            self.model.load_state_dict(self.weights)
+
+    def export(self, folder: Path) -> None:
+        """Writes the model with its best weights into a folder, if there are any."""
+        if self.weights:
+            architecture = {"format": storage.FORMAT, "architecture": describe(self.model)}
+            storage.write_json(folder / storage.ARCHITECTURE, architecture)
+            storage.write_tensors(folder / storage.WEIGHTS, self.weights)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns rank and weights; nothing before the first validation."""
+        if self.rank is None:
+            return {}
+        named = {f"weights.{name}": value for name, value in self.weights.items()}
+        return {"rank": torch.tensor(self.rank, dtype=torch.float64)} | named
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Takes back what :meth:`state_dict` returned."""
+        kept = self.model.state_dict()
+        named = {name.removeprefix("weights."): value for name, value in state_dict.items() if name != "rank"}
+        self.rank = state_dict["rank"].tolist() if state_dict else None
+        self.weights = {name: value.to(kept[name].device) for name, value in named.items()}
 
 
 @torch.no_grad()
