@@ -1,6 +1,12 @@
-"""What there is to choose from: a new prior, objective or network is offered everywhere by one entry here."""
+"""What there is to choose from: a new prior or network is offered everywhere by one entry here, an objective by its
+export.
+"""
 
 from __future__ import annotations
+
+from inspect import signature
+from re import sub
+from types import ModuleType
 
 from prioria import likelihoods, objectives, posteriors, priors
 from prioria.build.families import Family
@@ -10,6 +16,14 @@ from prioria.build.structures import Binary, ConvLadder, Graph, Ladder
 FACTS = frozenset(
     "latents context net encoder posterior inputs pseudo_inputs features dataset_size group shape".split()
 )
+
+
+def _exported(package: ModuleType, base: type) -> dict[str, type]:
+    """Returns the subclasses that a package exports, by names in lower case: BetaTC as beta-tc, InfoVAE as info."""
+    classes = [each for each in vars(package).values() if isinstance(each, type) and issubclass(each, base)]
+    words = {cls: sub("(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower() for cls in classes if cls is not base}
+    return {word.removesuffix("-vae"): cls for cls, word in words.items()}
+
 
 PRIORS = Family(
     "prior",
@@ -40,19 +54,9 @@ LIKELIHOODS = Family(
     },
     FACTS,
 )
-OBJECTIVES = Family(
-    "objective",
-    {
-        "elbo": objectives.ELBO,
-        "iwae": objectives.IWAE,
-        "capacity": objectives.Capacity,
-        "beta-tc": objectives.BetaTC,
-        "factor": objectives.FactorVAE,
-        "info": objectives.InfoVAE,
-    },
-    FACTS,
-    default="elbo",
-)
+EVERY = _exported(objectives, objectives.Objective)
+WRAPPERS = {kind: cls for kind, cls in EVERY.items() if "inner" in signature(cls).parameters}  # of another objective
+OBJECTIVES = Family("objective", {k: c for k, c in EVERY.items() if k not in WRAPPERS}, FACTS, default="elbo")
 TOTAL_CORRELATIONS = Family(
     "tc",
     {
@@ -62,7 +66,7 @@ TOTAL_CORRELATIONS = Family(
     },
     FACTS,
 )
-CONSTRAINTS = Family("constraint", {"rewo": objectives.REWO, "geco": objectives.GECO}, FACTS)
+CONSTRAINTS = Family("constraint", WRAPPERS, FACTS)
 NETWORKS = Family(
     "network",
     {"gated": Gated, "mlp": MLP, "residual": Residual, "gated-conv": GatedConv, "conv": Conv},

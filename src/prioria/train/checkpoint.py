@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,6 +25,7 @@ Parts = Mapping[str, Mapping[str, Tensor]]
 NAME = "checkpoint.safetensors"
 
 
+@runtime_checkable
 class Stateful(Protocol):
     """What a checkpoint holds the tensors of, by the two methods that modules of torch have."""
 
