@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from prioria import likelihoods, nets, objectives, posteriors, priors
-from prioria.data import Dataset, Protocol, Split
+from prioria import build
+from prioria.data import Dataset, Protocol, Split, inspect
 from prioria.distributions import log_mean_exp
-from prioria.model import VAE
 from prioria.train import fit
 
 try:
@@ -53,8 +53,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
     Attributes:
         model_: the trained :class:`prioria.VAE`, of standardized rows, in float64.
         history_: training and validation lines, in nats of standardized rows.
-        mean_: subtracted from each feature (features,).
-        scale_: divides each feature (features,).
+        scaler_: the ``sklearn.preprocessing.StandardScaler`` of the rows; it leaves zeros and ones as they are.
         n_features_in_: features seen by ``fit``.
 
     Raises:
@@ -98,16 +97,22 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         rows: Any = validate_data(self, X, dtype=np.float64)
         self._check_options()
         self._binary = self._is_binary(rows)
-        self.mean_, self.scale_ = _no_scaling(rows) if self._binary else _standardization(rows)
+        self.scaler_ = StandardScaler(with_mean=not self._binary, with_std=not self._binary).fit(rows)
         generator = check_random_state(self.random_state)
         self._seed = int(generator.randint(2**31 - 1))
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self._seed)
-            model = self._build(self._scaled(rows).float())
+        data = self._dataset(rows, generator)
+        model = build.model(
+            data,
+            prior="standard" if self.pseudo_inputs is None else {"kind": "vamp", "components": self.pseudo_inputs},
+            likelihood="bernoulli" if self._binary else {"kind": "gaussian", "variance": "global"},
+            network={"kind": "gated", "hidden": self._widths},
+            latents=self.n_components,
+            seed=self._seed,
+        )
         run = fit(
             model,
-            objectives.ELBO(),
-            self._dataset(rows, generator),
+            build.objective(model),
+            data,
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -145,14 +150,14 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
             ValueError: values other than 0 and 1 for a Bernoulli likelihood, which has no density there.
         """
         x = self._rows(X)
-        if self._binary and not _holds_bits(x.numpy()):
+        if self._binary and inspect(x.numpy()).kind != "binary":
             raise ValueError("X has values other than 0 and 1, but the likelihood is Bernoulli; binarize the rows")
         noise = torch.from_numpy(
             np.random.default_rng(self._seed).normal(size=(self.num_samples, 1, self.n_components))
         )
         with torch.inference_mode():
             scores = torch.cat([self._log_likelihood(tile, noise) for tile in x.split(self._tile(self.num_samples))])
-        return scores.numpy() - np.log(self.scale_).sum()
+        return scores.numpy() - (0.0 if self._binary else np.log(self.scaler_.scale_).sum())
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Returns the mean of :meth:`score_samples`; ``y`` is ignored."""
@@ -194,32 +199,10 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         return tuple(np.atleast_1d(self.hidden).tolist())
 
     def _is_binary(self, rows: NDArray) -> bool:
-        bits = _holds_bits(rows)
+        bits = inspect(rows).kind == "binary"
         if self.likelihood == "bernoulli" and not bits:
             raise ValueError("likelihood='bernoulli' but X has values other than 0 and 1; use 'gaussian' or binarize")
         return self.likelihood == "bernoulli" or (self.likelihood == "auto" and bits)
-
-    def _build(self, x: Tensor) -> VAE:
-        features, hidden = x.shape[1], self._widths
-        encoder = nets.GatedMLP(features, *hidden, gated_output=True)
-        posterior = posteriors.Gaussian(hidden[-1], self.n_components)
-        decoder = nets.GatedMLP(self.n_components, *reversed(hidden), features)
-        likelihood = (
-            likelihoods.Bernoulli(decoder) if self._binary else likelihoods.Gaussian(decoder, variance="global")
-        )
-        return VAE(
-            encoder=encoder,
-            posterior=posterior,
-            prior=self._prior(encoder, posterior, x),
-            likelihood=likelihood,
-        )
-
-    def _prior(self, encoder: nets.GatedMLP, posterior: posteriors.Gaussian, x: Tensor) -> torch.nn.Module:
-        if self.pseudo_inputs is None:
-            return priors.StandardNormal(self.n_components)
-        starts = x[torch.randint(len(x), (self.pseudo_inputs,))]
-        bounds = (0.0, 1.0) if self._binary else None
-        return priors.VampPrior(encoder, posterior, components=self.pseudo_inputs, pseudo_inputs=starts, bounds=bounds)
 
     def _dataset(self, rows: NDArray, generator: np.random.RandomState) -> Dataset:
         protocol = Protocol(
@@ -245,13 +228,13 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         return self._scaled(rows)
 
     def _scaled(self, rows: NDArray) -> Tensor:
-        return torch.from_numpy((rows - self.mean_) / self.scale_)
+        return torch.from_numpy(self.scaler_.transform(rows))
 
     def _unscaled(self, x: Tensor) -> NDArray[np.float64]:
-        return x.numpy() * self.scale_ + self.mean_
+        return self.scaler_.inverse_transform(x.numpy())
 
     def _tile(self, samples: int) -> int:
-        return max(1, TILE // (samples * len(self.mean_)))
+        return max(1, TILE // (samples * self.n_features_in_))
 
     def _log_likelihood(self, x: Tensor, noise: Tensor) -> Tensor:
         condition = self.model_.condition(x)
@@ -267,16 +250,3 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, Integral) and int(value) >= 1
-
-
-def _holds_bits(rows: NDArray) -> bool:
-    return bool(np.isin(rows, (0.0, 1.0)).all())
-
-
-def _no_scaling(rows: NDArray) -> tuple[NDArray, NDArray]:
-    return np.zeros(rows.shape[1]), np.ones(rows.shape[1])
-
-
-def _standardization(rows: NDArray) -> tuple[NDArray, NDArray]:
-    constant = rows.min(0) == rows.max(0)  # their deviation is that of rounding, not always zero
-    return rows.mean(0), np.where(constant, 1.0, rows.std(0))

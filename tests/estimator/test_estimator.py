@@ -36,7 +36,7 @@ def test_the_density_of_real_values_integrates_to_one_in_their_own_units():
 def test_a_feature_that_never_varies_counts_as_of_deviation_one():
     x = np.column_stack([np.random.default_rng(0).normal(size=30), np.full(30, 0.1)])
     assert x.std(0)[1] > 0  # of rounding alone: 0.1 is no binary fraction
-    assert VAEEstimator(**FAST).fit(x).scale_[1] == 1.0
+    assert VAEEstimator(**FAST).fit(x).scaler_.scale_[1] == 1.0
 
 
 def test_the_probabilities_of_all_bits_sum_to_one():
