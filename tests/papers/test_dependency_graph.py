@@ -60,7 +60,7 @@ def test_both_phases_run_to_the_page(tmp_path: Path) -> None:
     assert set(result["edge_costs"]) == {edge for edge, mu in result["edges"].items() if mu > 0.5}
     assert (stored.with_suffix("") / "graph.png").stat().st_size > 1000
     written = (tmp_path / "results" / "dependency-graph.md").read_text()
-    assert all(f"| {edge} | {mu:.3f} |" in written for edge, mu in result["edges"].items())
+    assert all(f"{edge}: probability {mu:.3f}, kept by" in written for edge, mu in result["edges"].items())
     assert result["log_likelihood"]["num_samples"] == 10
 
 

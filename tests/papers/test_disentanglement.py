@@ -74,14 +74,14 @@ def test_page_shows_paired_differences_with_their_interval(tmp_path: Path) -> No
             origin = {"data": "dsprites-grid", "row": row}
             write_json(tmp_path / f"disentanglement/dsprites-grid/{row}/{seed}.json", result(seed, mig) | origin)
     made = page(TABLE, tmp_path, [])
-    pairs, cells = made.sections
-    assert [line[:4] for line in pairs.lines] == [
-        ["dsprites-grid", "FactorVAE", "cpu", "+0.020 [-0.005, +0.045]: not harmed"]
+    pairs, cells, absent = made.listings[:3]
+    assert [entry.cells[:2] for entry in pairs.entries] == [
+        ["FactorVAE (cpu, dsprites-grid)", "+0.020 [-0.005, +0.045]: not harmed"]
     ]
-    line = next(line for line in cells.lines if line[1] == "FactorVAE, decoupled prior")
-    assert line[2:5] == ["cpu", "3", "0.120 ± 0.064"]  # the deviation 0.11 over the root of three
-    assert "standard error: over seeds" in made.text[1]
-    assert cells.lines[0][2] == "not run"
+    entry = next(entry for entry in cells.entries if entry.cells[0] == "FactorVAE, decoupled prior (cpu)")
+    assert entry.cells[1] == "0.120 ± 0.064" and entry.details["seeds"] == "0, 1, 2"  # deviation 0.11, root of three
+    assert "standard error: over seeds" in made.lead[0]
+    assert absent.absent.startswith("Not run") and "beta-TCVAE" in absent.absent
     assert "`cpu`: 20,000 steps, to the end of their epoch, batch 64." in made.notes
     assert not any("importance samples" in note for note in made.notes)  # no number here comes from any
 

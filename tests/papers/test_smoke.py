@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from prioria.cli import main
 from prioria.data.known.catalogue import BY_NAME
 from prioria.papers import TABLES
-
-KNOWN = ("data", "row", "method", "budget", "seeds", "published", "published FID, FID(LP), sKL, NLL")
+from prioria.papers.columns import numbers
+from prioria.report.listing import Page
 
 
 def marked(name: str):
@@ -27,12 +28,12 @@ def test_smoke_budget_leaves_a_page(name: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as end:
         main(["reproduce", name, "--budget", "smoke", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path)])
     assert not end.value.code
-    stored = json.loads((tmp_path / f"{name}.json").read_text())
     pages = [(tmp_path / f"{name}.{suffix}").read_text(encoding="utf-8") for suffix in ("md", "html")]
-    check_sections(stored["sections"], pages)
-    check_published(name, stored["sections"])
-    for picture in (*stored["pictures"], *stored["gallery"]):
-        assert (tmp_path / picture["file"]).stat().st_size > 100 and all(picture["file"] in page for page in pages)
+    page = TABLES[name].page(TABLES[name], tmp_path, [])
+    check_listings(page, *pages)
+    check_published(name, pages[0])
+    for image in (*page.plots, *page.images, *page.gallery):
+        assert (tmp_path / image.file).stat().st_size > 100 and all(image.file in text for text in pages)
     results = [json.loads(path.read_text()) for path in (tmp_path / name).rglob("*.json")]
     assert {result["budget"]["name"] for result in results} == {"smoke"}
     assert {result["data"] for result in results} == {TABLES[name].data[0]}
@@ -46,26 +47,23 @@ def test_every_table_has_the_three_budgets_of_the_command(name: str) -> None:
     assert {"smoke", "cpu", "gpu"} <= set(TABLES[name].budgets)
 
 
-def check_sections(sections: list[dict], pages: list[str]) -> None:
-    """Every line is on both pages, and what was not run is empty but for its names and what was published."""
-    for section in sections:
-        for line in section["lines"]:
-            assert len(line) == len(section["columns"])
-            assert f"| {' | '.join(line)} |" in pages[0]
-            assert line[0] in pages[1]
-            cells = dict(zip(section["columns"], line, strict=True))
-            if "not run" in line:
-                assert not any(text for column, text in cells.items() if column not in KNOWN)
-            elif cells.get("budget") == "smoke":
-                assert cells.get("version", "torch").count("torch") == 1
+def check_listings(page: Page, markdown: str, html: str) -> None:
+    """Every row is on both pages with its details, and says which code made it."""
+    for listing in page.listings:
+        for entry in listing.entries:
+            assert len(entry.cells) == len(listing.columns)
+            assert f"{' | '.join(entry.cells[1:])} |" in markdown
+            assert str(escape(entry.cells[0])) in html
+            assert all(f"{heading}: {text}" in markdown for heading, text in entry.details.items())
+        if listing.columns and listing.columns[0] == "row" and listing.title != "Straight lines":
+            assert all(entry.details.get("version", "torch").count("torch") == 1 for entry in listing.entries)
 
 
-def check_published(name: str, sections: list[dict]) -> None:
-    """Every published number stands in its own line."""
+def check_published(name: str, markdown: str) -> None:
+    """Every published number stands beside its row, or in the line of what was not run."""
     table = TABLES[name]
     titles = {row.name: row.title for row in table.rows}
-    lines = [line for section in sections for line in section["lines"]]
-    for data, cells in table.published.cells.items():
+    for cells in table.published.cells.values():
         for row, value in cells.items():
-            text = f"{value:.2f}" if isinstance(value, float) else ", ".join(f"{each:g}" for each in value)
-            assert any(line[:2] == [data, titles[row]] and text in line for line in lines)
+            lines = [line for line in markdown.splitlines() if titles[row] in line]
+            assert any(numbers(value) in line for line in lines)

@@ -13,8 +13,10 @@ from prioria.cli import main
 from prioria.data import load
 from prioria.data.base import evenly
 from prioria.papers import TABLES
-from prioria.papers.cell import Cell, trained
+from prioria.papers.cell import trained
+from prioria.papers.claims import claims_of
 from prioria.papers.likelihood_page import paired
+from prioria.papers.table import Cell
 from prioria.storage import write_json
 from prioria.train import Run
 
@@ -86,9 +88,7 @@ def test_smoke_budget_runs_a_row_to_its_page_and_does_not_run_it_again(tmp_path:
     assert json.loads(results[0].read_text())["log_likelihood"]["num_samples"] == 10
     kept = json.loads(next((tmp_path / "results").rglob("smoke-seed-0.json")).read_text())
     assert len(kept["curve"]["loss"]) == kept["epochs_run"] == 1
-    line = next(
-        line for line in (tmp_path / "results" / "vampprior.md").read_text().splitlines() if "| smoke |" in line
-    )
+    line = next(line for line in (tmp_path / "results" / "vampprior.md").read_text().splitlines() if "(smoke)" in line)
     assert "-85.57" in line and "one level, VampPrior" in line
 
 
@@ -127,19 +127,30 @@ def result(seed: int, value: float) -> dict:
     }
 
 
-def test_a_page_averages_seeds_and_leaves_what_was_not_run_empty(tmp_path: Path) -> None:
+def test_a_page_averages_seeds_and_names_what_was_not_run_in_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "vampprior" / "mnist-static" / "vae-vamp"
     folder.mkdir(parents=True)
     for seed, value in enumerate((-86.0, -85.0, -87.0)):
         (folder / f"cpu-seed-{seed}.json").write_text(json.dumps(result(seed, value)))
     lines = TABLE.page(TABLE, tmp_path, []).write(tmp_path, "vampprior").read_text().splitlines()
-    ours = next(line for line in lines if line.startswith("| mnist-static | one level, VampPrior | cpu |"))
-    assert f"-86.00 ± {1 / math.sqrt(3):.2f} over 3 seeds | -85.57 |  |  | -88.00" in ours
-    assert "| 5,000 (median ESS 14, not converged: heavy-tailed weights, a lower bound) |" in ours
-    other = next(line for line in lines if line.startswith("| mnist-static | two levels, VampPrior |"))
-    assert other.startswith("| mnist-static | two levels, VampPrior | not run |  | -83.19 |  |")
-    assert (tmp_path / "vampprior-curves.png").read_bytes()[:4] == b"\x89PNG"
-    assert "<td>-86.00 ± 0.58 over 3 seeds</td>" in (tmp_path / "vampprior.html").read_text()
+    (ours,) = (line for line in lines if "one level, VampPrior (cpu)" in line)
+    assert ours.endswith(f"| -86.00 ± {1 / math.sqrt(3):.2f} | -85.57 | -0.43 | yes | 9 / up to 2,000 |")
+    assert "<br>samples: 5,000 (median ESS 14, not converged: heavy-tailed weights, a lower bound)<br>" in ours
+    (absent,) = (line for line in lines if line.startswith("Not run"))
+    assert "two levels, VampPrior (-83.19)" in absent and "one level, VampPrior (-82.38, Exemplar VAE -82.43)" in absent
+    assert all((tmp_path / f"vampprior-{name}.png").read_bytes()[:4] == b"\x89PNG" for name in ("numbers", "curves"))
+    page = (tmp_path / "vampprior.html").read_text()
+    assert "-86.00 ± 0.58" in page and page.count("<tr>") == 2 + len(claims_of("vampprior")) + 1
+
+
+def test_a_number_is_reached_within_two_standard_errors(tmp_path: Path) -> None:
+    """Over seeds the error is that of the mean, of one seed that over examples."""
+    for error, says in ((0.5, "no"), (0.8, "yes")):
+        found = result(0, -87.0)
+        found["log_likelihood"]["standard_error"] = error
+        write_json(tmp_path / "vampprior/mnist-static/vae-vamp/cpu-seed-0.json", found)
+        ours = TABLE.page(TABLE, tmp_path, []).listings[0]
+        assert dict(zip(ours.columns, ours.entries[0].cells, strict=True))["reached"] == says
 
 
 def test_a_page_says_of_every_seed_what_it_says_of_one(tmp_path: Path) -> None:
@@ -150,9 +161,8 @@ def test_a_page_says_of_every_seed_what_it_says_of_one(tmp_path: Path) -> None:
     for seed, units in enumerate((20, 22, 24)):
         seeds[seed]["active_units"] = {"counts": {"z": units}}
         write_json(tmp_path / "vampprior/mnist-static/vae-vamp" / f"cpu-seed-{seed}.json", seeds[seed])
-    (section,) = TABLE.page(TABLE, tmp_path, []).sections
-    line = next(line for line in section.lines if line[2] == "cpu")
-    ours = dict(zip(section.columns, line, strict=True))
+    (entry,) = TABLE.page(TABLE, tmp_path, []).listings[0].entries
+    ours = entry.details
     unsure = "not converged with 2 of 3 seeds: heavy-tailed weights, a lower bound"
     assert ours["samples"] == f"5,000 (median ESS 14 to 900, {unsure})"
     assert ours["version"] == "prioria 1; prioria 0, torch 0"

@@ -53,5 +53,5 @@ def test_smoke_budget_reports_both_counts_of_auxiliary_samples(tmp_path: Path) -
     (other,) = kept["also"].values()
     assert other["num_samples"] == 10 and other["value"] != kept["log_likelihood"]["value"]
     page = (tmp_path / "results" / "vhp.md").read_text().splitlines()
-    line = next(line for line in page if "| smoke |" in line)
+    line = next(line for line in page if "(smoke)" in line)
     assert "1 auxiliary sample for each z: -" in line and "-82.74" in line

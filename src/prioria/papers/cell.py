@@ -13,8 +13,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache, partial
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,56 +23,10 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 import prioria
-from prioria.data import Dataset, Split
-from prioria.data import load as load_data
-from prioria.papers.table import Budget, Result, Row, Table
-from prioria.storage import read_json, write_atomically, write_json
+from prioria.papers.table import RESULT, Cell, Result, Table, loaded
+from prioria.storage import write_atomically, write_json
 from prioria.train import Run, fit, resume
 from prioria.train.log import NAME as METRICS
-
-RESULT = "result.json"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Where a run of one row on one data set with one seed lives, and what it may cost."""
-
-    table: Table
-    row: Row
-    data: str
-    seed: int
-    budget_name: str
-    runs: Path
-    out: Path
-
-    @property
-    def budget(self) -> Budget:
-        return self.row.budgets.get(self.budget_name, self.table.budgets[self.budget_name])
-
-    @property
-    def name(self) -> Path:
-        """Its place below a folder."""
-        return self.table.place(self.data, self.row.name, self.budget_name, self.seed)
-
-    @property
-    def folder(self) -> Path:
-        """The run's folder: what it holds decides what is still to do."""
-        return self.runs / self.name
-
-    @property
-    def attached(self) -> Path:
-        """The folder of the files that belong to the result."""
-        return self.folder / "result"
-
-    @property
-    def result(self) -> Result | None:
-        """The stored result; None where the cell was not run to its end."""
-        return read_json(self.folder / RESULT) if (self.folder / RESULT).exists() else None
-
-    @property
-    def dataset(self) -> Dataset:
-        """Its data, as much of them as the budget allows."""
-        return shortened(loaded(self.data), self.budget)
 
 
 def cells(
@@ -179,34 +133,12 @@ def scored(cell: Cell) -> tuple[Tensor, str]:
     return x, f"test, {len(x):,} examples" + " at even distances" * (len(x) < len(test))
 
 
-@lru_cache(maxsize=2)
-def loaded(name: str) -> Dataset:
-    """Returns a data set, which the next cell will want too."""
-    return load_data(name)
-
-
 def epochs(folder: Path) -> list[dict[str, Any]]:
     """Returns validation loss, distortion and rate of a run after each epoch; none where only a prior was replaced."""
     if not (folder / METRICS).exists():
         return []
     lines = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line["split"] == "validation" and "epoch" in line]
-
-
-def shortened(data: Dataset, budget: Budget) -> Dataset:
-    """Returns the data with the first training and validation examples only, where the budget says so."""
-    if budget.train_limit is None:
-        return data
-    return replace(
-        data, train=_first(data.train, budget.train_limit), validation=_first(data.validation, budget.train_limit)
-    )
-
-
-def _first(split: Split, count: int) -> Split:
-    labels = None if split.labels is None else split.labels[:count]
-    if split.members is not None:
-        return replace(split, members=split.members[:count], labels=labels)
-    return replace(split, rows=split.rows[:count], labels=labels)
 
 
 def _origin(cell: Cell) -> dict[str, Any]:

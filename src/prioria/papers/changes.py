@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any
 
+from prioria.papers.columns import at
 from prioria.papers.table import Result
 
-METRICS: dict[str, tuple[str, ...]] = {  # column -> where it is in a result
-    "FID": ("images", "fid", "samples", "value"),
-    "FID(LP)": ("images", "fid", "low_posterior", "value"),
-    "FID(q)": ("images", "fid", "aggregate", "value"),
-    "FID to q": ("images", "fid", "prior", "value"),
-    "floor": ("images", "fid", "floor", "value"),
-    "KID": ("images", "kid", "value"),
-    "off the moons": ("images", "off_the_moons", "samples"),
-    "off the moons (LP)": ("images", "off_the_moons", "low_posterior"),
-    "off the moons (q)": ("images", "off_the_moons", "aggregate"),
-    "sKL": ("skl", "value"),
-    "KL of q(z) from p(z)": ("skl", "q_to_p"),
-    "TC of q(z)": ("total_correlation", "value"),
-    "sKL, 1-NN in z": ("skl_nearest", "value"),
-    "sKL, 1-NN in z0": ("skl_nearest_generation", "value"),
-    "log p(x)": ("log_likelihood", "value"),
-    "log p(x), quadrature": ("quadrature", "value"),
-    "rate": ("rate",),
-    "pockets": ("overlap", "pockets"),
-    "leaks": ("overlap", "leaks"),
+METRICS: dict[str, str] = {  # column -> where it is in a result
+    "FID": "images.fid.samples.value",
+    "FID(LP)": "images.fid.low_posterior.value",
+    "FID(q)": "images.fid.aggregate.value",
+    "FID to q": "images.fid.prior.value",
+    "floor": "images.fid.floor.value",
+    "KID": "images.kid.value",
+    "off the moons": "images.off_the_moons.samples",
+    "off the moons (LP)": "images.off_the_moons.low_posterior",
+    "off the moons (q)": "images.off_the_moons.aggregate",
+    "sKL": "skl.value",
+    "KL of q(z) from p(z)": "skl.q_to_p",
+    "TC of q(z)": "total_correlation.value",
+    "sKL, 1-NN in z": "skl_nearest.value",
+    "sKL, 1-NN in z0": "skl_nearest_generation.value",
+    "log p(x)": "log_likelihood.value",
+    "log p(x), quadrature": "quadrature.value",
+    "rate": "rate",
+    "pockets": "overlap.pockets",
+    "leaks": "overlap.leaks",
 }
 DERIVED: dict[str, tuple[str, str, Callable[[float, float], float]]] = {
     "FID(LP)/FID": ("FID(LP)", "FID", operator.truediv),
@@ -98,9 +98,7 @@ def metric(result: Result, name: str) -> float | None:
         first, second, combined = DERIVED[name]
         a, b = metric(result, first), metric(result, second)
         return None if a is None or b is None else combined(a, b)
-    value: Any = result
-    for key in METRICS[name]:
-        value = value.get(key) if isinstance(value, Mapping) else None
+    value = at(result, METRICS[name])
     return None if value is None else float(value)
 
 

@@ -10,15 +10,16 @@ from typing import Any
 
 from prioria import likelihoods, nets, posteriors, priors, stages
 from prioria.data import Dataset
-from prioria.evaluate import edge_stability
+from prioria.evaluate import EdgeStability, edge_stability
 from prioria.model import VAE
 from prioria.objectives import ELBO
 from prioria.papers import likelihood, likelihood_page
-from prioria.papers.cell import Cell
-from prioria.papers.page import Page, Section, attached, by_budget
-from prioria.papers.table import SMOKE, Budget, Published, Result, Row, Table
+from prioria.papers.columns import Case, cases
+from prioria.papers.page import attached
+from prioria.papers.table import SMOKE, Budget, Cell, Published, Result, Row, Table
 from prioria.report import style
 from prioria.report.dependency import LearnedGraph
+from prioria.report.listing import Entry, Listing, Page
 from prioria.stages import Edge
 from prioria.train import Run, fit_dependency_graph
 
@@ -26,7 +27,7 @@ NODES, LATENTS, FEATURES, STEPS = 5, 16, 128, 2
 WIDTHS = (512, 512, 256)  # of encoder and decoder between the pixels and the features
 STRUCTURE_SHARE = 4  # one epoch in four learns the gates: 200 of 800
 PICTURE = "graph.png"
-EDGES = ("data", "row", "budget", "edge", "probability", "spread over seeds", "kept", "bound without it (nats, seed 0)")
+EDGES = ("row", "edges kept", "dearest edge (bound without it, nats)")
 TRAINING: dict[str, Any] = {"learning_rate": 1e-3, "gradient_clip": 5.0, "schedule": "cosine"}
 
 
@@ -93,26 +94,39 @@ def measure(cell: Cell) -> Result:
 
 def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     """Returns the page of likelihoods, with the learned graphs and how stable their edges are over seeds."""
-    whole, results = likelihood_page.page(table, out, cells), [run for run in table.results(out) if "edges" in run]
-    lines = [
-        line
-        for name in table.data
-        for row in table.rows
-        for budget, runs in by_budget(run for run in results if (run["data"], run["row"]) == (name, row.name))
-        for line in _edge_lines([name, row.title, budget], runs)
-    ]
-    edges = Section("Edges: learned probability, and how the bound on test data changes without one", EDGES, lines)
-    return replace(whole, sections=[*whole.sections, edges], gallery=[*whole.gallery, *attached(table, out, PICTURE)])
+    whole, learned = (
+        likelihood_page.page(table, out, cells),
+        [each for each in cases(table, out) if each.values("edges")],
+    )
+    entries = [Entry((f"{case.data}, {case.title}", *_summary(case)), dict(_edges(case))) for case in learned]
+    edges = Listing("Edges: learned probability, and how the bound on test data changes without one", EDGES, entries)
+    return replace(whole, listings=[*whole.listings, edges], gallery=[*whole.gallery, *attached(table, out, PICTURE)])
 
 
-def _edge_lines(head: list[str], runs: Sequence[Result]) -> Iterator[list[str]]:
-    names = {tuple(name.split(" -> ")): name for name in runs[0]["edges"]}
-    stability = edge_stability([{edge: run["edges"][name] for edge, name in names.items()} for run in runs])
-    for edge, found in stability.items():
-        spread = f"{found.spread:.3f} over {len(runs)}" if len(runs) > 1 else ""
-        cost = runs[0]["edge_costs"].get(names[edge])
-        price = "" if cost is None else f"{-cost['value']:+.2f} ± {cost['standard_error']:.2f}"
-        yield [*head, names[edge], f"{found.mean:.3f}", spread, f"{found.present:.0%}", price]
+def _stability(case: Case) -> list[tuple[str, EdgeStability]]:
+    names = {tuple(name.split(" -> ")): name for name in case.runs[0]["edges"]}
+    found = edge_stability([{edge: run["edges"][name] for edge, name in names.items()} for run in case.runs])
+    return [(names[edge], each) for edge, each in found.items()]
+
+
+def _summary(case: Case) -> tuple[str, str]:
+    """Returns the edges that most seeds keep, and the one that costs most to leave out, with its price."""
+    found = _stability(case)
+    costs = {name: cost["value"] for name, cost in case.runs[0]["edge_costs"].items()}
+    dearest = max(costs, key=lambda name: costs[name], default="")
+    return (
+        f"{sum(each.present > 0.5 for _, each in found)} of {len(found)}",
+        f"{dearest} ({-costs[dearest]:+.2f})" if costs else "",
+    )
+
+
+def _edges(case: Case) -> Iterator[tuple[str, str]]:
+    """Yields each edge with its probability, and what the bound loses without it."""
+    for name, found in _stability(case):
+        spread = f", spread {found.spread:.3f} over {len(case.runs)} seeds" if len(case.runs) > 1 else ""
+        cost = case.runs[0]["edge_costs"].get(name)
+        price = "" if cost is None else f"; bound {-cost['value']:+.2f} ± {cost['standard_error']:.2f} nats without it"
+        yield name, f"probability {found.mean:.3f}{spread}, kept by {found.present:.0%}{price}"
 
 
 def _arrow(edge: Edge) -> str:

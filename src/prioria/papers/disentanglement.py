@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
@@ -16,23 +16,31 @@ from prioria.data import Dataset
 from prioria.model import VAE
 from prioria.nets.conv import Layer
 from prioria.objectives import BetaTC, FactorVAE, Objective, Stratified
-from prioria.papers.cell import Cell, loaded, trained
+from prioria.papers.cell import trained
+from prioria.papers.columns import ROW, Column, at, listings
 from prioria.papers.likelihood import cost
-from prioria.papers.page import PROTOCOL, Page, Section, budgets, by_budget, introduction, over_seeds, protocol
-from prioria.papers.table import SMOKE, Budget, Published, Result, Row, Table
+from prioria.papers.page import compose
+from prioria.papers.table import SMOKE, Budget, Cell, Published, Result, Row, Table, loaded
+from prioria.report.listing import Entry, Listing, Page
 
 LATENTS, MARGIN = 10, 0.05  # of MIG, stated before any run: a smaller loss does not count as harm
 CONVOLUTIONS: tuple[Layer, ...] = tuple((width, 4, 2, 1) for width in (32, 32, 64, 64))
 EXAMPLES = {"smoke": 200}  # rows that are scored, 10,000 elsewhere
-SCORES = {  # column -> where it is in a result
-    "MIG": ("mig",),
-    "FactorVAE score": ("factor_vae",),
-    "DCI disentanglement": ("dci", "disentanglement"),
-    "DCI completeness": ("dci", "completeness"),
-    "DCI informativeness": ("dci", "informativeness"),
-    "SAP": ("sap",),
+SCORES = {  # heading -> where it is in a result
+    "MIG": "scores.mig",
+    "FactorVAE score": "scores.factor_vae",
+    "DCI disentanglement": "scores.dci.disentanglement",
+    "DCI completeness": "scores.dci.completeness",
+    "DCI informativeness": "scores.dci.informativeness",
+    "SAP": "scores.sap",
 }
-COLUMNS = ("data", "row", "budget", "seeds", *SCORES, "rate (nats)", "distortion (nats)", *PROTOCOL)
+FIRST = ("MIG", "FactorVAE score", "DCI disentanglement")
+COLUMNS = (ROW, *(Column(name, SCORES[name], ".3f") for name in FIRST))
+DETAILS = (
+    *(Column(name, path, ".3f") for name, path in SCORES.items() if name not in FIRST),
+    Column("rate (nats)", "rate", ".1f"),
+    Column("distortion (nats)", "distortion", ".1f"),
+)
 REGULARIZERS: dict[str, tuple[str, Callable[[], Objective]]] = {
     "beta-tc": ("beta-TCVAE", lambda: BetaTC(6.0, tc=Stratified())),
     "factor": ("FactorVAE", lambda: FactorVAE(6.4, LATENTS)),
@@ -73,23 +81,26 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     """Returns the page of all results below ``out``: what the flow prior changes in each pair, then every cell."""
     results = table.results(out)
     pairs = [
-        [name, title, budget, *(_difference(results, name, key, budget, score) for score in SCORES)]
+        (f"{title} ({budget}, {name})", [_difference(results, name, key, budget, score) for score in SCORES])
         for name in table.data
         for key, (title, _) in REGULARIZERS.items()
         for budget in table.budgets
     ]
-    return Page(
-        title=table.published.title,
-        text=introduction(table),
-        notes=[*table.published.notes, *budgets(table, likelihoods=False)],
-        sections=[
-            Section(
-                "Decoupled prior minus standard prior, mean over seeds with its 95 % interval",
-                ("data", "regularizer", "budget", *SCORES),
-                [line for line in pairs if any(line[3:])],
-            ),
-            Section("Cells", COLUMNS, [line for name in table.data for line in _lines(table, name, results)]),
-        ],
+    entries = [
+        Entry([title, *texts[: len(FIRST)]], dict(zip(list(SCORES)[len(FIRST) :], texts[len(FIRST) :], strict=True)))
+        for title, texts in pairs
+        if any(texts)
+    ]
+    shown = Listing(
+        "Decoupled prior minus standard prior, with its 95 % interval over seeds", ("pair", *FIRST), entries
+    )
+    return compose(
+        table,
+        out,
+        [shown, *listings(table, out, COLUMNS, DETAILS)],
+        plotted=COLUMNS[1:3],
+        likelihoods=False,
+        curve=False,
     )
 
 
@@ -119,7 +130,7 @@ def verdict(low: float, high: float) -> str:
 def _difference(results: Sequence[Result], data: str, row: str, budget: str, score: str) -> str:
     here = [result for result in results if (result["data"], result["budget"]["name"]) == (data, budget)]
     baseline, decoupled = (
-        {result["seed"]: _score(result, score) for result in here if result["row"] == name}
+        {result["seed"]: at(result, SCORES[score]) for result in here if result["row"] == name}
         for name in (row, f"{row}-dp")
     )
     differences = [decoupled[seed] - baseline[seed] for seed in sorted(baseline.keys() & decoupled.keys())]
@@ -129,24 +140,6 @@ def _difference(results: Sequence[Result], data: str, row: str, budget: str, sco
     says = f": {verdict(low, high)}" if score == "MIG" else ""
     spread = f" [{low:+.3f}, {high:+.3f}]" if math.isfinite(low) else ", one seed"
     return f"{middle:+.3f}{spread}{says}"
-
-
-def _score(result: Result, name: str) -> float:
-    value = result["scores"]
-    for key in SCORES[name]:
-        value = value[key]
-    return value
-
-
-def _lines(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[str]]:
-    for row in table.rows:
-        found = [result for result in results if (result["data"], result["row"]) == (data, row.name)]
-        if not found:
-            yield [data, row.title, "not run", *[""] * (len(COLUMNS) - 3)]
-        for budget, runs in by_budget(found):
-            scores = [over_seeds([_score(run, name) for run in runs], ".3f") for name in SCORES]
-            bound = [over_seeds([run[part] for run in runs], ".1f") for part in ("rate", "distortion")]
-            yield [data, row.title, budget, str(len(runs)), *scores, *bound, *protocol(runs)]
 
 
 TABLE = Table(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from prioria import evaluate, explore
-from prioria.papers.cell import Cell
+from prioria.papers.columns import ROW, Column, listings
 from prioria.papers.likelihood import cost
-from prioria.papers.page import PROTOCOL, Page, Section, attached, by_budget, introduction, over_seeds, protocol
+from prioria.papers.page import attached, compose
 from prioria.papers.paths import (
     FRAMES,
     METHODS,
@@ -27,23 +27,22 @@ from prioria.papers.paths import (
     rows,
     trained,
 )
-from prioria.papers.table import Published, Result, Row, Table
+from prioria.papers.table import Cell, Published, Result, Table
 from prioria.report import strips, style
+from prioria.report.listing import Page
 
 SCALE, TARGET, LATENTS, SHOWN = 0.1, "rmse=0.1", 32, 3
 COLUMNS = (
-    "data",
-    "method",
-    "budget",
-    "seeds",
-    "RMSE",
-    "second difference of pixels",
-    "change between frames: median",
-    "worst",
-    "discontinuities on a path",
-    "nodes on a path",
-    "beta at the end",
-    *PROTOCOL,
+    ROW,
+    Column("second difference of pixels", "overall", scale=1000),
+    Column("RMSE", "rmse", ".4f"),
+    Column("discontinuities on a path", "discontinuities"),
+    Column("beta at the end", "beta", ".3f"),
+)
+DETAILS = (
+    Column("change between frames: median", "change.0", ".1f", scale=1000),
+    Column("change between frames: worst", "change.1", ".1f", scale=1000),
+    Column("nodes on a path", "nodes", ".0f"),
 )
 PUBLISHED = Published(
     title="Paths between faces",
@@ -88,36 +87,14 @@ def measure(cell: Cell) -> Result:
 
 def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     """Returns the page of all results below ``out``."""
-    results = table.results(out)
-    lines = [line for data in table.data for row in table.rows for line in _lines(data, row, results)]
-    return Page(
-        title=table.published.title,
-        text=introduction(table),
-        notes=table.published.notes,
-        sections=[Section("", COLUMNS, lines)],
-        pictures=[],
+    return compose(
+        table,
+        out,
+        listings(table, out, COLUMNS, DETAILS),
+        plotted=COLUMNS[1:4],
         gallery=attached(table, out, "strip.png"),
+        likelihoods=False,
     )
-
-
-def _lines(data: str, row: Row, results: Sequence[Result]) -> Iterator[list[str]]:
-    found = [result for result in results if (result["data"], result["row"]) == (data, row.name)]
-    if not found:
-        yield [data, row.title, "not run", *[""] * (len(COLUMNS) - 3)]
-    for budget, runs in by_budget(found):
-        yield [
-            data,
-            row.title,
-            budget,
-            str(len(runs)),
-            over_seeds([run["rmse"] for run in runs], ".4f"),
-            over_seeds([1000 * run["overall"] for run in runs], ".2f"),
-            *(over_seeds([1000 * run["change"][k] for run in runs], ".1f") for k in (0, 1)),
-            over_seeds([run["discontinuities"] for run in runs], ".2f"),
-            over_seeds([run["nodes"] for run in runs], ".0f"),
-            over_seeds([run["beta"] for run in runs], ".3f"),
-            *protocol(runs),
-        ]
 
 
 TABLE = Table(

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from prioria.papers.cell import Cell, compute
-from prioria.papers.table import Result
+from prioria.papers.cell import compute
+from prioria.papers.table import Cell, Result
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -10,8 +10,8 @@ import torch
 
 from prioria import evaluate
 from prioria.evaluate import Estimate
-from prioria.papers.cell import Cell, epochs, scored, trained
-from prioria.papers.table import Result
+from prioria.papers.cell import epochs, scored, trained
+from prioria.papers.table import Cell, Result
 from prioria.report import pictures
 from prioria.storage import write_atomically, write_tensors
 from prioria.train import Run, checkpoint

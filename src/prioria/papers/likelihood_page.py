@@ -3,109 +3,75 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import cycle, product
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from prioria.papers.cell import Cell
+from prioria.papers.columns import ROW, Case, Column, listings, over_seeds
 from prioria.papers.likelihood import POINTWISE, SAMPLES
-from prioria.papers.page import (
-    PROTOCOL,
-    Page,
-    Picture,
-    Section,
-    attached,
-    budgets,
-    by_budget,
-    introduction,
-    over_seeds,
-    protocol,
-)
-from prioria.papers.table import Result, Row, Table
-from prioria.report import style
+from prioria.papers.page import attached, compose
+from prioria.papers.plots import error_of
+from prioria.papers.table import Cell, Result, Table
 from prioria.report.comparison import Difference
+from prioria.report.listing import Page
 from prioria.storage import read_tensors
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-DASHES = ("-", "--", ":")  # of curves that share a colour
-COLUMNS = (
-    "data",
-    "row",
-    "budget",
-    "ours (nats)",
-    "published",
-    "difference to the first row, paired",
-    "training - test",
-    "ELBO",
-    "active units",
-    "also (nats)",
-    *PROTOCOL,
-)
+VALUE = "log_likelihood.value"
 
 
 def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
-    """Returns the page of all results below ``out``, and draws their curves there."""
-    results = table.results(out)
-    lines = [line for name in table.data for row in table.rows for line in _lines(table, out, name, row, results)]
-    curves = style.write(_curves(results), out / f"{table.name}-curves.png").name
-    return Page(
-        title=table.published.title,
-        text=introduction(table),
-        notes=[*table.published.notes, *budgets(table)],
-        sections=[Section("", COLUMNS, lines)],
-        pictures=[Picture(curves, "Validation bound after each epoch")],
-        gallery=attached(table, out, SAMPLES),
-    )
+    """Returns the page of all results below ``out``, and draws its numbers and their curves there."""
+    gallery = attached(table, out, SAMPLES)
+    return compose(table, out, listings(table, out, COLUMNS, DETAILS), plotted=[OURS], gallery=gallery)
 
 
-def _curves(results: Sequence[Result]) -> Figure:
-    trained = [result for result in results if len(result["curve"]["loss"]) > 1]  # not where only a prior was replaced
-    bounds = [[-loss for loss in result["curve"]["loss"]] for result in trained]
-    figure, (axes,) = style.panels(7.5, 4.0 + len(trained) / 15)
-    for (dashes, color), result, bound in zip(cycle(product(DASHES, style.SERIES)), trained, bounds, strict=False):
-        name = f"{result['data']}, {result['row']}, {result['budget']['name']}, seed {result['seed']}"
-        axes.plot(range(1, len(bound) + 1), bound, color=color, linestyle=dashes, linewidth=1.2, label=name)
-    style.dress(axes, "Validation bound at the end of every schedule", x="epoch", y="nats")
-    if trained:
-        lowest = min(bound[len(bound) // 5] for bound in bounds)  # not where all begin
-        axes.set_ylim(lowest, max(max(bound) for bound in bounds) + 1)
-        style.legend_below(axes, columns=2)
-    return figure
+def _ours(case: Case) -> str:
+    value = over_seeds(case.values(VALUE), ".2f")
+    return value if len(case.runs) > 1 else f"{value} ± {error_of(case, VALUE):.2f}"
 
 
-def _lines(table: Table, out: Path, name: str, row: Row, results: Sequence[Result]) -> Iterator[list[str]]:
-    published = table.published.cells.get(name, {}).get(row.name)
-    beside = "" if published is None else f"{published:.2f}"
-    found = [result for result in results if (result["data"], result["row"]) == (name, row.name)]
-    if not found and (beside or any(result["data"] == name for result in results)):
-        yield [name, row.title, row.absent or "not run", "", beside, *[""] * (len(COLUMNS) - 5)]
-    for budget, runs in by_budget(found):
-        yield [name, row.title, budget, _with_error(runs), beside, _difference(table, out, runs), *_numbers(runs)]
+def _published(case: Case) -> str:
+    return "" if case.published is None else f"{case.published:.2f}"
 
 
-def _numbers(runs: Sequence[Result]) -> list[str]:
-    first = runs[0]
-    return [
-        _gap(runs),
-        f"{fmean(run['elbo']['value'] for run in runs):.2f}",
-        ", ".join(f"{group}: {_active(runs, group)}" for group in first["active_units"]["counts"]),
-        "; ".join(f"{name}: {_mean_of(runs, name):.2f}" for name in first.get("also", {})),
-        *protocol(runs),
-    ]
+def _also_published(case: Case) -> str:
+    return "; ".join(f"{value:.2f} ({name})" for name, value in _others(case).items())
 
 
-def _difference(table: Table, out: Path, runs: Sequence[Result]) -> str:
+def _others(case: Case) -> dict[str, float]:
+    return case.table.published.others_of(case.data, case.row.name)
+
+
+def _difference(case: Case) -> str:
+    return "" if case.published is None else f"{_short(case):+.2f}"
+
+
+def _short(case: Case) -> float:
+    values = case.values(VALUE)
+    return sum(values) / len(values) - case.published
+
+
+def _reached(case: Case) -> str:
+    """Says whether ours is as high as the published number, or less than two of our standard errors below it."""
+    if case.published is None:
+        return ""
+    return "yes" if _short(case) > -2 * error_of(case, VALUE) else "no"
+
+
+def _epochs(case: Case) -> str:
+    """Returns our epochs beside the paper's."""
+    ours = ", ".join(dict.fromkeys(str(count) for count in case.values("epochs_run")))
+    theirs = case.table.published.epochs if case.published is not None else ""
+    return f"{ours} / {theirs}" if theirs else ours
+
+
+def _paired(case: Case) -> str:
     """Returns log p(x) less that of the first row, over the same examples and seeds; empty where they were not kept."""
-    first = table.rows[0].name
-    pairs = [(_pointwise(table, out, run), _pointwise(table, out, {**run, "row": first})) for run in runs]
+    table, first, runs = case.table, case.table.rows[0].name, case.runs
+    pairs = [(_pointwise(table, case.out, run), _pointwise(table, case.out, {**run, "row": first})) for run in runs]
     found = [each for a, b in pairs if a is not None and b is not None and (each := paired(a, b)) is not None]
-    if not found or runs[0]["row"] == first:
+    if not found or case.row.name == first:
         return ""
     seeds = f" over {len(found)} of {len(runs)} seeds" if len(found) < len(runs) else ""
     if len(found) > 1:
@@ -130,26 +96,43 @@ def _pointwise(table: Table, out: Path, run: Result) -> Tensor | None:
     return read_tensors(path)["pointwise"] if path.exists() else None
 
 
-def _gap(runs: Sequence[Result]) -> str:
+def _gap(case: Case) -> str:
     """Returns by how much training examples are likelier than those of the test set."""
-    found = [(run["training"], run["log_likelihood"]) for run in runs if "training" in run]
+    found = [(run["training"], run["log_likelihood"]) for run in case.runs if "training" in run]
     if not found:
         return ""
     values = over_seeds([training["value"] - test["value"] for training, test in found], ".2f")
     errors = f" ± {math.hypot(*(each['standard_error'] for each in found[0])):.2f}" if len(found) == 1 else ""
-    return f"{values}{errors} ({found[0][0]['examples']:,})"
+    return f"{values}{errors} ({found[0][0]['examples']:,} training examples)"
 
 
-def _with_error(runs: Sequence[Result]) -> str:
-    value = over_seeds([run["log_likelihood"]["value"] for run in runs], ".2f")
-    if len(runs) > 1:
-        return f"{value} over {len(runs)} seeds"
-    return f"{value} ± {runs[0]['log_likelihood']['standard_error']:.2f} over examples"
+def _active(case: Case) -> str:
+    form = ".0f" if len(case.runs) == 1 else ".1f"
+    groups = case.runs[0]["active_units"]["counts"]
+    return ", ".join(f"{name}: {Column('', f'active_units.counts.{name}', form).text(case)}" for name in groups)
 
 
-def _active(runs: Sequence[Result], group: str) -> str:
-    return over_seeds([float(run["active_units"]["counts"][group]) for run in runs], ".0f" if len(runs) == 1 else ".1f")
+def _also(case: Case) -> str:
+    names = case.runs[0].get("also", {})
+    return "; ".join(
+        f"{name}: {over_seeds([run['also'][name]['value'] for run in case.runs], '.2f')}" for name in names
+    )
 
 
-def _mean_of(runs: Sequence[Result], name: str) -> float:
-    return fmean(run["also"][name]["value"] for run in runs)
+OURS = Column("log p(x), nats", VALUE)
+COLUMNS = (
+    ROW,
+    Column("ours (nats)", _ours),
+    Column("published", _published),
+    Column("difference", _difference),
+    Column("reached", _reached),
+    Column("epochs, ours / paper", _epochs),
+)
+DETAILS = (
+    Column("also published", _also_published),
+    Column("difference to the first row, paired", _paired),
+    Column("training - test", _gap),
+    Column("ELBO", "elbo.value"),
+    Column("active units", _active),
+    Column("also (nats)", _also),
+)

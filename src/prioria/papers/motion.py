@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -12,19 +13,10 @@ import numpy as np
 from prioria import evaluate, explore
 from prioria.data.files import data_root
 from prioria.data.known.cmu_mocap import MOVEMENTS, moving, read_skeleton
-from prioria.papers.cell import Cell, beside
+from prioria.papers.cell import beside
+from prioria.papers.columns import ROW, Case, Column, cases, listings
 from prioria.papers.likelihood import cost
-from prioria.papers.page import (
-    PROTOCOL,
-    Page,
-    Picture,
-    Section,
-    attached,
-    by_budget,
-    introduction,
-    over_seeds,
-    protocol,
-)
+from prioria.papers.page import attached, compose
 from prioria.papers.paths import (
     FRAMES,
     NEIGHBORS,
@@ -40,12 +32,19 @@ from prioria.papers.paths import (
     rows,
     trained,
 )
-from prioria.papers.table import Published, Result, Row, Table
+from prioria.papers.table import Cell, Published, Result, Table
 from prioria.report import graphs, strips, style
+from prioria.report.listing import Image, Page
 
 SCALE, TARGET = 0.05, "rmse=0.075"  # of channels between 0 and 1; the target is what a pilot of 100 epochs proposed
 SHOWN = ("walking", "jogging", "punching", "kicking")
-COLUMNS = ("method", "budget", "seeds", "all joints", "RMSE", "discontinuities on a path", "beta at the end", *PROTOCOL)
+COLUMNS = (
+    ROW,
+    Column("second differences, all joints", "overall", scale=1000),
+    Column("RMSE", "rmse", ".4f"),
+    Column("discontinuities on a path", "discontinuities"),
+    Column("beta at the end", "beta", ".3f"),
+)
 PUBLISHED = Published(
     title="Paths between poses",
     source="A. Klushyn et al., Learning Hierarchical Priors in VAEs, NeurIPS 2019, the poster: no numbers",
@@ -95,66 +94,43 @@ def joints_of() -> dict[str, list[int]]:
 
 def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     """Returns the page of all results below ``out``; movements are drawn of the runs at hand."""
-    results = table.results(out)
-    lines = [line for row in table.rows for line in _lines(row, [each for each in results if each["row"] == row.name])]
-    measured = [
-        (f"{row.title}, {budget}", runs)
-        for row in table.rows
-        for budget, runs in by_budget(each for each in results if each["row"] == row.name)
-    ]
-    columns = ("joint", *(title for title, _ in measured))
-    joints = [[joint, *(_smoothness(runs, joint) for _, runs in measured)] for joint in joints_of()]
-    pictures = [*_bars(table, measured, out), *_movements(table, cells, out)]
-    return Page(
-        title=table.published.title,
-        text=introduction(table),
-        notes=table.published.notes,
-        sections=[Section("Methods", COLUMNS, lines), Section("Each joint", columns, joints)],
-        pictures=pictures,
+    found = cases(table, out)
+    joints = tuple(Column(joint, partial(_smoothness, joint)) for joint in joints_of())
+    return compose(
+        table,
+        out,
+        listings(table, out, COLUMNS, joints),
+        plotted=COLUMNS[1:4],
+        images=[*_bars(table, found, out), *_movements(table, cells, out)],
         gallery=attached(table, out, "graph.png"),
+        likelihoods=False,
     )
 
 
-def _lines(row: Row, results: Sequence[Result]) -> Iterator[list[str]]:
-    if not results:
-        yield [row.title, "not run", *[""] * (len(COLUMNS) - 2)]
-    for budget, runs in by_budget(results):
-        yield [
-            row.title,
-            budget,
-            str(len(runs)),
-            over_seeds([1000 * run["overall"] for run in runs], ".2f"),
-            over_seeds([run["rmse"] for run in runs], ".4f"),
-            over_seeds([run["discontinuities"] for run in runs], ".2f"),
-            over_seeds([run["beta"] for run in runs], ".3f"),
-            *protocol(runs),
-        ]
-
-
-def _smoothness(runs: Sequence[Result], joint: str) -> str:
-    mean, deviation = (fmean(1000 * run["joints"][joint][k] for run in runs) for k in (0, 1))
+def _smoothness(joint: str, case: Case) -> str:
+    mean, deviation = (fmean(1000 * run["joints"][joint][k] for run in case.runs) for k in (0, 1))
     return f"{mean:.2f} ({deviation:.2f})"
 
 
-def _bars(table: Table, measured: Sequence[tuple[str, Sequence[Result]]], out: Path) -> Iterator[Picture]:
+def _bars(table: Table, found: Sequence[Case], out: Path) -> Iterator[Image]:
     """Draws the joints of each method, of the first seed."""
-    if not measured:
+    if not found:
         return
-    joints, width = list(joints_of()), 0.75 / len(measured)
+    joints, width = list(joints_of()), 0.75 / len(found)
     figure, (axes,) = style.panels(9.0, 3.4)
-    for number, (title, runs) in enumerate(measured):
-        means, deviations = zip(*(runs[0]["joints"][joint] for joint in joints), strict=True)
+    for number, case in enumerate(found):
+        means, deviations = zip(*(case.runs[0]["joints"][joint] for joint in joints), strict=True)
         left, colour = np.arange(len(joints)) + width * number, style.SERIES[number % len(style.SERIES)]
-        axes.bar(left, means, width, color=colour, label=title)
+        axes.bar(left, means, width, color=colour, label=case.title)
         axes.errorbar(left, means, deviations, fmt="none", ecolor=style.INK, elinewidth=0.7)
     title = "Root mean square of second differences, mean and sd over paths; smaller is smoother"
     style.dress(axes, title)
     axes.set_xticks(np.arange(len(joints)), joints, rotation=60, ha="right")
     style.legend(axes)
-    yield Picture(style.write(figure, out / f"{table.name}-smoothness.png").name, title)
+    yield Image(style.write(figure, out / f"{table.name}-smoothness.png").name, title)
 
 
-def _movements(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
+def _movements(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Image]:
     """Draws a path between two test poses of each movement, one below the other for the methods."""
     here = beside(cells[0]) if cells else []
     for movement in SHOWN:
@@ -163,7 +139,7 @@ def _movements(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Pictu
             strips.animation(next(iter(drawn.values())), file.with_suffix(".gif"))
             style.write(strips.strips(drawn), file)
         if file.exists():
-            yield Picture(file.name, movement)
+            yield Image(file.name, movement)
 
 
 def _path(cell: Cell, movement: str) -> strips.Strip:

@@ -17,10 +17,10 @@ from prioria.evaluate import Classifier, Extractor, InceptionFeatures
 from prioria.explore import decoded, line_densities, low_posterior
 from prioria.flows import NormalizingFlow
 from prioria.model import VAE
-from prioria.papers.cell import Cell, loaded, locked, scored, shortened, trained
+from prioria.papers.cell import locked, scored, trained
 from prioria.papers.likelihood import cost
 from prioria.papers.points import Coordinates, drawn_anew, off_the_moons
-from prioria.papers.table import Result
+from prioria.papers.table import Cell, Result, loaded, shortened
 from prioria.storage import ARCHITECTURE, load, save
 
 PAIRS, SHARE = 100, 0.2  # lines between encodings; of the prior draws that are low-posterior samples

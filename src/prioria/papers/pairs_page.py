@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
+from typing import TYPE_CHECKING
 
 from prioria.data import Dataset
 from prioria.flows import NormalizingFlow
 from prioria.model import VAE
-from prioria.papers.cell import Cell, beside, loaded, shortened
-from prioria.papers.changes import DERIVED, METRICS, PARTS, change, false_alarm, metric, reading
+from prioria.papers.cell import beside
+from prioria.papers.changes import DERIVED, METRICS, PARTS, Change, change, false_alarm, metric, reading
+from prioria.papers.columns import ROW, Case, Column, listings, numbers, over_seeds
 from prioria.papers.moons import leakage_curves, moons
-from prioria.papers.page import PROTOCOL, Page, Picture, Section, budgets, introduction, protocol
-from prioria.papers.table import Result, Table
+from prioria.papers.page import compose
+from prioria.papers.table import Cell, Result, Table, loaded, shortened
 from prioria.report import style
 from prioria.report.lines import traversals
+from prioria.report.listing import Entry, Image, Listing, Page
 from prioria.train import Run
 
-COMPARED = ("FID", "FID(LP)", "FID(LP)/FID", "sKL", "sKL, 1-NN in z", "off the moons", "off the moons (LP)")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Pair = tuple[Sequence[Result], Sequence[Result]]
+
+COMPARED = ("FID", "FID(LP)", "sKL")
+FURTHER = ("FID(LP)/FID", "sKL, 1-NN in z", "off the moons", "off the moons (LP)")
 NEAREST = ("skl_nearest", "skl_nearest_generation")  # of a result
 CAUSES = ("KL of q(z) from p(z)", "TC of q(z)")
-COLUMNS = (
-    "data",
-    "row",
-    "budget",
-    "seeds",
-    *METRICS,
-    *DERIVED,
-    "features of FID and KID",
-    "caution on 1-NN",
-    "caution on quadrature",
-    "published FID, FID(LP), sKL, NLL",
-    *PROTOCOL,
-)
 LEGEND = (
     "Every number is a mean over seeds ± standard deviation over seeds. sKL without more words is the Monte Carlo "
     "estimate with the exact aggregate density; 'caution on 1-NN' says where nearest neighbors cannot tell; log p(x) "
@@ -60,92 +57,96 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
         out: folder of the results.
         cells: those just computed; figures are drawn of all runs with seed 0 beside theirs, under the same budget.
     """
-    results = table.results(out)
-    pictures = [*_pictures(table, cells, out)]
-    return Page(
-        title=table.published.title,
-        text=[*introduction(table, errors=""), *LEGEND],
-        notes=[*table.published.notes, *budgets(table)],
-        sections=[
-            Section(
-                "Pairs: decoupled prior minus baseline",
-                ("data", "regularizer", "budget", *COMPARED),
-                [[*names, *_changes(*pair, COMPARED)] for names, pair in _pairs(table, results)],
-            ),
-            Section(
+    pictures, pairs = [*_pictures(table, cells, out)], [*_pairs(table, table.results(out))]
+    made = compose(
+        table,
+        out,
+        [
+            _listing("Pairs: decoupled prior minus baseline", pairs, COMPARED, FURTHER),
+            Listing(
                 "Why the FID falls, or does not",
-                ("data", "regularizer", "budget", "FID", *PARTS, *CAUSES, "in words"),
+                ("pair", "FID", *PARTS, "in words"),
                 [
-                    [*names, *_changes(*pair, ("FID", *PARTS, *CAUSES)), reading(*pair)]
-                    for names, pair in _pairs(table, results)
+                    Entry([name, *_changes(*pair, ("FID", *PARTS)), reading(*pair)], _named(pair, CAUSES))
+                    for name, pair in pairs
                 ],
             ),
-            Section("Cells", COLUMNS, [line for data in table.data for line in _lines(table, data, results)]),
+            *listings(table, out, COLUMNS, DETAILS),
         ],
-        pictures=[picture for picture in pictures if "-lines-" not in picture.file],
+        images=[picture for picture in pictures if "-lines-" not in picture.file],
         gallery=[picture for picture in pictures if "-lines-" in picture.file],
+        errors="",
+        curve=False,
     )
+    changed = [(name, change(*pair, "FID")) for name, pair in pairs]
+    drawn = [(name, each) for name, each in changed if each is not None and each.compared]
+    plots = (
+        [Image(style.write(relative(drawn, pairs), out / f"{table.name}-numbers.png").name, RELATIVE)] if drawn else []
+    )
+    return replace(made, lead=[*made.lead, LEGEND[0]], plots=plots, notes=[*LEGEND[1:], *made.notes])
 
 
-def _lines(table: Table, data: str, results: Sequence[Result]) -> Iterator[list[str]]:
-    for row in table.rows:
-        published = table.published.cells.get(data, {}).get(row.name)
-        beside = "" if published is None else ", ".join(f"{value:g}" for value in published)
-        found = [result for result in results if (result["data"], result["row"]) == (data, row.name)]
-        if not beside and not any(result["data"] == data for result in results):
-            continue  # neither run nor published
-        for budget in sorted({result["budget"]["name"] for result in found}) or [""]:
-            runs = [result for result in found if result["budget"]["name"] == budget]
-            yield [
-                data,
-                row.title,
-                budget or "not run",
-                str(len(runs)),
-                *(_cell(runs, name) for name in (*METRICS, *DERIVED)),
-                _features(runs),
-                _cautions(runs),
-                _off_the_grid(runs),
-                beside,
-                *protocol(runs),
-            ]
+def relative(drawn: Sequence[tuple[str, Change]], pairs: Sequence[tuple[str, Pair]]) -> Figure:
+    """Returns the changes of FID, each divided by the FID of its baseline, with the deviation over seeds."""
+    baselines = {name: fmean(filter(None, (metric(run, "FID") for run in pair[0]))) for name, pair in pairs}
+    figure, (axes,) = style.stacked(6.4, [1.0 + 0.24 * len(drawn)])
+    axes.axvline(0, color=style.PALE, lw=1)
+    places = range(len(drawn))
+    means = [each.mean / baselines[name] for name, each in drawn]
+    spreads = [(each.spread or 0.0) / baselines[name] for name, each in drawn]
+    axes.errorbar(means, places, xerr=spreads, fmt="o", color=style.DATA, ms=5, lw=1.2, capsize=2)
+    axes.set_yticks(list(places), [name for name, _ in drawn])
+    axes.set_ylim(len(drawn) - 0.5, -0.5)
+    style.dress(axes, RELATIVE, x="share of the baseline's FID, ± deviation over seeds")
+    return figure
 
 
-def _cell(runs: Sequence[Result], name: str) -> str:
-    values = [value for run in runs if (value := metric(run, name)) is not None and math.isfinite(value)]
-    if not values:
-        return ""
-    spread = f" ± {stdev(values):.2g}" if len(values) > 1 else ""
-    return f"{fmean(values):.4g}{spread}"
+def _listing(title: str, pairs: Sequence[tuple[str, Pair]], columns: Sequence[str], details: Sequence[str]) -> Listing:
+    entries = [Entry([name, *_changes(*pair, columns)], _named(pair, details)) for name, pair in pairs]
+    return Listing(title, ("pair", *columns), entries)
 
 
-def _features(runs: Sequence[Result]) -> str:
+def _named(pair: Pair, names: Sequence[str]) -> dict[str, str]:
+    found = zip(names, _changes(*pair, names), strict=True)
+    return {name: text for name, text in found if text}
+
+
+def _derived(name: str, case: Case) -> str:
+    return over_seeds([metric(run, name) for run in case.runs], ".4g", spread=".2g")
+
+
+def _published(case: Case) -> str:
+    return numbers(case.published)
+
+
+def _features(case: Case) -> str:
     """Returns in what features images were compared, and how many; a distance means nothing without them."""
-    distances = [images["fid"]["samples"] for run in runs if (images := run.get("images"))]
+    distances = [images["fid"]["samples"] for run in case.runs if (images := run.get("images"))]
     return "; ".join(dict.fromkeys(f"{each['extractor']}, {each['counts'][0]:,} rows" for each in distances))
 
 
-def _cautions(runs: Sequence[Result]) -> str:
+def _cautions(case: Case) -> str:
     """Returns why nearest neighbors are not to be trusted, and with how many seeds; empty where they are."""
-    found = [[text for name in NEAREST if (text := run.get(name, {}).get("warning"))] for run in runs]
+    found = [[text for name in NEAREST if (text := run.get(name, {}).get("warning"))] for run in case.runs]
     reasons = dict.fromkeys(re.split("[:;]", text)[0] for texts in found for text in texts)
-    return f"{', '.join(reasons)} ({sum(map(bool, found))} of {len(runs)} seeds)" if reasons else ""
+    return f"{', '.join(reasons)} ({sum(map(bool, found))} of {len(case.runs)} seeds)" if reasons else ""
 
 
-def _off_the_grid(runs: Sequence[Result]) -> str:
+def _off_the_grid(case: Case) -> str:
     """Returns with how many seeds a grid is too coarse for some example, and by how much it errs over all."""
-    grids = [run["quadrature"] for run in runs if "quadrature" in run]
+    grids = [run["quadrature"] for run in case.runs if "quadrature" in run]
     coarse = [grid["quadrature_error"] for grid in grids if not grid["converged"]]
     return f"not converged, mean error {max(coarse):.2g} nats ({len(coarse)} of {len(grids)} seeds)" if coarse else ""
 
 
-def _pairs(table: Table, results: Sequence[Result]) -> Iterator[tuple[list[str], tuple[list[Result], list[Result]]]]:
-    """Yields names of data, regularizer and budget, and the results of the two members, where there are any."""
+def _pairs(table: Table, results: Sequence[Result]) -> Iterator[tuple[str, Pair]]:
+    """Yields data, regularizer and budget in words, and the results of the two members, where there are any."""
     titles = {row.name: row.title for row in table.rows}
     for data, name, budget in product(table.data, titles, table.budgets):
         here = [each for each in results if (each["data"], each["budget"]["name"]) == (data, budget)]
         baseline, decoupled = ([each for each in here if each["row"] == row] for row in (name, f"{name}-dp"))
         if baseline and decoupled:
-            yield [data, titles[name], budget], (baseline, decoupled)
+            yield f"{data}, {titles[name]} ({budget})", (baseline, decoupled)
 
 
 def _changes(baseline: Sequence[Result], decoupled: Sequence[Result], names: Sequence[str]) -> list[str]:
@@ -153,7 +154,7 @@ def _changes(baseline: Sequence[Result], decoupled: Sequence[Result], names: Seq
     return ["" if each is None else str(each) for each in found]
 
 
-def _pictures(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
+def _pictures(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Image]:
     """Draws the runs that are at hand, and yields the pictures of all data sets, earlier ones too."""
     for name, cell in {cell.data: cell for cell in cells}.items():
         if here := beside(cell):
@@ -163,7 +164,7 @@ def _pictures(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Pictur
     for name in table.data:
         for path in sorted(out.glob(f"{table.name}-{name}-*.png")):
             what = path.stem.removeprefix(f"{table.name}-{name}-")
-            yield Picture(path.name, f"{name}: {what.replace('-', ' of ', 1) if what.startswith('lines-') else what}")
+            yield Image(path.name, f"{name}: {what.replace('-', ' of ', 1) if what.startswith('lines-') else what}")
 
 
 def _draw(models: Mapping[str, VAE], data: Dataset, out: Path, stem: str) -> None:
@@ -174,3 +175,22 @@ def _draw(models: Mapping[str, VAE], data: Dataset, out: Path, stem: str) -> Non
         prior = next(iter(model.stages_.values())).prior(None)
         if isinstance(prior, NormalizingFlow) and prior.event_shape.numel() == 2:
             style.write(traversals(model, data), out / f"{stem}-lines-{title.split(',')[0]}.png")
+
+
+RELATIVE = "Change of FID by the decoupled prior"
+COLUMNS = (
+    ROW,
+    *(Column(name, METRICS[name], ".4g", deviation=True) for name in ("FID", "FID(LP)", "sKL")),
+    Column("published FID, FID(LP), sKL, NLL", _published),
+)
+DETAILS = (
+    *(
+        Column(name, path, ".4g", deviation=True)
+        for name, path in METRICS.items()
+        if name not in ("FID", "FID(LP)", "sKL")
+    ),
+    *(Column(name, partial(_derived, name)) for name in DERIVED),
+    Column("features of FID and KID", _features),
+    Column("caution on 1-NN", _cautions),
+    Column("caution on quadrature", _off_the_grid),
+)

@@ -16,8 +16,8 @@ from prioria import explore, likelihoods, nets, posteriors, priors
 from prioria.data import Dataset
 from prioria.model import VAE
 from prioria.objectives import ELBO, GECO, IWAE, REWO, Objective
-from prioria.papers.cell import Cell, loaded, scored
-from prioria.papers.table import SMOKE, Budget, Row
+from prioria.papers.cell import scored
+from prioria.papers.table import SMOKE, Budget, Cell, Row, loaded
 from prioria.report import constraint, strips
 from prioria.train import Run, fit
 
@@ -35,11 +35,13 @@ class Method:
         title: what pages call it.
         prior: data set, encoder, posterior, latents -> prior.
         objective: target -> objective.
+        straight: whether straight lines are measured beside its paths.
     """
 
     title: str
     prior: Callable[[Dataset, nn.Module, nn.Module, int], nn.Module]
     objective: Callable[[str], Objective]
+    straight: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def standard(data: Dataset, encoder: nn.Module, posterior: nn.Module, latents: i
 
 
 METHODS = {
-    "vhp-rewo": Method("VHP + REWO", hierarchical, lambda target: REWO(ELBO(), target)),
+    "vhp-rewo": Method("VHP + REWO", hierarchical, lambda target: REWO(ELBO(), target), straight=True),
     "vhp-double-loop": Method(
         "VHP, double loop", hierarchical, lambda target: REWO(ELBO(), target, schedule="double-loop")
     ),

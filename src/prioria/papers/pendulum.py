@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,10 @@ from torch import Tensor
 from prioria import explore
 from prioria.data.known.pendulum import NOISE, render
 from prioria.model import VAE
-from prioria.papers.cell import Cell, beside
+from prioria.papers.cell import beside
+from prioria.papers.columns import ROW, Case, Column, cases, listing, listings
 from prioria.papers.likelihood import cost
-from prioria.papers.page import (
-    PROTOCOL,
-    Page,
-    Picture,
-    Section,
-    attached,
-    by_budget,
-    introduction,
-    over_seeds,
-    protocol,
-)
+from prioria.papers.page import attached, compose
 from prioria.papers.paths import (
     FRAMES,
     METHODS,
@@ -43,27 +34,27 @@ from prioria.papers.paths import (
     rows,
     trained,
 )
-from prioria.papers.table import Published, Result, Table
+from prioria.papers.table import Cell, Published, Result, Table
 from prioria.report import constraint, graphs, strips, style
 from prioria.report.constraint import Moment
+from prioria.report.listing import Image, Page
 from prioria.train import Run
 
 TARGET, TOLERANCE = "rmse=0.06", 2.0  # a fifth above the noise of the pixels; degrees back that still count as onward
 MOMENTS = (0, 300, 1000, 3000, 11_900)  # steps at which the latent space is looked at
 COLUMNS = (
-    "method",
-    "budget",
-    "seeds",
-    "beta at the end",
-    "RMSE",
-    f"monotone within {TOLERANCE:.0f}°",
-    "largest jump of angle: median",
-    "worst",
-    "largest distance to a clean image (RMSE): median",
-    "worst",
-    "nodes on a path: median",
-    "discontinuities on a path: mean",
-    *PROTOCOL,
+    ROW,
+    Column(f"monotone within {TOLERANCE:.0f}°", "monotone", ".0%"),
+    Column("largest jump of angle, worst path", "jump.1", ".0f"),
+    Column("discontinuities on a path", "discontinuities"),
+    Column("RMSE", "rmse", ".4f"),
+    Column("beta at the end", "beta", ".3f"),
+)
+DETAILS = (
+    Column("largest jump of angle, median path", "jump.0", ".0f"),
+    Column("largest distance to a clean image (RMSE): median", "distance.0", ".3f"),
+    Column("largest distance to a clean image (RMSE): worst", "distance.1", ".3f"),
+    Column("nodes on a path, median", "nodes", ".0f"),
 )
 PUBLISHED = Published(
     title="Paths of a pendulum",
@@ -122,7 +113,7 @@ def measure(cell: Cell) -> Result:
         "split": "test",
         "selection": "weights at the end",
     }
-    if cell.row.name == "vhp-rewo":
+    if METHODS[cell.row.name].straight:
         found["straight"] = _measured(cell, run, explore.straight(run.model, *ends))
     return found | cost(run, start)
 
@@ -151,38 +142,42 @@ def _measured(cell: Cell, run: Run, paths: Sequence[explore.Path]) -> dict[str, 
 
 def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     """Returns the page of all results below ``out``, and draws how REWO and GECO change the latent space."""
-    results = table.results(out)
-    straight = [{**result, **result["straight"]} for result in results if "straight" in result]
-    lines = [*_lines("straight line (VHP + REWO)", straight)]
-    for row in table.rows:
-        lines += _lines(row.title, [result for result in results if result["row"] == row.name])
+    found = cases(table, out)
     style.write(constraint.update_surfaces(), out / f"{table.name}-updates.png")
     here = beside(cells[0]) if cells else []
     evolution = _evolution(here)
     if evolution:
         style.write(constraint.evolution(evolution), out / f"{table.name}-evolution.png")
     shown = {f"{table.name}-updates.png": "Updates of beta", f"{table.name}-evolution.png": "Latent space in training"}
-    return Page(
-        title=table.published.title,
-        text=introduction(table),
-        notes=table.published.notes,
-        sections=[Section("", COLUMNS, lines)],
-        pictures=[
-            *(Picture(file, title) for file, title in shown.items() if (out / file).exists()),
+    straight = listing("Straight lines between the same images", _straight(found), COLUMNS[:4], DETAILS[:3])
+    return compose(
+        table,
+        out,
+        [*listings(table, out, COLUMNS, DETAILS), *([straight] if straight.entries else [])],
+        plotted=COLUMNS[1:4],
+        images=[
+            *(Image(file, title) for file, title in shown.items() if (out / file).exists()),
             *_side_by_side(table, here, out),
         ],
         gallery=attached(table, out, "strip.png"),
+        likelihoods=False,
     )
 
 
-def _side_by_side(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Picture]:
+def _straight(found: Sequence[Case]) -> list[Case]:
+    """Returns the cases whose methods also walked straight, with what these lines gave."""
+    walked = [(case, [{**run, **run["straight"]} for run in case.runs if "straight" in run]) for case in found]
+    return [replace(case, runs=runs) for case, runs in walked if runs]
+
+
+def _side_by_side(table: Table, cells: Sequence[Cell], out: Path) -> Iterator[Image]:
     """Draws the path between the same two test images, one below the other for the methods whose runs are at hand."""
     drawn = {cell.row.title: path_of(cell) for cell in cells}
     file = out / f"{table.name}-strips.png"
     if drawn:
         style.write(strips.strips(drawn), file)
     if file.exists():
-        yield Picture(file.name, "One path by each method")
+        yield Image(file.name, "One path by each method")
 
 
 def _evolution(cells: Sequence[Cell]) -> dict[str, list[Moment]]:
@@ -190,25 +185,6 @@ def _evolution(cells: Sequence[Cell]) -> dict[str, list[Moment]]:
     shown = [cell for cell in cells if cell.row.name in ("vhp-rewo", "vhp-geco")]
     found = {cell.row.title: Moment.read(cell.folder / "moments") for cell in shown}
     return found if len(found) == 2 and all(found.values()) else {}
-
-
-def _lines(title: str, results: Sequence[Result]) -> Iterator[list[str]]:
-    if not results:
-        yield [title, "not run", *[""] * (len(COLUMNS) - 2)]
-    for budget, runs in by_budget(results):
-        yield [
-            title,
-            budget,
-            str(len(runs)),
-            over_seeds([run["beta"] for run in runs], ".3f"),
-            over_seeds([run["rmse"] for run in runs], ".4f"),
-            over_seeds([run["monotone"] for run in runs], ".0%"),
-            *(over_seeds([run["jump"][k] for run in runs], ".0f") for k in (0, 1)),
-            *(over_seeds([run["distance"][k] for run in runs], ".3f") for k in (0, 1)),
-            over_seeds([run["nodes"] for run in runs], ".0f"),
-            over_seeds([run["discontinuities"] for run in runs], ".2f"),
-            *protocol(runs),
-        ]
 
 
 TABLE = Table(

@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from prioria.data import Dataset
+from prioria.data import Dataset, Split
+from prioria.data import load as load_data
 from prioria.model import VAE
 from prioria.objectives import Objective
+from prioria.report.listing import Page
 from prioria.storage import read_json
 from prioria.train import Run
 
-if TYPE_CHECKING:
-    from prioria.papers.cell import Cell
-    from prioria.papers.page import Page
-
 Result = Mapping[str, Any]
+RESULT = "result.json"
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,23 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Numbers of another paper on the same data and models.
+
+    Attributes:
+        name: of the paper, in a word or two.
+        source: the paper and where in it.
+        protocol: how it got its numbers.
+        cells: data set -> row -> value.
+    """
+
+    name: str
+    source: str
+    protocol: str
+    cells: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
 class Published:
     """Published numbers of a table.
 
@@ -97,6 +114,8 @@ class Published:
         unit: of the numbers.
         cells: data set -> row -> value, or the values of several columns.
         notes: what must be known to read them.
+        epochs: how long the paper trained, in words; empty where it does not say.
+        others: numbers of other papers on the same rows.
     """
 
     title: str
@@ -105,13 +124,20 @@ class Published:
     unit: str
     cells: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...] = ()
+    epochs: str = ""
+    others: tuple[Beside, ...] = ()
+
+    def others_of(self, data: str, row: str) -> dict[str, float]:
+        """Returns numbers of other papers on the same data and model: name of the paper -> value."""
+        return {each.name: each.cells[data][row] for each in self.others if row in each.cells.get(data, {})}
 
     @classmethod
     def read(cls, name: str) -> Published:
         """Reads ``published/<name>.json``."""
         text = resources.files("prioria.papers").joinpath("published", f"{name}.json").read_text(encoding="utf-8")
         stored = json.loads(text)
-        return cls(**{**stored, "notes": tuple(stored.get("notes", ()))})
+        others = tuple(Beside(**each) for each in stored.pop("others", ()))
+        return cls(**{**stored, "notes": tuple(stored.get("notes", ())), "others": others})
 
 
 @dataclass(frozen=True)
@@ -174,3 +200,74 @@ class Table:
             if name not in known:
                 raise ValueError(f"{what}={name!r} is not in table {self.name}; it has {', '.join(known)}")
         return names
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where a run of one row on one data set with one seed lives, and what it may cost."""
+
+    table: Table
+    row: Row
+    data: str
+    seed: int
+    budget_name: str
+    runs: Path
+    out: Path
+
+    @property
+    def budget(self) -> Budget:
+        return self.row.budgets.get(self.budget_name, self.table.budgets[self.budget_name])
+
+    @property
+    def name(self) -> Path:
+        """Its place below a folder."""
+        return self.table.place(self.data, self.row.name, self.budget_name, self.seed)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder: what it holds decides what is still to do."""
+        return self.runs / self.name
+
+    @property
+    def attached(self) -> Path:
+        """The folder of the files that belong to the result."""
+        return self.folder / "result"
+
+    @property
+    def result(self) -> Result | None:
+        """The stored result; None where the cell was not run to its end."""
+        return read_json(self.folder / RESULT) if (self.folder / RESULT).exists() else None
+
+    @property
+    def state(self) -> str:
+        """What is still to do, in a word or two."""
+        if self.result is not None:
+            return "done"
+        return "begun" if (self.folder / "run.json").exists() else "to do"
+
+    @property
+    def dataset(self) -> Dataset:
+        """Its data, as much of them as the budget allows."""
+        return shortened(loaded(self.data), self.budget)
+
+
+@lru_cache(maxsize=2)
+def loaded(name: str) -> Dataset:
+    """Returns a data set, which the next cell will want too."""
+    return load_data(name)
+
+
+def shortened(data: Dataset, budget: Budget) -> Dataset:
+    """Returns the data with the first training and validation examples only, where the budget says so."""
+    if budget.train_limit is None:
+        return data
+    return replace(
+        data, train=_first(data.train, budget.train_limit), validation=_first(data.validation, budget.train_limit)
+    )
+
+
+def _first(split: Split, count: int) -> Split:
+    labels = None if split.labels is None else split.labels[:count]
+    if split.members is not None:
+        return replace(split, members=split.members[:count], labels=labels)
+    return replace(split, rows=split.rows[:count], labels=labels)

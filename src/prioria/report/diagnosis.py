@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from prioria.data import Dataset
 from prioria.distributions import is_binary
 from prioria.evaluate import (
@@ -30,6 +28,7 @@ from prioria.report.overview import sections
 from prioria.report.page import Picture, check_page
 from prioria.report.pictures import Section
 from prioria.report.pockets import OPAQUE, ROWS, Margins, decoded_margins, draw_margins, draw_plane, margins
+from prioria.report.templates import render
 from prioria.stage import Stage
 from prioria.storage import write_json, write_text
 from prioria.train import Run
@@ -139,17 +138,8 @@ def write_diagnosis(run: Run, out: str | Path, *, seed: int = 0) -> Diagnosis:
     out = check_page(out)
     name = run.data.name if run.path is None else run.path.resolve().name
     found = diagnose(run.model, run.data, name=name, seed=seed)
-    environment = Environment(
-        loader=PackageLoader("prioria.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown = _pictures(run.model, run.data, found)
-    page = environment.get_template("diagnosis.html").render(
-        found=found, sweep=sweep(found.measurements), pictures=shown, opaque=OPAQUE
-    )
+    page = render("diagnosis.html", found=found, sweep=sweep(found.measurements), pictures=shown, opaque=OPAQUE)
     write_text(out, page)
     write_json(out.with_suffix(".json"), found.to_json())
     return found

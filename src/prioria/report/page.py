@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from prioria.data import Dataset
 from prioria.evaluate.sampling import device_of, measuring
 from prioria.model import VAE
@@ -23,6 +21,7 @@ from prioria.report.overview import draw, sections
 from prioria.report.pictures import Picture
 from prioria.report.structure import edge_rows, graph_of, graph_pictures, level_pictures, stability_rows
 from prioria.report.subject import Subject
+from prioria.report.templates import render
 from prioria.storage import write_text
 from prioria.train import Run
 from prioria.train.log import Line
@@ -112,18 +111,10 @@ def check_page(out: str | Path) -> Path:
 
 
 def _write(comparison: Comparison, out: Path, seed: int) -> Path:
-    environment = Environment(
-        loader=PackageLoader("prioria.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     parts = [_part(name, subject, seed) for name, subject in zip(comparison.names, comparison.subjects, strict=True)]
     graphs = [part.graph for part in parts]
     context = {"edges": edge_rows(graphs), "stability": stability_rows(graphs)}
-    template = environment.get_template("page.html")
-    write_text(out, template.render(title=_title(comparison), comparison=comparison, parts=parts, **context))
+    write_text(out, render("page.html", title=_title(comparison), comparison=comparison, parts=parts, **context))
     return out
 
 

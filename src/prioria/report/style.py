@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,14 @@ def panels(width: float, height: float, *, rows: int = 1, columns: int = 1) -> t
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor=PAPER)
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def stacked(width: float, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """Returns a figure of ``width`` inches and axes one below the other, as high as these inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, sum(heights)), dpi=DPI, layout="constrained", facecolor=PAPER)
+    return figure, list(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights).flat)
 
 
 def dress(axes: Axes, title: str = "", *, x: str = "", y: str = "") -> Axes:
