@@ -74,8 +74,8 @@ def test_what_is_refused(arguments, says, monkeypatch, capsys) -> None:
 def test_columns_say_where_a_value_is_and_how_it_is_printed(tmp_path: Path) -> None:
     runs = [{"seed": seed, "found": {"values": [0.001 * seed, 2]}, "split": "test"} for seed in (1, 3)]
     case = Case(TABLE, tmp_path, "digits", TABLE.rows[0], "cpu", runs)
-    assert Column("", "found.values.0", ".1f", scale=1000).text(case) == "2.0 ± 1.0"  # sd 1.41 over the root of two
-    assert Column("", "found.values.0", ".1f", scale=1000, deviation=True).text(case) == "2.0 ± 1.4"
+    assert Column("", "found.values.0", ".1f", scale=1000.0).text(case) == "2.0 ± 1.0"  # sd 1.41 over the root of two
+    assert Column("", "found.values.0", ".1f", scale=1000.0, deviation=True).text(case) == "2.0 ± 1.4"
     assert Column("", "split").text(case) == "test" and Column("", "nowhere.at.all").text(case) == ""
     assert Column("", lambda case: case.title).text(case) == "few (cpu)"
     assert at({"a": 3}, "a.b") is None

@@ -34,14 +34,14 @@ from prioria.report.listing import Page
 SCALE, TARGET, LATENTS, SHOWN = 0.1, "rmse=0.1", 32, 3
 COLUMNS = (
     ROW,
-    Column("second difference of pixels", "overall", scale=1000),
+    Column("second difference of pixels", "overall", scale=1000.0),
     Column("RMSE", "rmse", ".4f"),
     Column("discontinuities on a path", "discontinuities"),
     Column("beta at the end", "beta", ".3f"),
 )
 DETAILS = (
-    Column("change between frames: median", "change.0", ".1f", scale=1000),
-    Column("change between frames: worst", "change.1", ".1f", scale=1000),
+    Column("change between frames: median", "change.0", ".1f", scale=1000.0),
+    Column("change between frames: worst", "change.1", ".1f", scale=1000.0),
     Column("nodes on a path", "nodes", ".0f"),
 )
 PUBLISHED = Published(

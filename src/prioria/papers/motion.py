@@ -40,7 +40,7 @@ SCALE, TARGET = 0.05, "rmse=0.075"  # of channels between 0 and 1; the target is
 SHOWN = ("walking", "jogging", "punching", "kicking")
 COLUMNS = (
     ROW,
-    Column("second differences, all joints", "overall", scale=1000),
+    Column("second differences, all joints", "overall", scale=1000.0),
     Column("RMSE", "rmse", ".4f"),
     Column("discontinuities on a path", "discontinuities"),
     Column("beta at the end", "beta", ".3f"),

@@ -92,7 +92,8 @@ def _draw(axes: Axes, column: Column, found: Sequence[Case], *, beside: bool) ->
     if beside and others:
         places, values = zip(*others, strict=True)
         axes.plot(values, places, "^", color=style.RECONSTRUCTION, mfc="none", ms=6, label="also published")
-    axes.set_yticks(list(rows), [textwrap.fill(textwrap.shorten(case.title, 2 * LETTERS - 8), LETTERS) for case in found], fontsize=7)
+    names = [textwrap.fill(textwrap.shorten(case.title, 2 * LETTERS - 8), LETTERS) for case in found]
+    axes.set_yticks(list(rows), names, fontsize=7)
     axes.set_ylim(len(found) - 0.5, -0.5)
 
 
