@@ -106,6 +106,18 @@ def test_parts_do_not_import_in_circles():
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
+@pytest.mark.parametrize("part", ["papers", "report"])
+def test_files_of_a_part_do_not_import_in_circles(part: str):
+    """Not for their types either: what two files need of each other belongs into a third."""
+    files = {f"prioria.{part}.{path.stem}": path for path in (SOURCE / part).glob("*.py") if path.stem != "__init__"}
+    graph = {
+        name: {module for module in files for item in imported(path) if item.startswith(f"{module}.") or item == module}
+        for name, path in files.items()
+    }
+    assert len(files) > 10 and any(graph.values())
+    TopologicalSorter(graph).prepare()
+
+
 def test_the_core_knows_nothing_of_papers():
     """Only the command that reaches the annexe imports from it; it draws with what reports draw with."""
     others = [path for path in PARTS if part_of(path) != "papers" and "papers" in parts_used(path)]

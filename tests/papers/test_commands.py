@@ -87,7 +87,7 @@ def test_evidence_reads_its_numbers_off_the_results(tmp_path: Path) -> None:
     text = "{tiny/digits/few/cpu-seed-*:found.value:.2f} and {tiny/digits/none/cpu-seed-*:found.value:.2f}"
     assert filled(text, tmp_path) == "1.50 and (not run)"
     with pytest.raises(ValueError, match="verdict='perhaps'"):
-        Claim("", "", "perhaps", "")  # pyright: ignore[reportArgumentType]
+        Claim("", "", "perhaps", "")
 
 
 def test_every_claim_refers_to_results_that_are_there_and_to_a_command_that_exists() -> None:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from statistics import fmean
-from typing import Literal, get_args
 
 from prioria.papers.columns import at
 from prioria.report.listing import Entry, Listing, Page
 from prioria.storage import read_json
 
-Verdict = Literal["holds", "holds in part", "does not hold", "undecided", "not tested"]
+VERDICTS = ("holds", "holds in part", "does not hold", "undecided", "not tested")
 COLUMNS = ("claim", "verdict", "evidence", "command")
 
 
@@ -26,7 +25,7 @@ class Claim:
     Attributes:
         source: the document.
         claim: what it says, in our words.
-        verdict: what our evidence says of it.
+        verdict: what our evidence says of it, one of ``VERDICTS``.
         evidence: numbers, as references to results, or the test that shows it.
         command: what makes the evidence; empty where there is none.
         table: whose page shows it; empty for none.
@@ -34,14 +33,14 @@ class Claim:
 
     source: str
     claim: str
-    verdict: Verdict
+    verdict: str
     evidence: str
     command: str = ""
     table: str = ""
 
     def __post_init__(self) -> None:
-        if self.verdict not in get_args(Verdict):
-            raise ValueError(f"verdict={self.verdict!r} of {self.claim!r} is none of {', '.join(get_args(Verdict))}")
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"verdict={self.verdict!r} of {self.claim!r} is none of {', '.join(VERDICTS)}")
 
 
 def all_claims() -> list[Claim]:
@@ -67,7 +66,7 @@ def verdicts(title: str, claims: Sequence[Claim], out: Path) -> Listing:
 def page(out: Path) -> Page:
     """Returns the page of all claims, a table for each source."""
     claims = all_claims()
-    counts = ", ".join(f"{sum(each.verdict == verdict for each in claims)} {verdict}" for verdict in get_args(Verdict))
+    counts = ", ".join(f"{sum(each.verdict == verdict for each in claims)} {verdict}" for verdict in VERDICTS)
     listings = [
         Listing(
             source,
