@@ -9,6 +9,7 @@ from prioria.distributions.families import log_normalizer as log_normalizer
 from prioria.distributions.families import natural_parameters as natural_parameters
 from prioria.distributions.families import sufficient_statistics as sufficient_statistics
 from prioria.distributions.families import take as take
+from prioria.distributions.full_normal import FullNormal as FullNormal
 from prioria.distributions.marginal import Marginal as Marginal
 from prioria.distributions.mixture import Mixture as Mixture
 from prioria.distributions.reduce import log_mean_exp as log_mean_exp
@@ -22,6 +23,7 @@ from prioria.distributions.straight_through import straight_through_bernoulli as
 from prioria.distributions.traits import check_support as check_support
 from prioria.distributions.traits import factors as factors
 from prioria.distributions.traits import has_kl as has_kl
+from prioria.distributions.traits import has_kl_per_dimension as has_kl_per_dimension
 from prioria.distributions.traits import is_bound as is_bound
 from prioria.distributions.traits import is_discrete as is_discrete
 from prioria.distributions.traits import is_reparameterized as is_reparameterized

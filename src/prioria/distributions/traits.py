@@ -7,6 +7,8 @@ from torch import Size, Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, kl_divergence
 from torch.nn.functional import softplus
 
+from prioria.distributions.full_normal import as_full
+
 FAMILIES = (Normal, Bernoulli, Categorical)
 
 
@@ -61,7 +63,12 @@ def factors(d: Distribution) -> Distribution:
 
 
 def has_kl(q: Distribution, p: Distribution) -> bool:
-    """Says whether KL(q || p) has a closed form here: both factorized, of one family."""
+    """Says whether KL(q || p) has a closed form here: both factorized and of one family, or both Gaussian."""
+    return has_kl_per_dimension(q, p) or (as_full(q) is not None and as_full(p) is not None)
+
+
+def has_kl_per_dimension(q: Distribution, p: Distribution) -> bool:
+    """Says whether KL(q || p) is a closed sum over dimensions: both factorized, of one family."""
     if not (isinstance(q, Independent) and isinstance(p, Independent)):
         return False
     a, b = q.base_dist, p.base_dist
@@ -74,9 +81,12 @@ def kl(q: Distribution, p: Distribution) -> Tensor:
     Raises:
         ValueError: there is no closed form; ask :func:`has_kl` first.
     """
-    if not has_kl(q, p):
+    if has_kl_per_dimension(q, p):
+        return kl_per_dimension(q, p).flatten(-len(q.event_shape)).sum(-1)
+    a, b = as_full(q), as_full(p)
+    if a is None or b is None:
         raise ValueError(f"KL({type(q).__name__} || {type(p).__name__}) has no closed form; use the Monte-Carlo rate")
-    return kl_per_dimension(q, p).flatten(-len(q.event_shape)).sum(-1)
+    return kl_divergence(a, b)
 
 
 def kl_per_dimension(q: Distribution, p: Distribution) -> Tensor:

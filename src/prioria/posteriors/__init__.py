@@ -2,6 +2,7 @@
 
 from prioria.posteriors.bernoulli import Bernoulli as Bernoulli
 from prioria.posteriors.delta import Delta as Delta
+from prioria.posteriors.gaussian import FullGaussian as FullGaussian
 from prioria.posteriors.gaussian import Gaussian as Gaussian
 from prioria.posteriors.iaf import IAF as IAF
 from prioria.posteriors.iaf import InverseAutoregressiveFlow as InverseAutoregressiveFlow

@@ -2,6 +2,7 @@
 cite and one line of docs.
 """
 
+from prioria.posteriors.gaussian import FullGaussian as FullGaussian
 from prioria.posteriors.gaussian import Gaussian as Gaussian
 from prioria.priors.aggregate import AggregatePosterior as AggregatePosterior
 from prioria.priors.bernoulli import Bernoulli as Bernoulli

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from prioria import distributions
-from prioria.distributions import has_kl
+from prioria.distributions import has_kl_per_dimension
 from prioria.draw import Draw, Latent
 from prioria.evaluate.sampling import Examples, measuring, sampling_of
 from prioria.model import VAE
@@ -64,7 +64,7 @@ def _terms(draw: Draw) -> dict[str, Tensor]:
 
 def _of(latent: Latent) -> Tensor | None:
     q, shape = latent.q, latent.z.shape
-    if q is not None and has_kl(q, latent.p):
+    if q is not None and has_kl_per_dimension(q, latent.p):
         return distributions.kl_per_dimension(q, latent.p).expand(shape).unsqueeze(-1)
     if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
         return torch.stack([q.mean.expand(shape), q.variance.expand(shape)], -1)
