@@ -47,6 +47,7 @@ BOUNDS: set[str] = {"hierarchical"}
 POSTERIORS: dict[str, Callable[[int, int], nn.Module]] = {
     "gaussian": posteriors.Gaussian,
     "bounded-gaussian": lambda context, latents: posteriors.Gaussian(context, latents, log_variance_bounds=(-6.0, 2.0)),
+    "full-gaussian": posteriors.FullGaussian,
     "iaf": lambda context, latents: posteriors.IAF(context, latents, hidden=(9, 9)),
     "affine-iaf": lambda context, latents: posteriors.IAF(context, latents, hidden=(9,), steps=1, gated=False),
     "opaque-flow": OpaqueFlow,

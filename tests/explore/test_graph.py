@@ -19,21 +19,34 @@ def cloud(count: int, dimensions: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, dimensions), dtype=np.float32)
 
 
+@pytest.mark.parametrize("mutual", [False, True])
 @pytest.mark.parametrize(("count", "dimensions", "k"), [(60, 1, 3), (200, 2, 5), (150, 20, 4)])
-def test_edges_join_each_node_to_its_nearest_and_back(count: int, dimensions: int, k: int) -> None:
+def test_edges_join_each_node_to_its_nearest_and_back(count: int, dimensions: int, k: int, mutual: bool) -> None:
     points = cloud(count, dimensions)
     distances = cdist(points, points)
     np.fill_diagonal(distances, np.inf)
     nearest = np.argsort(distances, 1)[:, :k]
     expected = np.zeros((count, count), bool)
     np.put_along_axis(expected, nearest, True, 1)
-    graph = Graph.build(points, neighbors=k)
+    expected = expected & expected.T if mutual else expected | expected.T
+    graph = Graph.build(points, neighbors=k, mutual=mutual)
     edges = graph.edges.toarray()
     found = edges > 0
     assert (found == found.T).all()
-    assert (found >= (expected | expected.T)).all()
-    assert (found ^ (expected | expected.T)).sum() == 2 * (graph.components - 1)  # only what joins the parts is added
+    assert (found >= expected).all()
+    assert (found ^ expected).sum() == 2 * (graph.components - 1)  # only what joins the parts is added
     np.testing.assert_allclose(edges[found], distances[found], rtol=1e-5)
+
+
+def test_a_stray_point_is_no_bridge_between_mutual_neighbors() -> None:
+    there = np.stack([np.arange(0, 5, 0.1), np.zeros(50)], 1)
+    bend = np.stack([np.full(11, 5.0), np.arange(0, 1.1, 0.1)], 1)
+    hairpin = np.concatenate([there, bend, there[::-1] + [0.0, 1.0]])
+    points, stray = np.concatenate([hairpin, [[1.01, 0.52]]]), len(hairpin)
+    union, mutual = (Graph.build(points, neighbors=8, mutual=each) for each in (False, True))
+    assert stray in union.path(0, stray - 1)
+    assert len(mutual.path(0, stray - 1)) > 14 and stray not in mutual.path(0, stray - 1)
+    assert (mutual.edges.toarray()[stray] > 0).sum() == 1  # it hangs on the rest by its nearest pair
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 8])

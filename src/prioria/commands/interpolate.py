@@ -25,6 +25,7 @@ def interpolate(
     pairs: int = 4,
     nodes: int = 1000,
     neighbors: int = 15,
+    mutual: bool = False,
     lengths: Literal["latent", "data", "decoder"] = "latent",
     out: Path | None = None,
     seed: int = 0,
@@ -38,6 +39,7 @@ def interpolate(
         pairs: how many pairs of test rows.
         nodes: samples from the prior.
         neighbors: nearest nodes that each node is joined to.
+        mutual: join two nodes only where each is among the nearest of the other, so that strays make no bridges.
         lengths: of edges: latent distance, distance of the decoded ends, or length of the decoded line between them.
         out: the folder, RUN/paths by default.
         seed: of pairs and samples.
@@ -46,7 +48,9 @@ def interpolate(
         raise ValueError(f"--seed {seed} must be at least 0")
     opened, folder = Run.load(run), out or run / "paths"
     starts, ends = _pairs(opened, pairs, seed)
-    graph = explore.latent_graph(opened.model, nodes=nodes, neighbors=neighbors, lengths=lengths, seed=seed)
+    graph = explore.latent_graph(
+        opened.model, nodes=nodes, neighbors=neighbors, mutual=mutual, lengths=lengths, seed=seed
+    )
     paths = explore.interpolate(opened.model, graph, starts, ends)
     frames = torch.stack([explore.decoded(opened.model, explore.resample(path.z, FRAMES)) for path in paths])
     _write(folder, graph, paths, evaluate.smoothness(frames))
@@ -78,7 +82,12 @@ def _write(folder: Path, graph: explore.Graph, paths: list[explore.Path], smooth
         }
         for number, path in enumerate(paths)
     ]
-    settings = {"nodes": len(graph.points), "neighbors": graph.neighbors, "components": graph.components}
+    settings = {
+        "nodes": len(graph.points),
+        "neighbors": graph.neighbors,
+        "mutual": graph.mutual,
+        "components": graph.components,
+    }
     write_json(folder / "paths.json", {"graph": settings, "resampled_to": FRAMES, "paths": found})
     tensors = {f"{number + 1}.{part}": getattr(path, part) for number, path in enumerate(paths) for part in PARTS}
     write_tensors(folder / "paths.safetensors", tensors)

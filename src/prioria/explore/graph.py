@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Graph:
         edges: lengths (N, N), symmetric; what is absent is no edge.
         lengths: what the length of an edge is, from its ends.
         neighbors: k, the nearest nodes that each was joined to.
+        mutual: whether only points that are each among the other's k nearest were joined.
         components: how many parts there were before they were joined.
     """
 
@@ -40,14 +41,18 @@ class Graph:
     lengths: Lengths
     neighbors: int
     components: int
+    mutual: bool = False
 
     @classmethod
-    def build(cls, points: Points, *, neighbors: int = 15, lengths: Lengths = euclidean) -> Graph:
+    def build(
+        cls, points: Points, *, neighbors: int = 15, mutual: bool = False, lengths: Lengths = euclidean
+    ) -> Graph:
         """Joins each point to its k nearest, and each part to the others by the nearest pair.
 
         Args:
             points: (N, d).
             neighbors: k; there is an edge where either of two points is among the k nearest of the other.
+            mutual: only where each of them is: a stray point between two strands then makes no bridge of k long edges.
             lengths: of edges, from their ends; neighbors are Euclidean in any case.
 
         Raises:
@@ -63,11 +68,14 @@ class Graph:
         _, found = Neighbors(points).of(points, neighbors + 1)
         own = np.broadcast_to(np.arange(len(points))[:, None], found.shape)
         others = (found != own) & (found >= 0)  # itself is dropped by its number: duplicates may stand before it
-        edges = _edges(points, own[others], found[others], lengths)
+        pairs = np.stack([own[others], found[others]])
+        if mutual:
+            pairs = _in_both_directions(pairs, len(points))
+        edges = _edges(points, *pairs, lengths)
         links, components = _links(points, edges)
         if len(links):
             edges = csr_array(edges.maximum(_edges(points, links[:, 0], links[:, 1], lengths)))
-        return cls(points, edges, lengths, neighbors, components)
+        return cls(points, edges, lengths, neighbors, components, mutual)
 
     def joined(self, ends: Points) -> Graph:
         """Returns the graph with more nodes, numbered from N, each joined to its k nearest of all nodes before it."""
@@ -81,7 +89,7 @@ class Graph:
         order = np.argsort(euclidean(self.points, end), kind="stable")[: self.neighbors]
         new = _edges(points, np.full(len(order), count), order, self.lengths)
         old = csr_array((self.edges.data, self.edges.indices, np.append(self.edges.indptr, self.edges.nnz)), new.shape)
-        return Graph(points, csr_array(old + new), self.lengths, self.neighbors, self.components)
+        return replace(self, points=points, edges=csr_array(old + new))
 
     def path(self, start: int, end: int) -> list[int]:
         """Returns the nodes of a shortest path (Dijkstra, 1959)."""
@@ -107,6 +115,11 @@ def check_neighbors(nodes: int, neighbors: int) -> None:
             f"nodes={nodes} cannot have neighbors={neighbors} each; use more nodes, or fewer neighbors, but at "
             "least one"
         )
+
+
+def _in_both_directions(pairs: Index, count: int) -> Index:
+    there, back = pairs[0] * count + pairs[1], pairs[1] * count + pairs[0]
+    return pairs[:, np.isin(there, back)]
 
 
 def _edges(points: Points, a: Index, b: Index, lengths: Lengths) -> csr_array:

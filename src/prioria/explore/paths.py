@@ -52,6 +52,7 @@ def latent_graph(
     *,
     nodes: int = 1000,
     neighbors: int = 15,
+    mutual: bool = False,
     lengths: Literal["latent", "data", "decoder"] = "latent",
     seed: int = 0,
 ) -> Graph:
@@ -64,6 +65,8 @@ def latent_graph(
         model: any model.
         nodes: N.
         neighbors: k, nearest in latent space whatever the lengths are.
+        mutual: join two samples only where each is among the k nearest of the other. The poster's words read as the
+            union, which a rare sample beside the others bridges; this is a departure from it.
         lengths: of edges: "latent", Euclidean as in the poster; "data", the distance between the decoded ends;
             "decoder", the length of the decoded straight line between them.
         seed: of the samples.
@@ -78,7 +81,7 @@ def latent_graph(
         seed_generators(device_of(model), (seed,))
         top = next(iter(model.stages_.values()))
         z = top.prior(None).sample(torch.Size([nodes])).flatten(1).cpu().numpy()
-        return Graph.build(z, neighbors=neighbors, lengths=_lengths_of(model, lengths))
+        return Graph.build(z, neighbors=neighbors, mutual=mutual, lengths=_lengths_of(model, lengths))
 
 
 def interpolate(model: VAE, graph: Graph, starts: Float[Tensor, "P D"], ends: Float[Tensor, "P D"]) -> list[Path]:
