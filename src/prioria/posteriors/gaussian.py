@@ -51,11 +51,11 @@ class Gaussian(Module):
 
 
 class FullGaussian(Module):
-    r"""Gaussian with a full covariance, z = m(c) + (I + R(c)) diag(s(c)) e with e ~ N(0, I), R strictly lower triangular.
+    r"""Gaussian with a full covariance, z = m(c) + (I + R(c)) diag(s(c)) e, e ~ N(0, I), R strictly lower triangular.
 
-    The mean, log s^2 and the L (L - 1) / 2 entries of R are linear in a context c or in a network of it. Entropy and KL
-    to another Gaussian are closed. As p(z|zeta) and q(zeta|z) of :class:`prioria.priors.Hierarchical` it follows latents
-    that depend on each other, such as a ring of them, closer than independent ones do.
+    The mean, log s^2 and the L (L - 1) / 2 entries of R are linear in a context c or in a network of it. Entropy and
+    the KL to another Gaussian are closed. As p(z|zeta) and q(zeta|z) of :class:`prioria.priors.Hierarchical` it follows
+    latents that depend on each other, such as a ring of them, closer than independent ones do.
 
     Args:
         context: width of the context that the heads read (the output width of ``net``, if there is one).
