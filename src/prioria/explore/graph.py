@@ -71,7 +71,7 @@ class Graph:
         pairs = np.stack([own[others], found[others]])
         if mutual:
             pairs = _in_both_directions(pairs, len(points))
-        edges = _edges(points, *pairs, lengths)
+        edges = _edges(points, pairs[0], pairs[1], lengths)
         links, components = _links(points, edges)
         if len(links):
             edges = csr_array(edges.maximum(_edges(points, links[:, 0], links[:, 1], lengths)))
