@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 
 from prioria import data, likelihoods, module, nets, objectives, posteriors, priors, stages, storage
 from prioria.model import VAE
 from prioria.report import citations, evaluation
-from prioria.train.options import Optimizer
+from prioria.train.options import Options
 from prioria.train.step import Step
 from tests.contract.variants import MODELS
 
@@ -25,7 +25,7 @@ CLASSES = {
     if isinstance(cls, type) and issubclass(cls, module.Module) and cls not in BASES
 }
 DATA = {f"data.{entry.protocol.name}" for entry in data.catalogue()}
-OPTIMIZERS = {f"optimizer.{name}" for name in get_args(Optimizer)}
+OPTIMIZERS = {f"optimizer.{name}" for name in get_args(get_type_hints(Options)["optimizer"])}
 STAGES = {
     "TwoLevel": None,  # plain stages: what is cited is the prior on top
     "Ladder": "sonderby2016ladder",
