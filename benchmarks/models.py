@@ -99,7 +99,7 @@ class PeersForm(nn.Module):
         return terms.logsumexp(1) - math.log(len(mean))
 
     def _copy(self, model: VAE) -> None:
-        (stage,) = model.stages_.values()
+        (stage,) = model.stages.values()
         theirs = [*self.encoder, *self.decoder]
         layers = [*model.encoder_of("z").layers, *model.likelihood.net.layers]
         for gate, layer in zip(theirs, layers, strict=True):

@@ -25,7 +25,7 @@ PARTS = [path for path in FILES if path != SOURCE / "__init__.py"]  # the root o
 LAYERS = [
     {"distributions", "flows", "nets", "module", "spelling", "storage", "stage"},
     {"priors", "posteriors", "likelihoods", "stages"},
-    {"draw", "model"},
+    {"draw", "model", "sizes"},
     {"adoption", "objectives", "evaluate", "explore", "theory", "data", "export"},
     {"build"},
     {"train"},
@@ -41,6 +41,7 @@ FORBIDDEN_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shel
 # What is declared and not imported here is used by accelerate, torch.onnx, pooch and benchmarks, or is to come.
 PENDING = {"openpyxl", "h5py", "starlette", "uvicorn", "websockets", "optuna", "huggingface_hub"}
 LONG = {  # files above 300 lines, and why
+    "src/prioria/model.py": "one class, whose public methods carry their arguments and errors",
     "src/prioria/train/loop.py": "a step, an epoch, and what both must remember when they are stopped, read as one",
 }
 FORBIDDEN_CALLS = {"exec", "eval", "compile", "__import__", "torch.load", "torch.save", "yaml.load"}

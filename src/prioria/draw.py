@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from prioria.distributions import is_bound, sample_and_log_prob
-from prioria.stage import Stage
+from prioria.stage import Stage, Stages
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ class Draw:
 
 
 def descend(
-    stages: Mapping[str, Stage],
-    shape: tuple[int, int],
+    stages: Mapping[str, Stage] | Stages,
+    shape: tuple[int, ...],
     *,
     features: Mapping[str, Any] | None = None,
     given: Mapping[str, Tensor] | None = None,
@@ -112,10 +112,13 @@ def descend(
 
     Args:
         stages: the groups, top first.
-        shape: (K, B).
+        shape: (K, B), or any axes that lead to the latents.
         features: features of x for each group: infer. None: generate from the priors.
         given: values to replay or hold, for some groups, (K, B, *event) or any shape that broadcasts to it.
         top: prior and posterior of the first group, if they are known already.
+
+    Raises:
+        ValueError: a posterior over another number of latents than its prior, or values of another shape.
     """
     latents: dict[str, Latent] = {}
     above: Any = None
@@ -125,6 +128,11 @@ def descend(
         else:
             p = stage.prior(above)
             q = None if features is None else stage.posterior(features[name], above, p)
+        if q is not None and q.event_shape != p.event_shape:
+            raise ValueError(
+                f"group {name!r}: its posterior is over latents of shape {tuple(q.event_shape)}, its prior over "
+                f"{tuple(p.event_shape)}; give both the same number of latents"
+            )
         z, log_q, log_p = _visit(p, q, shape, None if given is None else given.get(name))
         latents[name] = Latent(z=z, log_q=log_q, log_p=log_p, q=q, p=p)
         above = stage.merge(above, z)
@@ -132,7 +140,7 @@ def descend(
 
 
 def _visit(
-    p: Distribution, q: Distribution | None, shape: tuple[int, int], given: Tensor | None
+    p: Distribution, q: Distribution | None, shape: tuple[int, ...], given: Tensor | None
 ) -> tuple[Tensor, Tensor | None, Tensor]:
     if given is not None:
         z = given.expand(*shape, *p.event_shape)
@@ -144,11 +152,11 @@ def _visit(
     return z, log_q, p.log_prob(z)
 
 
-def _missing(d: Distribution, shape: tuple[int, int]) -> torch.Size:
+def _missing(d: Distribution, shape: tuple[int, ...]) -> torch.Size:
     return torch.Size(shape[: len(shape) - len(d.batch_shape)])
 
 
-def _spread(d: Distribution, shape: tuple[int, int]) -> Distribution:
+def _spread(d: Distribution, shape: tuple[int, ...]) -> Distribution:
     # A batch axis of one that stands for several examples must be drawn several times, not drawn once and repeated.
     target = torch.Size(shape[len(shape) - len(d.batch_shape) :])
     return d if d.batch_shape == target else d.expand(target)

@@ -136,7 +136,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         if z.shape[1] != self.n_components:
             raise ValueError(f"X has {z.shape[1]} columns, but z has {self.n_components}; give rows of transform(X)")
         with torch.inference_mode():
-            return self._unscaled(self.model_.decode(torch.tensor(z)).mean[0])
+            return self._unscaled(self.model_.decode(torch.tensor(z)).mean)
 
     def score_samples(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         r"""Estimates log p(x) of each row in nats (N,), in the units of the data.
@@ -173,7 +173,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             torch.default_generator.manual_seed(seed)
-            return self._unscaled(self.model_.generate(n_samples).px.sample()[0])
+            return self._unscaled(self.model_.sample(n_samples))
 
     @property
     def _n_features_out(self) -> int:

@@ -53,7 +53,7 @@ class Decoder(nn.Module):
 
     def forward(self, *z: Tensor) -> tuple[Tensor]:
         above = None
-        for stage, value in zip(self.model.stages_.values(), z, strict=True):
+        for stage, value in zip(self.model.stages.values(), z, strict=True):
             above = stage.merge(above, value[None])
         return (self.model.likelihood(above).mean[0],)
 
@@ -92,7 +92,7 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
         _check_packages()
     if len(x) < 2:
         raise ValueError(f"x has {len(x)} rows; give at least two, so that the number of rows stays free")
-    check_decided(model.stages_)
+    check_decided(model.stages)
     try:
         with evaluation_mode(model), torch.no_grad():
             z = tuple(mean[0].contiguous() for _, _, mean in _closed_means(model, x))

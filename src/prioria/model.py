@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from prioria import storage
+from prioria import sizes, storage
 from prioria.draw import Draw, Latent, descend
-from prioria.module import Module
+from prioria.module import Module, evaluation_mode
 from prioria.priors import VampPrior
-from prioria.stage import Stage
+from prioria.stage import Stage, Stages
+
+__all__ = ["VAE", "Condition", "evaluation_mode", "load", "posterior_mean", "require_finite"]
 
 ENCODE_DRAWS = 64  # draws that stand for the mean of a posterior without a closed one
 
@@ -38,9 +39,18 @@ class Condition:
             num_samples: K.
             given: values to hold for some groups, any shape that broadcasts to (K, B, *event).
         """
-        shape = (num_samples, len(self.x))
-        latents, above = descend(self.model.stages_, shape, features=self.features, given=given, top=self.top)
+        try:
+            return self._draw((num_samples, len(self.x)), given)
+        except (RuntimeError, IndexError):
+            if not torch.compiler.is_compiling():
+                sizes.explain(self.model, self.x)
+            raise
+
+    def _draw(self, shape: tuple[int, int], given: Mapping[str, Tensor] | None) -> Draw:
+        latents, above = descend(self.model.stages, shape, features=self.features, given=given, top=self.top)
         px = self.model.likelihood(above)
+        if px.event_shape != self.x.shape[1:]:
+            raise sizes.misfit(self.x, px.event_shape)
         return Draw(latents=latents, px=px, x=self.x, log_px=px.log_prob(self.x))
 
 
@@ -87,45 +97,82 @@ class VAE(Module):
         encoders = dict(encoder) if isinstance(encoder, Mapping) else {"": encoder}
         _check_encoders(encoders, list(stages))
         self.encoder = nn.ModuleDict({name or "x": module for name, module in encoders.items()})
-        self.stages = nn.ModuleDict(stages)
+        self.stages = Stages(stages)
         self.likelihood = likelihood
         self._check_shared()
 
     @property
     def groups(self) -> list[str]:
         """Names of the latent groups, top first."""
-        return list(self.stages)
+        return self.stages.names
 
     @property
-    def stages_(self) -> dict[str, Stage]:
-        """The stages by name, top first, with their type."""
-        return {name: stage for name, stage in self.stages.items() if isinstance(stage, Stage)}
+    def top(self) -> Stage:
+        """The stage of the top group, whose prior depends on nothing."""
+        return next(iter(self.stages.values()))
 
     def at_epoch(self, epoch: int | None) -> None:
         """Tells every stage where training is, for schedules that belong to the model: the temperature of gates."""
-        for stage in self.stages_.values():
+        for stage in self.stages.values():
             stage.at_epoch(epoch)
 
     def encoder_of(self, group: str) -> nn.Module:
         """Returns the network through which a group reads x."""
         return self.encoder[group] if group in self.encoder else self.encoder["x"]
 
-    def condition(self, x: Float[Tensor, "B D"], *, prior: Distribution | None = None) -> Condition:
+    @staticmethod
+    def features_of(group: str, output: Any) -> Any:
+        """Returns the features of a group from what its encoder gave.
+
+        Raises:
+            ValueError: the encoder gives features by group, and none of this one.
+        """
+        if isinstance(output, Mapping) and group not in output:
+            raise ValueError(
+                f"encoder gives features of {list(output)} and none of the group {group!r}; give it those too"
+            )
+        return output[group] if isinstance(output, Mapping) else output
+
+    def condition(self, x: Any, *, prior: Distribution | None = None) -> Condition:
         """Runs the encoder, the top posterior and the unconditional prior, once, whatever the number of draws.
 
         Args:
-            x: the data (B, D).
+            x: the data (B, D), a tensor, an array or a DataFrame; a single row (D,) is a batch of one.
             prior: p(z) of the top group if it is known already: it does not depend on x.
+
+        Raises:
+            ValueError: x does not fit the model.
         """
+        x = sizes.as_rows(self, x)
+        try:
+            return self._condition(x, prior)
+        except (RuntimeError, IndexError):
+            if not torch.compiler.is_compiling():
+                sizes.explain(self, x)
+            raise
+
+    def _condition(self, x: Tensor, prior: Distribution | None) -> Condition:
         shared = {id(module): module(x) for module in self.encoder.values()}
         outputs = {group: shared[id(self.encoder_of(group))] for group in self.groups}
-        features = {group: _features_of(group, h) for group, h in outputs.items()}
-        group, stage = next(iter(self.stages_.items()))
+        features = {group: self.features_of(group, h) for group, h in outputs.items()}
+        group, stage = self.groups[0], self.top
         prior = stage.prior(None) if prior is None else prior
         return Condition(self, x, features, top=(prior, stage.posterior(features[group], None, prior)))
 
-    def draw(self, x: Float[Tensor, "B D"], num_samples: int = 1) -> Draw:
-        """Draws K latents for each example: the record that objectives and evaluations read."""
+    def forward(self, x: Any, num_samples: int = 1) -> Draw:
+        """Draws, as :meth:`draw` does."""
+        return self.draw(x, num_samples)
+
+    def draw(self, x: Any, num_samples: int = 1) -> Draw:
+        """Draws K latents for each example: the record that objectives and evaluations read.
+
+        Args:
+            x: the data (B, D), a tensor, an array or a DataFrame; a single row (D,) is a batch of one.
+            num_samples: K.
+
+        Raises:
+            ValueError: x does not fit the model, or two of its parts do not fit each other; the message names them.
+        """
         return self.condition(x).draw(num_samples)
 
     def generate(self, num_samples: int, **given: Tensor) -> Draw:
@@ -139,47 +186,70 @@ class VAE(Module):
             ValueError: the model has no group of that name.
         """
         self._check_groups(given)
-        latents, above = descend(self.stages_, (1, num_samples), given=given)
+        latents, above = descend(self.stages, (1, num_samples), given=given)
         return Draw(latents=latents, px=self.likelihood(above))
 
     @torch.no_grad()
-    def encode(self, x: Float[Tensor, "B D"], group: str | None = None) -> Float[Tensor, "B ..."]:
+    def sample(self, num_samples: int) -> Tensor:
+        """Returns rows (n, *event) that the model generates, drawn from p(x | z); see :meth:`generate` for p(x | z)."""
+        return self.generate(num_samples).px.sample()[0]
+
+    @torch.no_grad()
+    def encode(self, x: Any, group: str | None = None) -> Tensor:
         """Returns the posterior mean of a group (the top one by default), the groups above at their means.
 
-        In evaluation mode, as a model is after ``fit`` and ``load``, the same x gives the same answer, except of gates
-        that are still random. A posterior without a closed mean is averaged over 64 draws of a fixed seed: the noise of
-        an inverse autoregressive flow is one for all rows, that of a distribution of your own is as it draws it, and
-        may depend on where in x a row is.
+        The axes before the row stay: (B, D) gives (B, *event), (T, B, D) gives (T, B, *event) and one row (D,) its
+        code. In evaluation mode, as a model is after ``fit`` and ``load``, the same x gives the same answer, except of
+        gates that are still random. A posterior without a closed mean is averaged over 64 draws of a fixed seed: the
+        noise of an inverse autoregressive flow is one for all rows, that of a distribution of your own is as it draws
+        it, and may depend on where in x a row is.
+
+        Raises:
+            ValueError: x does not fit the model, or it has no group of that name.
         """
         group = group or self.groups[0]
         self._check_groups([group])
-        return next(mean[0] for name, _, mean in self.at_means(x) if name == group)
+        rows, lead = sizes.flat(self, x)
+        mean = next(mean[0] for name, _, mean in self.at_means(rows) if name == group)
+        return mean.reshape(*lead, *mean.shape[1:])
 
     def at_means(self, x: Float[Tensor, "B D"]) -> Iterator[tuple[str, Distribution, Float[Tensor, "1 B ..."]]]:
         """Yields each group's name, posterior and posterior mean, top first, the groups above at their means."""
         condition, above = self.condition(x), None
-        for name, stage in self.stages_.items():
+        for name, stage in self.stages.items():
             p = stage.prior(above)
             q = stage.posterior(condition.features[name], above, p)
             mean = posterior_mean(q).expand(1, x.shape[0], *p.event_shape)
             yield name, q, mean
             above = stage.merge(above, mean)
 
-    def decode(self, z: Tensor | Mapping[str, Tensor]) -> Distribution:
-        """Returns p(x | z) for latents (B, *event), a dict of them in a hierarchy; missing lower groups are sampled."""
+    def decode(self, z: Any) -> Distribution:
+        """Returns p(x | z), its batch shape the leading axes of z.
+
+        Args:
+            z: latents (..., *event), or a dict of them in a hierarchy; missing lower groups are sampled.
+
+        Raises:
+            ValueError: no latents, a group that the model does not have, or latents of another shape than it has.
+        """
         given = dict(z) if isinstance(z, Mapping) else {self.groups[0]: z}
         if not given:
             raise ValueError("z is empty; give the latents of at least one group, or call generate(n)")
         self._check_groups(given)
-        _, above = descend(self.stages_, (1, len(next(iter(given.values())))), given=given)
+        latents = sizes.generated(self).latents
+        given = {name: sizes.as_tensor(self, value) for name, value in given.items()}
+        leads = [sizes.lead(name, value, latents[name].z.shape[2:]) for name, value in given.items()]
+        _, above = descend(self.stages, torch.broadcast_shapes(*leads), given=given)
         return self.likelihood(above)
 
-    def check(self, x: Float[Tensor, "B D"]) -> str:
+    def check(self, x: Any) -> str:
         """Draws once and returns a table of shapes.
 
         Raises:
-            ValueError: a density does not come out as (K, B); the message names the group.
+            ValueError: x does not fit, two parts do not fit each other, or a density does not come out as (K, B); the
+                message names the part.
         """
+        x = sizes.as_rows(self, x)
         with torch.random.fork_rng(), torch.no_grad():
             draw = self.draw(x[:2].expand(2, *x.shape[1:]), num_samples=3)
         rows = [_shapes(name, latent) for name, latent in draw.latents.items()]
@@ -199,21 +269,9 @@ class VAE(Module):
             raise ValueError(f"group {unknown[0]!r} is unknown; this model has {', '.join(self.groups)}")
 
     def _check_shared(self) -> None:
-        for name, stage in self.stages_.items():
+        for name, stage in self.stages.items():
             if isinstance(stage.p, VampPrior):
                 stage.p.check_shared(name, self.encoder_of(name), stage.q)
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Puts every module into evaluation mode, and each back into its own afterwards."""
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode
 
 
 def load(path: str | Path, modules: dict[str, nn.Module] | None = None) -> VAE:
@@ -222,14 +280,14 @@ def load(path: str | Path, modules: dict[str, nn.Module] | None = None) -> VAE:
     Only weights and names are read, nothing is unpickled.
 
     Args:
-        path: the folder.
+        path: the folder, or that of a run, whose best weights are loaded.
         modules: instances of the modules that are not prioria's, by their path in the architecture.
 
     Raises:
         ValueError: a file is missing or damaged, a module is missing from ``modules``, the weights do not fit, or a
             parameter is not finite.
     """
-    model = storage.load(Path(path), modules)
+    model = storage.load(storage.model_folder(Path(path)), modules)
     if not isinstance(model, VAE):
         raise ValueError(f"path={str(path)!r} holds a {type(model).__name__}, not a VAE")
     require_finite(model, path, "resume the run, whose checkpoint may be whole, or")
@@ -266,7 +324,7 @@ def _stages(
         if posterior is not None or prior is not None or not stages:
             raise ValueError("stages: give either stages={name: Stage, ...}, top first, or posterior= and prior=")
         for name in stages:
-            if not name or "." in name or hasattr(nn.ModuleDict(), name):
+            if not name or "." in name or hasattr(Stages({}), name):
                 raise ValueError(f"stages: a module cannot have a part called {name!r}; use a name such as 'z1'")
         return dict(stages)
     if posterior is None or prior is None:
@@ -279,12 +337,6 @@ def _check_encoders(encoders: dict[str, nn.Module], groups: list[str]) -> None:
         raise ValueError(
             f"encoder has networks for {sorted(encoders)} but the groups are {groups}; give one for each group"
         )
-
-
-def _features_of(group: str, output: Any) -> Any:
-    if isinstance(output, Mapping) and group not in output:
-        raise ValueError(f"encoder gives features of {list(output)} and none of the group {group!r}; give it those too")
-    return output[group] if isinstance(output, Mapping) else output
 
 
 def _shapes(name: str, latent: Latent) -> str:

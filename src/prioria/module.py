@@ -10,7 +10,8 @@ import functools
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,18 @@ def _without_values(value: Any) -> Any:
     if isinstance(value, Tensor):
         return TensorArgument(tuple(value.shape), str(value.dtype).removeprefix("torch."))
     return value
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Puts every module into evaluation mode, and each back into its own afterwards."""
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
 
 
 def describe(module: nn.Module) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,37 @@ class Stage(Module):
         return None
 
 
-def check_decided(stages: Mapping[str, Stage]) -> None:
+class Stages(nn.ModuleDict):
+    """The stages of a model by name, top first: a ``ModuleDict`` that knows what it holds.
+
+    Example:
+        >>> two = Stages({name: Stage(prior=nn.Identity(), posterior=nn.Identity()) for name in ("z2", "z1")})
+        >>> two.names
+        ['z2', 'z1']
+    """
+
+    def __init__(self, stages: Mapping[str, Stage]) -> None:
+        super().__init__(dict(stages))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the groups, top first."""
+        return list(self._modules)
+
+    def __getitem__(self, key: str) -> Stage:
+        return cast(Stage, super().__getitem__(key))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def items(self) -> ItemsView[str, Stage]:
+        return cast("ItemsView[str, Stage]", super().items())
+
+    def values(self) -> ValuesView[Stage]:
+        return cast("ValuesView[Stage]", super().values())
+
+
+def check_decided(stages: Mapping[str, Stage] | Stages) -> None:
     """Raises ValueError where a part of the model itself is still random, such as the gates of a dependency graph."""
     for name, stage in stages.items():
         if stage.undecided is not None:

@@ -18,6 +18,7 @@ from prioria.module import describe, rebuild
 
 FORMAT = 2
 WEIGHTS, ARCHITECTURE = "model.safetensors", "model.json"
+BEST = "best"  # folder of the best weights, inside that of a run
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -103,6 +104,12 @@ def save(module: nn.Module, folder: Path) -> None:
     architecture = describe(module)  # first: what cannot be described must not leave half a model behind
     write_tensors(folder / WEIGHTS, module.state_dict())
     write_json(folder / ARCHITECTURE, {"format": FORMAT, "architecture": architecture})
+
+
+def model_folder(folder: Path) -> Path:
+    """Returns the folder that holds a model: the one given, or that of its best weights where a run is given."""
+    is_run = not (folder / ARCHITECTURE).exists() and (folder / BEST / ARCHITECTURE).exists()
+    return folder / BEST if is_run else folder
 
 
 def load(folder: Path, modules: dict[str, nn.Module] | None = None) -> nn.Module:

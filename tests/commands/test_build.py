@@ -44,13 +44,13 @@ def test_a_class_a_function_or_a_part_of_ones_own_is_taken() -> None:
     small = {"network": {"hidden": (8,)}, "latents": 3}
     for prior in (LaplacePrior, lambda latents: LaplacePrior(latents, 2.0), LaplacePrior(3)):
         built = build.model("digits", prior=prior, **small)
-        assert isinstance(built.stages_["z"].p, LaplacePrior) and built.generate(2).z["z"].shape == (1, 2, 3)
+        assert isinstance(built.stages["z"].p, LaplacePrior) and built.generate(2).z["z"].shape == (1, 2, 3)
 
 
 def test_pseudo_inputs_of_counts_lie_between_rows() -> None:
     counts = data.load(np.random.default_rng(0).poisson(3.0, (60, 4)).astype(np.int64))
     built = build.model(counts, prior="vamp", likelihood="multinomial", latents=2, network={"hidden": (8,)})
-    starts, rows = built.stages_["z"].p.pseudo_inputs, counts.train.tensor()
+    starts, rows = built.stages["z"].p.pseudo_inputs, counts.train.tensor()
     assert (starts >= rows.min(0).values).all() and (starts <= rows.max(0).values).all()
 
 

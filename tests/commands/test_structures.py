@@ -55,7 +55,7 @@ def test_a_learned_graph_takes_two_phases_with_flows_and_goes_on_where_it_was(tm
     call(*command, "--epochs", 2, "--out", tmp_path / "run")
     learned = json.loads((tmp_path / "run" / "structure.json").read_text())
     assert list(learned) == ["z3 -> z2", "z3 -> z1", "z2 -> z1"] and all(0 < mu < 1 for mu in learned.values())
-    found = stages.edge_probabilities(Run.load(tmp_path / "run").model.stages_)
+    found = stages.edge_probabilities(Run.load(tmp_path / "run").model.stages)
     assert list(found.values()) == [float(mu > 0.5) for mu in learned.values()]
     call(*command, "--epochs", 3, "--out", tmp_path / "run")
     for name, *rows in (["sample"], ["encode", "digits"]):

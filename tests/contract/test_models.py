@@ -84,7 +84,7 @@ def test_reported_objective_is_the_bound_recomputed_from_the_weights(model: VAE)
 
 def test_generation_fills_and_holds_groups(model: VAE) -> None:
     draw = model.generate(5)
-    assert draw.px.sample().shape == (1, 5, INPUTS)
+    assert draw.px.sample().shape == (5, INPUTS)
     top = model.groups[0]
     held = model.generate(5, **{top: draw.z[top]})
     assert torch.equal(held.z[top], draw.z[top])
@@ -99,7 +99,7 @@ def test_encode_is_deterministic_and_decode_reads_it(model: VAE) -> None:
     for group in model.groups:
         assert torch.equal(model.encode(x, group), model.encode(x, group))
         assert model.encode(x, group).shape[0] == 5
-    assert model.decode(model.encode(x)).sample().shape == (1, 5, INPUTS)
+    assert model.decode(model.encode(x)).sample().shape == (5, INPUTS)
 
 
 def test_check_leaves_the_random_numbers_alone(model: VAE) -> None:

@@ -103,7 +103,7 @@ def test_groups_need_encoders_and_encoders_need_groups() -> None:
 
 @pytest.mark.parametrize("name", ["z.1", "train", ""])
 def test_a_group_has_a_name_that_a_module_can_have(name: str) -> None:
-    stage = next(iter(single().stages_.values()))
+    stage = single().top
     with pytest.raises(ValueError, match=f"called '{name}'"):
         VAE(encoder=encoder(), stages={name: stage}, likelihood=single().likelihood)
 

@@ -93,7 +93,7 @@ def test_examples_and_seeds_have_noise_of_their_own() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_measuring_changes_neither_the_model_nor_the_random_numbers(name: str) -> None:
     model, x = MODELS[name]().train(), rows(3)
-    frozen = next(iter(model.stages_.values())).p
+    frozen = model.top.p
     frozen.eval()
     before, weights = torch.get_rng_state(), {key: value.clone() for key, value in model.state_dict().items()}
     evaluate.log_likelihood(model, x, num_samples=4)

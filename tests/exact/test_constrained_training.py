@@ -66,7 +66,7 @@ def test_gradient_through_draws_without_one_is_unbiased() -> None:
     draw = model.condition(x).draw(4, given={"z": codes})
     latent = draw.latents["z"]
     exact = (latent.log_q.exp() * (-draw.log_px + beta * (latent.log_q - latent.log_p))).sum()
-    head = model.stages_["z"].q.head.weight
+    head = model.stages["z"].q.head.weight
     (expected,) = torch.autograd.grad(exact, head)
     objective = GECO(objectives.ELBO(num_samples=4), "nats=1", beta=beta)
     gradients = []

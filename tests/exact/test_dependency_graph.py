@@ -64,7 +64,7 @@ def test_cold_gates_neither_underflow_nor_lose_their_gradient_to_nan() -> None:
 def test_temperature_follows_the_epoch_down_to_its_floor() -> None:
     graph = model(decay=0.9, floor=0.2)
     step = Step(graph, objectives.ELBO())
-    (gates, *_) = stages.gates_of(graph.stages_).values()
+    (gates, *_) = stages.gates_of(graph.stages).values()
     for epoch, temperature in [(0, 1.0), (3, 0.9**3), (500, 0.2)]:
         step(rows(2), Progress(step=7, epoch=epoch, total_steps=1000))
         assert gates.temperature == pytest.approx(temperature)
@@ -84,17 +84,17 @@ def test_gates_are_drawn_once_for_a_draw_or_once_for_an_example() -> None:
 
 def test_frozen_gates_are_exactly_zero_or_one_and_stay_so_when_saved(tmp_path) -> None:
     graph = model()
-    for gates in stages.gates_of(graph.stages_).values():
+    for gates in stages.gates_of(graph.stages).values():
         torch.nn.init.normal_(gates.logits)
-    before = stages.freeze_gates(graph.stages_)
-    after = stages.edge_probabilities(graph.stages_)
+    before = stages.freeze_gates(graph.stages)
+    after = stages.edge_probabilities(graph.stages)
     assert after == {edge: float(probability > 0.5) for edge, probability in before.items()}
-    for gates in stages.gates_of(graph.stages_).values():
+    for gates in stages.gates_of(graph.stages).values():
         assert set(gates.sample(torch.ones(1, 4, 2)).tolist()) <= {0.0, 1.0}
         assert not gates.logits.requires_grad
     graph.save(tmp_path)
     again = load(tmp_path)
-    assert stages.edge_probabilities(again.stages_) == after
+    assert stages.edge_probabilities(again.stages) == after
     assert [p.requires_grad for p in again.parameters()] == [p.requires_grad for p in graph.parameters()]
 
 
@@ -104,7 +104,7 @@ def test_a_prior_depends_on_the_parents_that_have_an_edge_and_on_no_other(edges:
     names = graph.groups
     for count, child in enumerate(names[1:], start=1):
         above = torch.randn(1, 1, 2 * count, requires_grad=True)
-        mean = graph.stages_[child].prior(above).mean
+        mean = graph.stages[child].prior(above).mean
         (gradient,) = torch.autograd.grad(mean.sum(), above)
         for index, parent in enumerate(names[:count]):
             depends = bool((gradient[..., 2 * index : 2 * index + 2] != 0).any())
@@ -201,7 +201,7 @@ def test_evaluations_refuse_gates_that_are_not_frozen() -> None:
     for measure in (evaluate.elbo, evaluate.log_likelihood, evaluate.active_units):
         with pytest.raises(ValueError, match="'z2'.*gates are still random.*freeze_gates"):
             measure(graph, x, num_samples=2)
-    stages.freeze_gates(graph.stages_)
+    stages.freeze_gates(graph.stages)
     assert math.isfinite(evaluate.elbo(graph, x).value)
 
 

@@ -39,7 +39,7 @@ def test_an_edge_costs_the_difference_to_the_graph_without_it() -> None:
 
 def test_an_edge_that_changes_nothing_costs_nothing() -> None:
     whole = graph([("z3", "z2")])
-    torch.nn.init.zeros_(whole.stages_["z2"].p.net.layers[0].weight)
+    torch.nn.init.zeros_(whole.stages["z2"].p.net.layers[0].weight)
     (cost,) = evaluate.edge_costs(whole, torch.ones(6, 4), num_samples=3).values()
     assert cost.value == 0
 
@@ -79,7 +79,7 @@ def test_the_picture_draws_kept_edges_and_dots_pruned_ones() -> None:
 def test_a_price_from_one_example_has_no_error_to_write() -> None:
     model = graph(stages.full_edges(3))
     costs = evaluate.edge_costs(model, torch.ones(1, 4), num_samples=2)
-    (axes,) = dependency_graph(stages.edge_probabilities(model.stages_), costs).axes
+    (axes,) = dependency_graph(stages.edge_probabilities(model.stages), costs).axes
     assert [f"{cost.value:.2f}" for cost in costs.values()] == [t.get_text() for t in axes.texts if "." in t.get_text()]
 
 

@@ -149,7 +149,7 @@ def test_each_defect_is_found_where_it_is() -> None:
 @pytest.mark.parametrize("hidden", [(), (16,), (16, 16)], ids=["linear", "one hidden", "two hidden"])
 def test_encoders_of_any_depth_reach_the_posterior_of_a_consistent_model(hidden: tuple[int, ...]) -> None:
     trained = model(rbm(), nets.MLP(3, *hidden, 2, activation="tanh"), affine(W, U))
-    weight = trained.stages_["z"].p.log_prob_visible(X).exp().detach()
+    weight = trained.stages["z"].p.log_prob_visible(X).exp().detach()
     states = theory.states_of(trained, X)
     optimizer = torch.optim.LBFGS(trained.encoder.parameters(), max_iter=150, line_search_fn="strong_wolfe")
 

@@ -32,10 +32,10 @@ def two_level(prior: str) -> VAE:
 
 
 def log_prior_of_the_top(model: VAE, axis: torch.Tensor) -> np.ndarray:
-    prior = model.stages_["z2"].p
+    prior = model.stages["z2"].p
     if isinstance(prior, priors.StandardNormal):
         return stats.norm.logpdf(axis.numpy())
-    components = model.stages_["z2"].q(model.encoder_of("z2")(prior.pseudo_inputs.clamp(0, 1)))
+    components = model.stages["z2"].q(model.encoder_of("z2")(prior.pseudo_inputs.clamp(0, 1)))
     each = stats.norm.logpdf(axis.numpy()[:, None], components.mean[:, 0].numpy(), components.stddev[:, 0].numpy())
     return special.logsumexp(each, axis=1) - np.log(len(components.mean))
 
@@ -44,7 +44,7 @@ def quadrature(model: VAE, x: torch.Tensor) -> np.ndarray:
     """log p(x), from the networks' outputs; every density and both integrals are numpy's and scipy's."""
     axis = torch.linspace(-15, 15, 501, dtype=torch.float64)
     z2, z1 = torch.meshgrid(axis, axis, indexing="ij")
-    below = model.stages_["z1"].p(z2[..., None])
+    below = model.stages["z1"].p(z2[..., None])
     log_z1 = stats.norm.logpdf(z1.numpy(), below.mean[..., 0].numpy(), below.stddev[..., 0].numpy())
     logits = model.likelihood.net(torch.stack([z2, z1], -1)).numpy()
     log_joint = log_prior_of_the_top(model, axis)[:, None] + log_z1

@@ -177,7 +177,7 @@ def test_factor_traversal_moves_one_latent_over_the_range_of_the_encodings() -> 
         moved = z[3].expand(5, 2).clone()
         moved[:, j] = found.values[j]
         with torch.no_grad():
-            torch.testing.assert_close(found.frames[j], model.decode(moved).mean[0])
+            torch.testing.assert_close(found.frames[j], model.decode(moved).mean)
     assert explore.factor_traversal(model, x, dimensions=[1]).dimensions == (1,)
     with pytest.raises(ValueError, match=r"dimensions=\(2,\): there are 50 rows and 2 latents"):
         explore.factor_traversal(model, x, dimensions=[2])

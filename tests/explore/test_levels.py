@@ -48,9 +48,9 @@ def test_categories_are_shown_by_their_mean_number() -> None:
 def test_what_is_held_may_come_from_examples() -> None:
     model, x = echo(), torch.randn(3, 5)
     with torch.no_grad():
-        model.stages_["top"].q.heads.weight.zero_()
-        model.stages_["top"].q.heads.weight[:2, :2] = torch.eye(2)  # the mean is the first two entries of x
-        model.stages_["top"].q.heads.bias.copy_(torch.tensor([0.0, 0.0, -40.0, -40.0]))
+        model.stages["top"].q.heads.weight.zero_()
+        model.stages["top"].q.heads.weight[:2, :2] = torch.eye(2)  # the mean is the first two entries of x
+        model.stages["top"].q.heads.bias.copy_(torch.tensor([0.0, 0.0, -40.0, -40.0]))
     grid = explore.resample_below(model, "top", rows=3, columns=2, x=x)
     torch.testing.assert_close(grid[..., :2], x[:, None, :2].expand(3, 2, 2))
 

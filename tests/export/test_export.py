@@ -66,7 +66,7 @@ def model(request: pytest.FixtureRequest) -> VAE:
 def expected(model: VAE, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Mean and log-variance of the top group, from its own modules, then the means of the groups below."""
     name, *below = model.groups
-    stage, features = model.stages_[name], model.encoder_of(name)(x)
+    stage, features = model.stages[name], model.encoder_of(name)(x)
     features = features[name] if isinstance(features, dict) else features
     top = stage.q(features if getattr(stage, "bottom_up", None) is None else stage.bottom_up(features))
     means = {f"{group}_mean": model.encode(x, group) for group in below}
@@ -83,7 +83,7 @@ def test_programs_equal_the_model_on_another_number_of_rows(model: VAE, tmp_path
     torch.testing.assert_close({name: found[name] for name in wanted}, wanted, rtol=1e-5, atol=1e-5)
     z = dict(zip(model.groups, outputs[::2], strict=True))
     (mean,) = torch.export.load(tmp_path / "decoder.pt2").module()(*z.values())
-    torch.testing.assert_close(mean, model.decode(z).mean[0], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(mean, model.decode(z).mean, rtol=1e-5, atol=1e-5)
 
 
 def test_programs_of_another_model_do_not_stay_beside_these(tmp_path: Path):
@@ -107,7 +107,7 @@ def test_onnx_equals_the_model_on_another_number_of_rows(model: VAE, tmp_path: P
         np.testing.assert_allclose(found[name], wanted, rtol=1e-5, atol=1e-5)
     z = {group: found[f"{group}_mean"] for group in model.groups}
     (mean,) = decoder.run(["x_mean"], z)
-    wanted = model.decode({group: torch.from_numpy(value) for group, value in z.items()}).mean[0]
+    wanted = model.decode({group: torch.from_numpy(value) for group, value in z.items()}).mean
     np.testing.assert_allclose(mean, wanted, rtol=1e-5, atol=1e-5)
 
 

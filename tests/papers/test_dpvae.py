@@ -248,7 +248,7 @@ def test_a_pair_runs_to_its_page_and_is_not_run_again(tmp_path, capsys) -> None:
         evaluate.prior_draws(model, num_samples=20),
         evaluate.aggregate_draws(model, load("two-moons").train, num_samples=20),
     )
-    samples, decoded = (model.decode(z).mean[0].detach().double().numpy() for z in draws)
+    samples, decoded = (model.decode(z).mean.detach().double().numpy() for z in draws)
     assert stored["images"]["fid"]["prior"]["value"] == pytest.approx(frechet(samples, decoded), rel=1e-3)
     assert {tuple(each["counts"]) for each in stored["images"]["fid"].values()} == {(20, 20)}
     text = (tmp_path / "results/dpvae.md").read_text()

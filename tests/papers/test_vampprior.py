@@ -101,9 +101,9 @@ def test_the_reference_row_is_the_standard_run_under_the_mixture_of_all_its_post
     found, source = trained(reference).model, Run.load(standard.folder, data=reference.dataset)
     rows, z = source.data.train.tensor(), torch.randn(3, 40)
     with torch.no_grad():
-        q = source.model.stages_["z"].q(source.model.encoder["x"](rows))
+        q = source.model.stages["z"].q(source.model.encoder["x"](rows))
         by_hand = torch.stack([q.log_prob(each).logsumexp(0) - math.log(len(rows)) for each in z])
-        ours = found.stages_["z"].prior(None).log_prob(z)
+        ours = found.stages["z"].prior(None).log_prob(z)
     assert len(rows) == 16
     torch.testing.assert_close(ours, by_hand)
     assert trained(reference).path == reference.folder  # not made again: refit_prior refuses a folder that holds a run

@@ -34,10 +34,10 @@ def test_every_row_can_be_trained_and_changes_what_it_says_it_changes(name: str)
     objective.check(model, data.train)
     x = data.train.batch(torch.arange(3))
     assert objective(model.draw(x, objective.num_samples)).value.isfinite()
-    prior = model.stages_["z"].p
+    prior = model.stages["z"].p
     counted = {name: other for name, other in row.also.items() if "auxiliary" in name}
     for described, change in counted.items():
-        other = change(Run(model, data, [])).stages_["z"].p
+        other = change(Run(model, data, [])).stages["z"].p
         assert isinstance(prior, priors.Hierarchical) and isinstance(other, priors.Hierarchical)
         assert described.startswith(f"{other.num_samples} auxiliary")
         assert {prior.num_samples, other.num_samples} == {1, 16}

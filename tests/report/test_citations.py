@@ -61,8 +61,8 @@ def test_every_function_that_builds_stages_is_covered() -> None:
     made = {
         "Ladder": stages.Ladder({"z2": 2, "z1": 3}, {"z2": 4, "z1": 4}),
         "BinaryHierarchy": stages.BinaryHierarchy({"z1": 2, "z0": 3}),
-        "DependencyGraph": dict(MODELS["dependency-graph"]().stages_),
-        "ConvLadder": dict(MODELS["conv-ladder-residual"]().stages_),
+        "DependencyGraph": dict(MODELS["dependency-graph"]().stages),
+        "ConvLadder": dict(MODELS["conv-ladder-residual"]().stages),
     }
     for name, groups in made.items():
         assert {STAGES[name]} <= keys("\n".join(citations.bibtex(module.describe(each)) for each in groups.values()))

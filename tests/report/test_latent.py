@@ -24,7 +24,7 @@ def test_projection_is_that_of_the_principal_components(digits: Dataset):
     found = cloud_of(wide, digits, seed=0, points=200)
     with torch.no_grad(), torch.random.fork_rng():
         torch.manual_seed(0)
-        p = wide.stages_["z"].prior(None).sample((200,))
+        p = wide.stages["z"].prior(None).sample((200,))
         q = wide.draw(digits.test.tensor(200)).z["z"][0]
     components = PCA(2, svd_solver="full").fit(q.numpy())
     for ours, theirs in (

@@ -53,7 +53,7 @@ def test_data_and_reconstructions_are_shown_pixel_by_pixel(digits: Dataset, tmp_
     image = picture(sheet(model, digits, tmp_path / "sheet.png", columns=5))
     x = digits.test.tensor(5)
     with torch.no_grad():
-        z = model.stages_["z"].q(model.encoder["x"](x)).mean
+        z = model.stages["z"].q(model.encoder["x"](x)).mean
         means = model.likelihood.net(z).sigmoid()
     height = SIDE + HEADING + GAP
     for column in range(5):
@@ -84,12 +84,12 @@ def test_samples_are_means_at_draws_from_the_prior(digits: Dataset):
 
 def test_pseudo_inputs_come_clamped_and_in_the_order_of_their_use(digits: Dataset):
     model = model_of(digits, vamp=True)
-    prior = model.stages_["z"].p
+    prior = model.stages["z"].p
     with torch.no_grad():
         prior.pseudo_inputs += 0.3 * torch.randn(COMPONENTS, 64)
         prior.bounds = (0.0, 1.0)
         clamped = prior.pseudo_inputs.clamp(0, 1)
-        q = model.stages_["z"].q(model.encoder["x"](clamped))
+        q = model.stages["z"].q(model.encoder["x"](clamped))
         z = model.encode(digits.test.tensor(1000))
         density = Independent(Normal(q.base_dist.loc, q.base_dist.scale), 1).log_prob(z[:, None])
         found = pseudo_inputs(model, digits)
@@ -152,8 +152,8 @@ def test_hierarchies_are_shown(digits: Dataset, tmp_path: Path):
     x = digits.test.tensor(1)
     with torch.no_grad():
         features = model.encoder["x"](x)
-        top = model.stages_["z2"].q(features).mean
-        below = model.stages_["z1"].posterior(features, top[None], model.stages_["z1"].prior(top[None])).mean[0]
+        top = model.stages["z2"].q(features).mean
+        below = model.stages["z1"].posterior(features, top[None], model.stages["z1"].prior(top[None])).mean[0]
         means = model.likelihood.net(torch.cat([top, below], 1)).sigmoid()
     np.testing.assert_allclose(tile(image, 0, top=2 * HEADING + SIDE + GAP), inked(means), atol=1)
 

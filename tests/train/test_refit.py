@@ -98,7 +98,7 @@ def _copy() -> priors.RealNVP:
 
 
 def test_pseudo_inputs_are_fitted_on_the_models_own_encoder(run: Run) -> None:
-    stage = run.model.stages_["z"]
+    stage = run.model.stages["z"]
     vamp = priors.VampPrior(run.model.encoder_of("z"), stage.q, components=8, inputs=64, initial=(0.3, 0.1))
     encoder = [p.detach().clone() for p in run.model.encoder.parameters()]
     found = refit_prior(run, vamp, steps=60, learning_rate=0.03)

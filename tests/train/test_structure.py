@@ -33,9 +33,9 @@ def two_phases(data: Dataset, folder, **options) -> Run:
 
 def test_the_second_phase_trains_the_structure_of_the_first(digits, tmp_path) -> None:
     run = two_phases(digits, tmp_path)
-    learned = stages.edge_probabilities(Run.load(tmp_path / "structure", data=digits).model.stages_)
+    learned = stages.edge_probabilities(Run.load(tmp_path / "structure", data=digits).model.stages)
     assert all(0 < mu < 1 and mu != 0.5 for mu in learned.values())
-    assert stages.edge_probabilities(run.model.stages_) == {edge: float(mu > 0.5) for edge, mu in learned.items()}
+    assert stages.edge_probabilities(run.model.stages) == {edge: float(mu > 0.5) for edge, mu in learned.items()}
 
 
 def test_stopped_between_the_phases_or_within_the_second_it_ends_with_the_same_weights(digits, tmp_path) -> None:

@@ -135,7 +135,7 @@ def prior(model: VAE, data: Dataset, choice: Choice = "standard", *, seed: int |
         >>> type(prior(build.model(digits, latents=2), digits, "realnvp")).__name__
         'RealNVP'
     """
-    name, stage = next(iter(model.stages_.items()))
+    name, stage = model.groups[0], model.top
     with _seeded(seed):
         return _prior(data, choice, model.encoder_of(name), stage.q, _width(model))
 
@@ -181,7 +181,7 @@ def objective(
 
 
 def _width(model: VAE) -> int:
-    return next(iter(model.stages_.values())).prior(None).event_shape.numel()
+    return model.top.prior(None).event_shape.numel()
 
 
 def _one_level(

@@ -37,7 +37,7 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
     if num_samples < 1:
         raise ValueError(f"--num-samples {num_samples} must be at least 1")
     opened = Run.load(run)
-    check_decided(opened.model.stages_)
+    check_decided(opened.model.stages)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
@@ -65,7 +65,7 @@ def encode(
         level: latent group, the top one by default.
     """
     opened = Run.load(run)
-    check_decided(opened.model.stages_)
+    check_decided(opened.model.stages)
     x = rows(opened, data).tensor()
     with torch.inference_mode():
         z = torch.cat([opened.model.encode(part, level) for part in x.split(1000)])

@@ -110,7 +110,7 @@ def prior_draws(
     require_samples(num_samples)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))  # not the noise that rows of q(z) are chosen with
-        latents, _ = descend(model.stages_, (1, num_samples))  # not decoded: that would cost more than all else
+        latents, _ = descend(model.stages, (1, num_samples))  # not decoded: that would cost more than all else
     return latents[name].z[0].clone()
 
 

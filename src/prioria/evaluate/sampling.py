@@ -15,8 +15,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from prioria import sizes
 from prioria.data.base import evenly
 from prioria.draw import Draw
 from prioria.model import VAE, Condition, evaluation_mode
@@ -36,7 +38,7 @@ class Rows(Sized, Protocol):
         ...
 
 
-Examples = Tensor | Rows
+Examples = Tensor | Rows | ArrayLike
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def measuring(model: VAE) -> Iterator[None]:
     Raises:
         ValueError: a part of the model itself is still random, such as the gates of a dependency graph.
     """
-    check_decided(model.stages_)
+    check_decided(model.stages)
     device = device_of(model)
     devices = [device] if device.type == "cuda" else []
     with evaluation_mode(model), torch.random.fork_rng(devices), torch.inference_mode():
@@ -134,12 +136,12 @@ def measuring(model: VAE) -> Iterator[None]:
 
 def has_density(model: VAE) -> bool:
     """Whether every posterior of a model has a density; a point in place of one has none."""
-    return all(getattr(stage.q, "has_density", True) for stage in model.stages_.values())
+    return all(getattr(stage.q, "has_density", True) for stage in model.stages.values())
 
 
 def require_density(model: VAE) -> None:
     """Raises ValueError where a posterior has no density, so that there is neither a bound nor an importance weight."""
-    for name, stage in model.stages_.items():
+    for name, stage in model.stages.items():
         if not getattr(stage.q, "has_density", True):
             raise ValueError(
                 f"group {name!r} is inferred by {type(stage.q).__name__}, which has no density: there is no bound on "
@@ -153,28 +155,29 @@ def sampling_of(
     """Reads the rows and checks what was asked for; to be called while :func:`measuring`.
 
     Raises:
-        ValueError: no sample, no example, a negative seed, or examples that are not in x.
+        ValueError: no sample, no example, a negative seed, examples that are not in x, or rows that do not fit
+            the model.
     """
     if num_samples < 1 or seed < 0:
         raise ValueError(f"num_samples={num_samples} must be at least 1 and seed={seed} must not be negative")
     seed_generators(device_of(model), (seed,))  # a split with dynamic binarization draws its rows
-    rows = _rows(x, limit)
+    rows = x if isinstance(x, Rows) else sizes.as_rows(model, x)
+    total = len(rows)
+    if isinstance(rows, Rows):
+        rows = rows.tensor(limit)
+    elif limit is not None:
+        rows = rows[evenly(total, limit)]
+    sizes.check_values(model, rows)
     examples = range(len(rows)) if examples is None else examples
     if not (0 <= examples.start < examples.stop <= len(rows) and examples.step == 1):
         raise ValueError(f"examples={examples} of x with {len(rows)} rows: give at least one row, and ranges inside x")
-    return Sampling(model, rows, num_samples, seed, examples, len(x))
+    return Sampling(model, rows, num_samples, seed, examples, total)
 
 
 def device_of(model: VAE) -> torch.device:
     """Returns the device that the model's parameters are on."""
     parameter = next(model.parameters(), None)
     return torch.device("cpu") if parameter is None else parameter.device
-
-
-def _rows(x: Examples, limit: int | None) -> Tensor:
-    if isinstance(x, Tensor):
-        return x if limit is None else x[evenly(len(x), limit)]
-    return x.tensor(limit)
 
 
 def _starts(examples: range, size: int) -> range:

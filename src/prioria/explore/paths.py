@@ -79,7 +79,7 @@ def latent_graph(
     check_neighbors(nodes, neighbors)
     with measuring(model):
         seed_generators(device_of(model), (seed,))
-        top = next(iter(model.stages_.values()))
+        top = model.top
         z = top.prior(None).sample(torch.Size([nodes])).flatten(1).cpu().numpy()
         return Graph.build(z, neighbors=neighbors, mutual=mutual, lengths=_lengths_of(model, lengths))
 
@@ -117,7 +117,7 @@ def straight(model: VAE, starts: Float[Tensor, "P D"], ends: Float[Tensor, "P D"
 
 def decoded(model: VAE, z: Float[Tensor, "T L"]) -> Float[Tensor, "T D"]:
     """Returns the means of p(x|z) for latents of the top group; groups below are at the means of their priors."""
-    shape = next(iter(model.stages_.values())).prior(None).event_shape
+    shape = model.top.prior(None).event_shape
     precision = next(model.likelihood.parameters(), z).dtype  # nodes of a graph are in single precision
     with measuring(model):
         rows = z.to(device_of(model), precision).unflatten(1, shape).split(ROWS)

@@ -40,7 +40,7 @@ def generation_lines(
     lines = []
     for pair in encoded_pairs(model, starts, ends):
         with measuring(model):
-            prior = next(iter(model.stages_.values())).prior(None)
+            prior = model.top.prior(None)
             line = resample(to_generation(prior, pair.to(device_of(model))).cpu(), nodes)
             z = from_generation(prior, line.to(device_of(model))).cpu()
         z = z.clone()  # outside of inference mode: an ordinary tensor
@@ -55,7 +55,7 @@ def _curve(model: VAE, pair: Float[Tensor, "2 L"], nodes: int) -> Float[Tensor, 
     """
     longest = 1.001 * float((pair[1] - pair[0]).norm()) / (nodes - 1)
     with measuring(model):
-        prior = next(iter(model.stages_.values())).prior(None)
+        prior = model.top.prior(None)
         start, end = to_generation(prior, pair.to(device_of(model))).unsqueeze(1)
         t = torch.linspace(0, 1, nodes).to(start)
         for _ in range(HALVINGS):

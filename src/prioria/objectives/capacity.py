@@ -68,7 +68,7 @@ class Capacity(Objective):
                 f"as_released=True compares the rate summed over the batch with C, and each of {processes} processes "
                 "sees its share alone; train in one process, or leave it out"
             )
-        self._own = {name: stage.prior_parameters for name, stage in model.stages_.items()}
+        self._own = {name: stage.prior_parameters for name, stage in model.stages.items()}
         super().check(model, data)
 
     def cost(self, draw: Draw, progress: Progress | None = None) -> Tensor:

@@ -155,7 +155,7 @@ class InfoVAE(Objective):
     def check(self, model: VAE, data: Sized | None = None) -> None:
         latent = group_of(probe(model), self.group)
         super().check(model, data)
-        learned = model.stages_[model.groups[0] if self.group is None else self.group].prior_parameters
+        learned = model.stages[model.groups[0] if self.group is None else self.group].prior_parameters
         if self.alpha == 1 and learned and not latent.p.has_rsample:
             raise ValueError(
                 f"alpha=1 leaves out the rate, and draws of {type(latent.p).__name__} have no gradient: nothing would "

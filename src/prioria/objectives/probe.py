@@ -52,7 +52,7 @@ def check_minimum(model: VAE, groups: Collection[str]) -> None:
     the decoder enlarges what it reads, and every unit of log-scale saves a nat for each dimension.
     """
     for name in groups:
-        stage = model.stages_[name]
+        stage = model.stages[name]
         if not getattr(stage.q, "has_density", True) and stage.prior_parameters and _can_narrow(stage.p):
             raise ValueError(
                 f"group {name!r}: posterior={type(stage.q).__name__} has no density, and under a learned "

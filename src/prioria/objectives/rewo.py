@@ -156,4 +156,4 @@ class REWO(Constrained):
 
 def prior_parameters(model: VAE) -> set[nn.Parameter]:
     """Returns the trainable parameters that the prior of the top group owns alone."""
-    return set(next(iter(model.stages_.values())).prior_parameters)
+    return set(model.top.prior_parameters)

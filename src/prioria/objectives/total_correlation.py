@@ -80,7 +80,7 @@ class BetaTC(Objective):
         latent = group_of(probe(model), self.group)
         self.tc.check(latent, data)
         super().check(model, data)
-        stage = model.stages_[model.groups[0] if self.group is None else self.group]
+        stage = model.stages[model.groups[0] if self.group is None else self.group]
         if self.gamma == 0 and stage.prior_parameters:
             raise ValueError(
                 f"gamma=0 leaves out the part D, all that would train the parameters of {type(stage.p).__name__}; use "

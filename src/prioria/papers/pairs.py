@@ -36,7 +36,7 @@ def measure(cell: Cell) -> Result:
     model, budget, start = run.last(), cell.budget, time.perf_counter()
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # decodes in half the time
     x, split = scored(cell)
-    decoupled = isinstance(next(iter(model.stages_.values())).prior(None), NormalizingFlow)
+    decoupled = isinstance(model.top.prior(None), NormalizingFlow)
     draws = min(5000, IMAGES[cell.budget_name])
     estimate = evaluate.log_likelihood(model, x, num_samples=budget.num_samples)
     found: dict[str, Any] = {
@@ -65,7 +65,7 @@ def measure(cell: Cell) -> Result:
 
 def latents_of(model: VAE) -> int:
     """Returns the number of latents of the top group."""
-    return next(iter(model.stages_.values())).prior(None).event_shape.numel()
+    return model.top.prior(None).event_shape.numel()
 
 
 def _images(cell: Cell, model: VAE, data: Dataset) -> dict[str, Any] | None:

@@ -172,7 +172,7 @@ def _draw(models: Mapping[str, VAE], data: Dataset, out: Path, stem: str) -> Non
     if data.dimensions == 2:
         style.write(moons(models, data, across=2), out / f"{stem}-samples.png")
     for title, model in models.items():
-        prior = next(iter(model.stages_.values())).prior(None)
+        prior = model.top.prior(None)
         if isinstance(prior, NormalizingFlow) and prior.event_shape.numel() == 2:
             style.write(traversals(model, data), out / f"{stem}-lines-{title.split(',')[0]}.png")
 

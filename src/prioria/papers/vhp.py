@@ -80,7 +80,7 @@ def iwae(data: Dataset, budget: Budget) -> Objective:
 def auxiliary_samples(count: int, run: Run) -> VAE:
     """Returns the model with another count of auxiliary samples for each z."""
     model = copy.deepcopy(run.model)
-    prior = model.stages_["z"].p
+    prior = model.stages["z"].p
     assert isinstance(prior, priors.Hierarchical)
     prior.num_samples = count
     return model

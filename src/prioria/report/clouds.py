@@ -79,7 +79,7 @@ def cloud_of(model: VAE, dataset: Dataset, *, seed: int, points: int) -> Cloud:
     with measuring(model):
         seed_device(device_of(model), seed)
         x = dataset.test.tensor(points).to(device_of(model))
-        prior = model.stages_[group].prior(None)
+        prior = model.stages[group].prior(None)
         p = prior.sample(torch.Size([points])).flatten(1)
         q = model.draw(x).z[group][0].flatten(1)
         plain = q.shape[1] == 2 and len(q.unique()) > 2  # two bits have no density on a grid

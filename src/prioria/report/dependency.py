@@ -46,7 +46,7 @@ class LearnedGraph:
             num_samples: draws for each of them.
             seed: of the draws.
         """
-        stages = run.model.stages_
+        stages = run.model.stages
         gates = gates_of(stages).values()
         if not gates:
             return None

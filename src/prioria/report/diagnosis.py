@@ -108,7 +108,7 @@ def diagnose(model: VAE, data: Dataset, *, name: str = "model", seed: int = 0, l
     """
     averages = parts(model, data.test, num_samples=10, seed=seed, limit=limit)
     rates = {group: averages.get(f"rate/{group}", averages["rate"]).value for group in model.groups}
-    top = model.stages_[model.groups[0]]
+    top = model.top
     seen = Measurements(
         prior=type(top.p).__name__,
         is_binary=is_binary(top_posterior(model, data.test)),

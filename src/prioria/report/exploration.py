@@ -114,7 +114,7 @@ def _ends(data: Dataset, count: int, seed: int) -> tuple[Tensor, Tensor]:
 def _lines(model: VAE, starts: Tensor, ends: Tensor) -> dict[str, list[explore.Path]]:
     found = {STRAIGHT: explore.straight(model, starts, ends, nodes=NODES)}
     with measuring(model):
-        has_lines = has_generation(model.stages_[model.groups[0]].prior(None))
+        has_lines = has_generation(model.top.prior(None))
     if has_lines:
         found[GENERATION] = explore.generation_lines(model, starts, ends, nodes=NODES)
     return found

@@ -49,7 +49,7 @@ def show(model: VAE, dataset: Dataset, *, rows: int, samples: int, seed: int) ->
         used = pseudo_inputs(model, dataset)
         return Shown(
             data=x.cpu(),
-            reconstructions=mean(reconstructed)[0].cpu(),
+            reconstructions=mean(reconstructed).cpu(),
             means=mean(generated)[0].cpu(),
             draws=generated.sample()[0].float().cpu(),
             pseudo_inputs=None if used is None else used.cpu(),
@@ -58,7 +58,7 @@ def show(model: VAE, dataset: Dataset, *, rows: int, samples: int, seed: int) ->
 
 def pseudo_inputs(model: VAE, dataset: Dataset) -> Float[Tensor, "k D"] | None:
     """Returns the top prior's pseudo-inputs, those most responsible for the test rows first; None where it has none."""
-    stage = model.stages_[model.groups[0]]
+    stage = model.top
     clamped = getattr(stage.p, "clamped", None)
     if clamped is None:
         return None

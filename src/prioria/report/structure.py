@@ -32,7 +32,7 @@ def graph_pictures(graph: LearnedGraph | None) -> list[Picture]:
 def level_pictures(run: Run, *, seed: int = 0) -> list[Picture]:
     """Returns what each group of a hierarchy over pictures knows and decides; nothing while gates are still learned."""
     model, data = run.model, run.data
-    undecided = any(stage.undecided for stage in model.stages_.values())
+    undecided = any(stage.undecided for stage in model.stages.values())
     if len(model.groups) == 1 or len(data.shape) != 3 or undecided:
         return []
     sections = level_sections(model, data, group_rates(model, data, seed=seed), seed=seed)

@@ -62,7 +62,7 @@ class Subject:
     @property
     def prior(self) -> str:
         """The class of the prior; of a hierarchy, of each group."""
-        stages = self.run.model.stages_
+        stages = self.run.model.stages
         names = {group: type(stage.p).__name__ for group, stage in stages.items()}
         return names["z"] if list(names) == ["z"] else ", ".join(f"{group}: {name}" for group, name in names.items())
 

@@ -12,7 +12,7 @@ from prioria import priors
 from prioria.nets import MLP
 from prioria.posteriors import InverseAutoregressiveFlow
 from prioria.posteriors.gaussian import Gaussian
-from prioria.stage import Stage
+from prioria.stage import Stage, Stages
 from prioria.stages.fused import Fused
 from prioria.stages.gates import Gates
 
@@ -122,13 +122,13 @@ def chain_edges(nodes: int) -> list[Edge]:
     return list(zip(names, names[1:], strict=False))
 
 
-def gates_of(stages: Mapping[str, Stage]) -> dict[str, Gates]:
+def gates_of(stages: Mapping[str, Stage] | Stages) -> dict[str, Gates]:
     """Returns group -> its gates, for the groups that have any."""
     fused = {name: stage.gates for name, stage in stages.items() if isinstance(stage, Fused)}
     return {name: gates for name, gates in fused.items() if isinstance(gates, Gates)}
 
 
-def edge_probabilities(stages: Mapping[str, Stage]) -> dict[Edge, float]:
+def edge_probabilities(stages: Mapping[str, Stage] | Stages) -> dict[Edge, float]:
     """Returns (parent, child) -> mu for every possible edge: 0 or 1 where gates are frozen.
 
     Raises:
@@ -148,7 +148,7 @@ def edge_probabilities(stages: Mapping[str, Stage]) -> dict[Edge, float]:
     }
 
 
-def freeze_gates(stages: Mapping[str, Stage]) -> dict[Edge, float]:
+def freeze_gates(stages: Mapping[str, Stage] | Stages) -> dict[Edge, float]:
     """Fixes every gate to 1[mu > 1/2], in place, and returns the edge probabilities before."""
     before = edge_probabilities(stages)
     for gates in gates_of(stages).values():

@@ -86,7 +86,7 @@ class Fused(Stage):
     @property
     def undecided(self) -> str | None:
         if self.gates is not None and not self.gates.is_frozen:
-            return "its gates are still random; fix them with stages.freeze_gates(model.stages_)"
+            return "its gates are still random; fix them with stages.freeze_gates(model.stages)"
         return None
 
     def merge(self, above: Tensor | None, z: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def backward_messages(model: VAE, x: Float[Tensor, "B D"]) -> dict[str, Float[Te
 def transitions(model: VAE, above: str) -> Float[Tensor, "S T"]:
     """Returns log p(z_i | z_{i-1}) for every code of the group ``above`` (S) and of the next one (T)."""
     name = model.groups[model.groups.index(above) + 1]
-    prior = model.stages_[name].prior(_codes(model, above))
+    prior = model.stages[name].prior(_codes(model, above))
     return prior.log_prob(_codes(model, name).unsqueeze(1)).mT
 
 
@@ -53,7 +53,7 @@ def exact_posterior(
     """Returns log p(z_i | z_{i-1}, x) for every code of the group above (S; 1 for the top) and of this one (T)."""
     position = model.groups.index(group)
     if position == 0:
-        prior = model.stages_[group].prior(None).log_prob(_codes(model, group)).unsqueeze(0)
+        prior = model.stages[group].prior(None).log_prob(_codes(model, group)).unsqueeze(0)
     else:
         prior = transitions(model, model.groups[position - 1])
     return (prior.unsqueeze(-1) + messages[group]).log_softmax(1)
@@ -66,11 +66,11 @@ def _codes(model: VAE, group: str) -> Tensor:
 
 
 def _check(model: VAE) -> None:
-    for name, stage in model.stages_.items():
+    for name, stage in model.stages.items():
         if not (isinstance(stage, Fused) and stage.parents == "last"):
             raise ValueError(f"group {name!r} is not part of a chain; the recursion needs stages.BinaryHierarchy")
     with torch.random.fork_rng(), torch.no_grad():
-        latents, _ = descend(model.stages_, (1, 1))
+        latents, _ = descend(model.stages, (1, 1))
     for name, latent in latents.items():
         if not is_binary(latent.p):
             raise ValueError(

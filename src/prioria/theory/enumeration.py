@@ -112,7 +112,7 @@ def exact(
 
 def states_of(model: VAE, x: Float[Tensor, "B D"], *, reach: float = 10.0, points: int = 401) -> States:
     """Returns every joint value of a model's latents; see :func:`exact`."""
-    check_decided(model.stages_)
+    check_decided(model.stages)
     with torch.random.fork_rng(), torch.no_grad():
         latents = model.draw(x[:1]).latents
     events = {name: latent.z.shape[2:] for name, latent in latents.items()}

@@ -232,13 +232,13 @@ class Training:
         self._check_shares()
         self._check_precision()
         self._check_likelihood()
-        for stage in self.step.model.stages_.values():
+        for stage in self.step.model.stages.values():
             if isinstance(stage.p, VampPrior):
                 stage.p.check_training()
-        self.step.objective.check(self.step.model, self.data.train)
         x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
         with self.accelerator.autocast():
             self.display.say(self.step.model.check(x.to(self.accelerator.device)))
+        self.step.objective.check(self.step.model, self.data.train)
 
     def begin(self, anew: bool) -> None:
         """Removes what an earlier run left in the folder, and writes the checkpoint of step zero.

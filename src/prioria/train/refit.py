@@ -140,7 +140,7 @@ def with_prior(model: VAE, prior: nn.Module) -> VAE:
     Raises:
         ValueError: the posterior of the top group depends on its prior (a stage that is fused there, too).
     """
-    name, stage = next(iter(model.stages_.items()))
+    name, stage = model.groups[0], model.top
     if type(stage) is Stage:
         top = Stage(prior=prior, posterior=stage.q, join=stage.join)
     elif type(stage) is Fused and stage.root == "evidence":  # a top group inferred from evidence alone
@@ -152,7 +152,7 @@ def with_prior(model: VAE, prior: nn.Module) -> VAE:
             "encodings; train the model again with it"
         )
     encoder = dict(model.encoder.items()) if set(model.encoder) == set(model.groups) else model.encoder["x"]
-    return VAE(encoder=encoder, likelihood=model.likelihood, stages={**model.stages_, name: top})
+    return VAE(encoder=encoder, likelihood=model.likelihood, stages={**model.stages, name: top})
 
 
 def _source(source: Run | VAE, data: Dataset | None, out: str | Path | None) -> tuple[VAE, Dataset, Path | None]:
@@ -232,7 +232,7 @@ def _fit_of(model: VAE, data: Dataset, seed: int) -> PriorFit:
     z = aggregate_draws(model, data.test, num_samples=HELD_OUT, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, HELD_OUT))  # of a prior whose density is estimated
-        log_prior = next(iter(model.stages_.values())).prior(None).log_prob(z).mean().item()
+        log_prior = model.top.prior(None).log_prob(z).mean().item()
     if not has_density(model):
         return PriorFit(log_prior, None, None)
     bound = elbo(model, data.test, num_samples=10, seed=seed)

@@ -22,14 +22,14 @@ from prioria.data import load as load_data
 from prioria.model import VAE, require_finite
 from prioria.model import load as load_model
 from prioria.module import describe, rebuild
-from prioria.storage import FORMAT, read_json, write_json
+from prioria.storage import BEST, FORMAT, read_json, write_json
 from prioria.train import checkpoint
 from prioria.train.log import NAME as METRICS
 from prioria.train.log import Line
 from prioria.train.options import Options
 from prioria.train.step import Step
 
-SPECIFICATION, BEST = "run.json", "best"
+SPECIFICATION = "run.json"
 PROBABILITIES = "structure.json"  # of the edges that the first of two phases learned, beside the second
 
 

@@ -47,7 +47,7 @@ def fit_dependency_graph(
         options: further options of :func:`prioria.fit`.
 
     Returns:
-        The run of the fixed graph; ``stages.edge_probabilities(run.model.stages_)`` are its edges.
+        The run of the fixed graph; ``stages.edge_probabilities(run.model.stages)`` are its edges.
 
     Raises:
         ValueError: ``out`` holds a run of another kind, or its second phase has begun and the first would be
@@ -61,7 +61,7 @@ def fit_dependency_graph(
     structure = fit(
         first, objective(), data, epochs=epochs[0], out=None if folder is None else folder / STRUCTURE, **again
     )
-    learned = edge_probabilities(structure.model.stages_)
+    learned = edge_probabilities(structure.model.stages)
     edges = [edge for edge, mu in learned.items() if mu > 0.5]
     if folder is not None:
         write_json(folder / PROBABILITIES, {f"{parent} -> {child}": mu for (parent, child), mu in learned.items()})

@@ -57,7 +57,7 @@ def prior_components(
         limit: take so many rows only, at even distances; ten for each component where these are more.
     """
     with measuring(model):
-        prior = next(iter(model.stages_.values())).prior(None)
+        prior = model.top.prior(None)
         if not isinstance(prior, Mixture):
             return None
         needed = EXPECTED * len(prior.log_weights)

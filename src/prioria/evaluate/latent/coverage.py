@@ -89,7 +89,7 @@ def overlap(
     z_p = prior_draws(model, num_samples=num_samples, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))
-        prior = next(iter(model.stages_.values())).prior(None)
+        prior = model.top.prior(None)
         leaks = _beyond(prior.log_prob(z_q), prior.log_prob(z_p), level)
         test = two_sample_test(z_q[:TEST_DRAWS].flatten(1), z_p[:TEST_DRAWS].flatten(1))
     if not has_aggregate_density(model, x):

@@ -101,7 +101,7 @@ def symmetric_kl(
     q = aggregate_posterior(model, x, limit=limit, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))
-        p = next(iter(model.stages_.values())).prior(None)
+        p = model.top.prior(None)
         z_q, z_p = q.sample((num_samples,)), p.sample(torch.Size([num_samples]))
         forward = (q.log_prob(z_q) - p.log_prob(z_q)).double()
         backward = (p.log_prob(z_p) - q.log_prob(z_p)).double()
@@ -148,7 +148,7 @@ def nearest_neighbor_kl(
     pair = _pairs(model, x, seed, name).flatten(2)
     if generation_space:
         with measuring(model):
-            prior = next(iter(model.stages_.values())).prior(None)
+            prior = model.top.prior(None)
             z_q, z_p, pair = (to_generation(prior, z) for z in (z_q, z_p, pair))
     a, b = (z.double().cpu().numpy() for z in (z_q, z_p))
     forward, backward = perez_cruz(a, b), perez_cruz(b, a)

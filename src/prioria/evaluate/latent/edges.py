@@ -34,14 +34,14 @@ def edge_costs(
     Raises:
         ValueError: the model has no gates, or they are still random.
     """
-    present = [edge for edge, probability in edge_probabilities(model.stages_).items() if probability == 1]
+    present = [edge for edge, probability in edge_probabilities(model.stages).items() if probability == 1]
     whole = elbo(model, x, num_samples=num_samples, seed=seed, limit=limit)
     return {edge: _cost(model, edge, x, whole, limit) for edge in present}
 
 
 def _cost(model: VAE, edge: Edge, x: Examples, whole: Estimate, limit: int | None) -> Estimate:
     parent, child = edge
-    with gates_of(model.stages_)[child].without(model.groups.index(parent)):
+    with gates_of(model.stages)[child].without(model.groups.index(parent)):
         rest = elbo(model, x, num_samples=whole.num_samples, seed=whole.seed, limit=limit)
     nothing = float("nan")  # noise is shared: the two variances do not add
     return replace(

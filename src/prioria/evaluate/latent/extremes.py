@@ -126,7 +126,7 @@ def high_posterior(
     z = aggregate_draws(model, x, num_samples=_drawn(num_samples, fraction), seed=seed, limit=limit)
     with measuring(model):
         seed_generators(device_of(model), (seed, len(z)))  # of a prior whose density is estimated
-        log_p = next(iter(model.stages_.values())).prior(None).log_prob(z)
+        log_p = model.top.prior(None).log_prob(z)
     return _least(z, log_p, num_samples, "density of the prior")
 
 

@@ -89,7 +89,7 @@ def leakage(
     q = aggregate_posterior(model, x, limit=limit, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))
-        p = next(iter(model.stages_.values())).prior(None)
+        p = model.top.prior(None)
         z = q.sample((num_samples,))
         log_q = q.log_prob(z)
         density, base = (_curve(log_q, support, thresholds) for support in (p.log_prob(z), base_log_prob(p, z)))

@@ -125,7 +125,7 @@ def _fitted(condition: Condition, steps: int, draws: int, learning_rate: float) 
 
 
 def _condition_on(condition: Condition, features: Mapping[str, Any]) -> Condition:
-    name, stage = next(iter(condition.model.stages_.items()))
+    name, stage = condition.model.groups[0], condition.model.top
     prior = condition.top[0]
     return replace(condition, features=dict(features), top=(prior, stage.posterior(features[name], None, prior)))
 

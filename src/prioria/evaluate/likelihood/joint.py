@@ -31,9 +31,9 @@ class Joint:
     def __init__(self, model: VAE) -> None:
         self.model = model
         with torch.inference_mode(False), torch.no_grad():  # ordinary tensors: gradients in z pass through them
-            self.prior = next(iter(model.stages_.values())).prior(None)
+            self.prior = model.top.prior(None)
             self.zeta = self.prior.zeta if isinstance(self.prior, Marginal) else None
-            latents, _ = descend(model.stages_, (1, 1), top=(self._top(self._draw_zeta(1, 1)), None))
+            latents, _ = descend(model.stages, (1, 1), top=(self._top(self._draw_zeta(1, 1)), None))
         self.events = {name: latent.z.shape[2:] for name, latent in latents.items()}
         zetas = [] if self.zeta is None else [False] * self.zeta.event_shape.numel()
         groups = [[_is_bits(name, latent.p)] * latent.z.numel() for name, latent in latents.items()]
@@ -42,7 +42,7 @@ class Joint:
     def draw(self, num_samples: int, examples: int) -> Float[Tensor, "K B L"]:
         """Draws from the prior, group by group."""
         zeta = self._draw_zeta(num_samples, examples)
-        latents, _ = descend(self.model.stages_, (num_samples, examples), top=(self._top(zeta), None))
+        latents, _ = descend(self.model.stages, (num_samples, examples), top=(self._top(zeta), None))
         values = [latent.z.flatten(2) for latent in latents.values()]
         return torch.cat(values if zeta is None else [zeta, *values], -1)
 
@@ -58,7 +58,7 @@ class Joint:
             name: part.unflatten(-1, event) for (name, event), part in zip(self.events.items(), parts, strict=True)
         }
         shape = (z.shape[0], z.shape[1])
-        latents, above = descend(self.model.stages_, shape, given=given, top=(self._top(zeta), None))
+        latents, above = descend(self.model.stages, shape, given=given, top=(self._top(zeta), None))
         log_p = log_p + torch.stack([latent.log_p for latent in latents.values()]).sum(0)
         return log_p, self.model.likelihood(above)
 

@@ -7,8 +7,9 @@ from torch import Tensor, distributed
 
 from prioria.evaluate.estimate import Estimate, WeightQuality, join
 from prioria.evaluate.likelihood.importance import importance_log_likelihood
-from prioria.evaluate.sampling import Examples
+from prioria.evaluate.sampling import Examples, Rows
 from prioria.model import VAE
+from prioria.sizes import as_rows
 
 
 def divided_log_likelihood(
@@ -32,6 +33,7 @@ def divided_log_likelihood(
     count = distributed.get_world_size() if distributed.is_initialized() else 1
     if count == 1:
         return importance_log_likelihood(model, x, num_samples=num_samples, seed=seed, limit=limit)
+    x = x if isinstance(x, Rows) else as_rows(model, x)
     size = len(x) if limit is None else min(limit, len(x))
     if size < count:
         raise ValueError(f"x has {size} rows for {count} processes; use fewer processes")

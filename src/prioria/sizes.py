@@ -1,0 +1,187 @@
+"""Whether data and the parts of a model agree in shape and type: one clear error instead of one of a matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+
+from prioria.draw import Draw, descend
+from prioria.module import evaluation_mode
+
+VAE = Any  # a prioria.model.VAE, whose module uses this one
+
+
+def as_tensor(model: VAE, x: Any) -> Tensor:
+    """Returns x as a tensor: a tensor as it is, an array, a list or a DataFrame in the type and place of the weights.
+
+    Raises:
+        ValueError: x holds no numbers.
+    """
+    if isinstance(x, Tensor):
+        return x
+    values = np.asarray(x)
+    if values.dtype.kind == "O":  # a DataFrame of several types of number, or of text
+        try:
+            values = values.astype(np.float64)
+        except (TypeError, ValueError):
+            pass  # refused below, by its type
+    if values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"x is a {type(x).__name__} of {values.dtype} values; give numbers as a tensor, an array or a DataFrame, "
+            "or a split such as dataset.test"
+        )
+    weights = next((each for each in model.parameters() if each.is_floating_point()), None)
+    values = torch.from_numpy(np.ascontiguousarray(values))
+    return values.to(torch.get_default_dtype()) if weights is None else values.to(weights.device, weights.dtype)
+
+
+def as_rows(model: VAE, x: Any) -> Tensor:
+    """Returns x as rows (N, *event); a single row is a batch of one.
+
+    Raises:
+        ValueError: x holds no numbers, or has more axes than rows have.
+    """
+    found, lead = flat(model, x)
+    if len(lead) > 1:
+        raise ValueError(
+            f"x has shape {tuple(lead + found.shape[1:])}: one axis counts the rows; use x.flatten(0, {len(lead) - 1})"
+        )
+    return found
+
+
+def flat(model: VAE, x: Any) -> tuple[Tensor, torch.Size]:
+    """Returns x as rows (N, *event) and the axes that lead to them, none for a single row.
+
+    Raises:
+        ValueError: x holds no numbers, or its last axes are not those of a row.
+    """
+    x = as_tensor(model, x)
+    if x.dim() == 2:
+        return x, x.shape[:1]
+    event = generated(model).px.event_shape
+    lead = x.shape[: max(x.dim() - len(event), 0)]
+    if x.shape[len(lead) :] != event:
+        raise misfit(x if x.dim() > 1 else x[None], event)
+    return x.reshape(-1, *event), lead
+
+
+def lead(name: str, z: Tensor, event: torch.Size) -> torch.Size:
+    """Returns the axes of latents before those of the group; ValueError where they do not end in these."""
+    count = z.dim() - len(event)
+    if count < 0 or z.shape[count:] != event:
+        raise ValueError(f"z of group {name!r} has shape {tuple(z.shape)}, and must end in {tuple(event)}")
+    return z.shape[:count]
+
+
+def misfit(x: Tensor, event: torch.Size) -> ValueError:
+    """Returns the error that names the shape of x and that of the rows that a model is of."""
+    pictures = x.dim() > 2 and x.shape[1:].numel() == event.numel()
+    remedy = "use x.flatten(1)" if pictures else "give data of that width, or a model of this one"
+    return ValueError(
+        f"x has rows of shape {tuple(x.shape[1:])}, and the likelihood is over {_rows(event)}; {remedy} (a likelihood "
+        "of your own declares its event axes)"
+    )
+
+
+def explain(model: VAE, x: Tensor) -> None:
+    """Raises ValueError that says what does not fit, where a pass of x through a model failed; returns where all fits.
+
+    Raises:
+        ValueError: rows of another shape or type than the model is for, or two parts whose sizes do not agree.
+    """
+    kinds = {each.dtype for each in model.parameters() if each.is_floating_point()}
+    if kinds and x.dtype not in kinds:
+        found = ", ".join(sorted(str(kind) for kind in kinds))
+        raise ValueError(f"x is {x.dtype}, and the weights of the model are {found}; use x.to({found.split(', ')[0]})")
+    try:
+        event = generated(model).px.event_shape
+    except (RuntimeError, IndexError):  # its own parts do not fit, whatever x is
+        event = x.shape[1:]
+    if x.shape[1:] != event:
+        raise misfit(x, event)
+    with evaluation_mode(model), torch.random.fork_rng(), torch.no_grad():
+        walk(model, x[:2])
+
+
+def walk(model: VAE, x: Tensor) -> None:
+    """Runs a model part by part.
+
+    Raises:
+        ValueError: a part does not take what it is given; the message names it.
+    """
+    features: dict[str, Any] = {}
+    for name in model.groups:
+        with _part("encoder", x):
+            features[name] = model.features_of(name, model.encoder_of(name)(x))
+    above: Any = None
+    for name, stage in model.stages.items():
+        with _part(f"prior of group {name!r}", above):
+            p = stage.prior(above)
+        with _part(f"posterior of group {name!r}", features[name], above):
+            q = stage.posterior(features[name], above, p)
+        latents, _ = descend({name: stage}, (1, len(x)), features=features, top=(p, q))
+        with _part(f"merge of group {name!r}", above, latents[name].z):
+            above = stage.merge(above, latents[name].z)
+    with _part("likelihood", above):
+        model.likelihood(above)
+
+
+def generated(model: VAE) -> Draw:
+    """Returns one row that the model generates, in evaluation mode; it and the random numbers stay as they were."""
+    with evaluation_mode(model), torch.random.fork_rng(), torch.no_grad():
+        return model.generate(1)
+
+
+def check_values(model: VAE, x: Tensor) -> None:
+    """Raises ValueError where rows do not fit, or hold values beyond the range of the likelihood, such as -1 for bits.
+
+    Grey values in [0, 1] pass for probabilities of bits.
+    """
+    try:
+        px = generated(model).px
+    except (RuntimeError, IndexError):
+        return  # its own parts do not fit: the first draw says which
+    if x.shape[1:] != px.event_shape:
+        raise misfit(x, px.event_shape)
+    low, high = _range(px)
+    if x.numel() and (x.amin() < low or x.amax() > high):
+        raise ValueError(
+            f"x goes from {x.amin():.3g} to {x.amax():.3g}, and the likelihood has probabilities from {low:g} to "
+            f"{high:g} only; bring x to that range, or use likelihoods.Gaussian"
+        )
+
+
+def _range(px: Distribution) -> tuple[float, float]:
+    try:
+        support: Any = px.support
+    except NotImplementedError:
+        return -torch.inf, torch.inf
+    while hasattr(support, "base_constraint"):
+        support = support.base_constraint
+    if support is constraints.boolean:
+        return 0.0, 1.0
+    ends = getattr(support, "lower_bound", -torch.inf), getattr(support, "upper_bound", torch.inf)
+    low, high = (torch.as_tensor(end) for end in ends)
+    return float(low.min()), float(high.max())
+
+
+@contextmanager
+def _part(name: str, *given: Any) -> Iterator[None]:
+    try:
+        yield
+    except (NotImplementedError, torch.OutOfMemoryError):
+        raise
+    except (RuntimeError, IndexError) as error:
+        shapes = [str(tuple(each.shape)) for each in given if isinstance(each, Tensor)] or ["what it is given"]
+        found, cause = " and ".join(shapes), str(error).splitlines()[0]
+        raise ValueError(f"{name} does not take {found}: {cause}; make the sizes of the two agree") from error
+
+
+def _rows(event: torch.Size) -> str:
+    return f"rows of shape {tuple(event)}" if event else "single numbers"
