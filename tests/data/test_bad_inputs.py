@@ -78,8 +78,8 @@ def text_named_png(folder):
     return folder
 
 
-def sixteen_bit_picture(folder):
-    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(folder / "0.png")
+def picture_of_floats(folder):
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(folder / "0.tif")
     return folder
 
 
@@ -138,7 +138,7 @@ BAD = {
     "mixed picture sizes": (mixed_sizes, "0.png is 8x8 grey but 5.png is 8x9 grey"),
     "a truncated picture": (broken_picture, "3.png"),
     "text named .png": (text_named_png, "0.png is no picture"),
-    "sixteen bits a channel": (sixteen_bit_picture, "8 bits"),
+    "a picture of floats": (picture_of_floats, "has F pixels"),
     "folder without pictures": (lambda f: f, "holds no picture"),
     "zip without pictures": (zip_without_pictures, "holds no picture"),
     "text named .zip": (text_named_zip, "not a zip"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -34,7 +34,13 @@ def described(entry: data.Entry) -> tuple[str, str, str]:
 
 
 def inspect(
-    path: Annotated[Path, Parameter(help="A .npy, .npz, .csv or .parquet file, or a folder of images.")],
+    path: Annotated[Path, Parameter(help="A .npy, .npz, .csv or .parquet file, or a folder, zip or tar of pictures.")],
+    *,
+    resize: Annotated[str | None, Parameter(help="Width and height that pictures are brought to, as in 64x64.")] = None,
+    crop: Annotated[bool, Parameter(help="Cut pictures to these proportions in place of stretching them.")] = False,
+    colour: Annotated[Literal["grey", "rgb"] | None, Parameter(help="Read all pictures so.")] = None,
+    alpha: Annotated[bool, Parameter(help="Keep transparency as a channel; otherwise over white.")] = False,
+    frames: Annotated[Literal["all", "first"], Parameter(help="Pages and frames of one file that are rows.")] = "all",
 ) -> None:
     """Say what a file holds: shape, range, kind of values, missing values, and which likelihoods are legal."""
-    print(data.inspect(path))
+    print(data.inspect(path, resize=resize, crop=crop, colour=colour, alpha=alpha, frames=frames))

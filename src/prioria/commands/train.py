@@ -53,6 +53,11 @@ def train(
     binarize: Literal["dynamic"] | None = None,
     relaxed: bool = False,
     standardize: bool = False,
+    resize: str | None = None,
+    crop: bool = False,
+    colour: Literal["grey", "rgb"] | None = None,
+    alpha: bool = False,
+    frames: Literal["all", "first"] = "all",
     training: Annotated[TrainingOptions, Parameter(name="*", group="Training")] = TRAINING,
     overwrite: bool = False,
     suggest: Annotated[bool, Parameter(name="--suggest-target", negative="")] = False,
@@ -60,7 +65,8 @@ def train(
     """Train a model, or go on with a run that was stopped.
 
     Args:
-        data: a data set's name (prioria data list), or a .npy, .npz, .csv or .parquet file, or a folder of images.
+        data: a data set's name (prioria data list), or a .npy, .npz, .csv or .parquet file, or a folder, zip or tar
+            of pictures.
         out: folder of the run; by default runs/ with the names of the data and of the prior or the hierarchy.
         resume_run: folder of a run to go on with, in place of data. A graph whose edges are learned goes on with the
             command that began it.
@@ -70,6 +76,11 @@ def train(
         binarize: read grey values as probabilities and draw them afresh for every batch.
         relaxed: allow a Bernoulli likelihood on grey values as they are; the result is no likelihood of the data.
         standardize: shift and scale each column of continuous values to mean 0 and deviation 1 in the training rows.
+        resize: of pictures: width and height that all are brought to, as in 64x64.
+        crop: of pictures: cut them to the proportions of --resize around the center, in place of stretching them.
+        colour: of pictures: read all as grey or all as rgb.
+        alpha: of pictures: keep transparency as a channel; otherwise they are laid over white.
+        frames: of pictures: all pages of a TIFF and frames of a GIF are rows, or the first alone.
         overwrite: replace a run that is already in the folder.
         suggest: train a pilot only, 5 epochs by default, and propose a target for --constraint. It minimizes the ELBO
             at beta = 1 whatever the objective, and writes nothing; all other options hold for it.
@@ -81,7 +92,8 @@ def train(
         _check_resumed(given)
         return _finish(_resumed(resume_run, epochs))
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
-    source = data_sets.load(data, binarize=binarize, relaxed=relaxed, standardize=standardize)
+    pictures: Any = {"resize": resize, "crop": crop, "colour": colour, "alpha": alpha, "frames": frames}
+    source = data_sets.load(data, binarize=binarize, relaxed=relaxed, standardize=standardize, **pictures)
     torch.manual_seed(training.seed)
     hierarchy = chosen(stages)
     structure = None if hierarchy is None else build.structure(hierarchy)

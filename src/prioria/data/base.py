@@ -6,11 +6,14 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from prioria.data.own.decoding import Pictures
 
 Kind = Literal["binary", "grey", "count", "continuous"]
 Binarization = Literal["none", "dynamic", "static"]
@@ -49,6 +52,7 @@ class Protocol:
         scale: Divides shifted values, a number or one per column.
         classes: Names of the label values.
         factors: Names of the label columns, for labels (N, factors).
+        pictures: How files of pictures were read, so that others are read alike.
         skeleton: File below the root of the data with the bones of a body, where rows are its poses.
         channels: The channels of that skeleton that the columns are; the others rest at zero.
     """
@@ -66,6 +70,7 @@ class Protocol:
     scale: float | tuple[float, ...] = 1.0
     classes: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()
+    pictures: Pictures | None = None
     skeleton: str = ""
     channels: tuple[str, ...] = ()
 

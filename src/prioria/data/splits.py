@@ -34,7 +34,11 @@ def assemble_random(
 ) -> Dataset:
     """The data set of a random split: numpy's default generator permutes the rows, `sizes` cut them."""
     order = np.random.default_rng(seed).permutation(len(rows))
-    parts = np.split(order, np.cumsum(sizes)[:2])
+    return assemble_members(protocol, rows, labels, np.split(order, np.cumsum(sizes)[:2]))
+
+
+def assemble_members(protocol: Protocol, rows: NDArray, labels: NDArray | None, parts: Sequence[NDArray]) -> Dataset:
+    """The data set of three parts, each the numbers of its rows."""
     train, validation, test = (_some(protocol, rows, labels, part) for part in parts)
     return _binarized(Dataset(protocol, train, validation, test))
 

@@ -1,10 +1,10 @@
-"""Pictures in a folder or a zip file, stacked into rows (N, channels, height, width) of uint8."""
+"""Pictures in a folder, a zip or a tar file, stacked into rows (N, channels, height, width) of uint8."""
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -12,80 +12,149 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prioria.data.base import DataError
-from prioria.data.formats import DAMAGED, naming
+from prioria.data.own.archives import Stream, is_tar, members, opened
+from prioria.data.own.arrangement import arrange
+from prioria.data.own.decoding import Colour, Header, Pictures, Prepare, colour_of, coloured, decode, header
 from prioria.data.splits import allocate
 
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".gif", ".tif", ".tiff", ".webp"))
-GREY_MODES, COLOUR_MODES = ("1", "L", "LA"), ("RGB", "RGBA", "P", "CMYK", "YCbCr")
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".pbm", ".pgm", ".ppm", ".gif", ".tif", ".tiff", ".webp")
+)
+MOST_VALUES = 2**22
+"""Values in one row: a picture of 1,182x1,182 in colour. Larger ones are to be resized first."""
 
-Prepare = Callable[[Image.Image], Image.Image]
+REMEDY = "--resize 64x64 (resize=(64, 64) in Python), with --crop where they should not be stretched"
+
+Decode = Callable[[str, Stream], Iterator[NDArray[np.uint8]]]  # a name and its stream -> frames
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Pictures as rows.
+
+    Args:
+        rows: (N, channels, height, width).
+        labels: Names (N,), or None.
+        sizes: Rows of each part where the folders say so.
+        pictures: How they were read, so that others are read alike.
+    """
+
+    rows: NDArray[np.uint8]
+    labels: NDArray | None
+    sizes: tuple[int, int, int] | None
+    pictures: Pictures
+
+
+def holds_pictures(path: Path) -> bool:
+    """Whether a path is read as pictures: a folder, a zip or tar file, or one picture."""
+    return path.is_dir() or path.suffix.lower() in {".zip", *SUFFIXES} or is_tar(path)
 
 
 def list_pictures(path: Path) -> list[str]:
-    """Names of the pictures below a folder or inside a zip file, sorted."""
-    with naming(path):
-        if path.is_dir():
-            names = (file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-        else:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-    return sorted(name for name in names if Path(name).suffix.lower() in SUFFIXES)
+    """Names of the pictures below a folder or inside a zip or tar file, sorted."""
+    return members(path, _is_picture)
+
+
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def read(path: Path, pictures: Pictures) -> Found:
+    """All pictures of a folder, a zip or tar file, or the frames of one picture.
+
+    Raises:
+        DataError: No picture, one that cannot be decoded, different sizes without `resize`, or grey and colour mixed
+            without `colour`; names the pictures.
+    """
+    folder, names = (path.parent, [path.name]) if _is_picture(path.name) else (path, list_pictures(path))
+    _check_any(path, names)
+    order = arrange(folder, names)
+    found = {name: header(folder / name, stream, pictures) for name, stream in opened(folder, names)}
+    headers = {name: found[name] for name in order.names}
+    pictures = replace(pictures, colour=pictures.colour or _one_colour(path, headers))
+    _check_sizes(path, headers, pictures)
+    frames = {name: each.frames for name, each in headers.items()}
+    rows = _stacked(folder, frames, lambda name, file: decode(folder / name, file, pictures.prepare, frames[name]))
+    counts = list(frames.values())
+    labels = None if order.labels is None else np.repeat(order.labels, counts)
+    return Found(rows, labels, None if order.parts is None else _sizes(np.repeat(order.parts, counts)), pictures)
 
 
 def stack(path: Path, names: Sequence[str], prepare: Prepare = lambda image: image) -> NDArray[np.uint8]:
-    """The named pictures as one array (N, channels, height, width), decoded one by one.
+    """The first frames of the named pictures as one array (N, channels, height, width), decoded one by one.
 
     Args:
-        path: A folder or a zip file.
+        path: A folder, a zip or a tar file.
         names: What to read, as `list_pictures` returns it.
-        prepare: Crops or resizes each picture before it is stored.
+        prepare: Crops or resizes each picture, in grey or colour as it is, before it is stored.
 
     Raises:
         DataError: No picture, one that cannot be decoded, or two of different sizes; names the pictures.
     """
-    if not names:
-        raise DataError(f"{path} holds no picture ({', '.join(sorted(SUFFIXES))})")
+    _check_any(path, names)
+
+    def both(image: Image.Image) -> Image.Image:
+        return prepare(coloured(image, colour_of(image)))
+
+    return _stacked(path, dict.fromkeys(names, 1), lambda name, file: decode(path / name, file, both))
+
+
+def _stacked(path: Path, frames: Mapping[str, int], decoded: Decode) -> NDArray[np.uint8]:
+    """The frames of each name as rows, in the order of the names, whatever order they are read in."""
+    ends = dict(zip(frames, accumulate(frames.values()), strict=True))
     rows: NDArray[np.uint8] | None = None
-    for number, (name, data) in enumerate(_opened(path, names)):
-        image = _decoded(path / name, data, prepare)
-        if rows is None:
-            rows = allocate((len(names), *image.shape), np.uint8)
-        if image.shape != rows.shape[1:]:
-            first, this = _size(rows[0]), _size(image)
-            raise DataError(f"{path}: {names[0]} is {first} but {name} is {this}; resize them to one size")
-        rows[number] = image
+    begun = ""
+    for name, stream in opened(path, list(frames)):
+        for place, image in enumerate(decoded(name, stream), ends[name] - frames[name]):
+            if rows is None:
+                rows, begun = allocate((sum(frames.values()), *image.shape), np.uint8), name
+            if image.shape != rows.shape[1:]:
+                raise DataError(_differ(path, begun, _size(rows[0].shape), name, _size(image.shape)))
+            rows[place] = image
     assert rows is not None
     return rows
 
 
-def _opened(path: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        for name in names:
-            with naming(path / name):
-                data = (path / name).read_bytes()
-            yield name, data
-        return
-    with zipfile.ZipFile(path) as archive:
-        for name in names:
-            with naming(path / name):
-                data = archive.read(name)
-            yield name, data
+def _check_any(path: Path, names: Sequence[str]) -> None:
+    if not names:
+        raise DataError(f"{path} holds no picture ({', '.join(sorted(SUFFIXES))})")
 
 
-def _decoded(path: Path, data: bytes, prepare: Prepare) -> NDArray[np.uint8]:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.mode not in GREY_MODES + COLOUR_MODES:
-                raise DataError(f"{path} has {image.mode} pixels; convert it to 8 bits a channel")
-            pixels = np.asarray(prepare(image.convert("L" if image.mode in GREY_MODES else "RGB")))
-    except DataError:
-        raise
-    except (*DAMAGED, SyntaxError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0].replace(f" {data[:0]!r}", "")
-        raise DataError(f"{path} is no picture that can be decoded ({reason[:120]})") from error
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+def _one_colour(path: Path, headers: Mapping[str, Header]) -> Colour:
+    grey, rgb = (next((n for n, each in headers.items() if each.colour == colour), None) for colour in ("grey", "rgb"))
+    if grey and rgb:
+        raise DataError(
+            f"{path}: {grey} is grey but {rgb} is in colour; read all in one by --colour grey or --colour rgb "
+            "(colour= in Python)"
+        )
+    return "grey" if grey else "rgb"
 
 
-def _size(image: NDArray[np.uint8]) -> str:
-    channels, height, width = image.shape
-    return f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
+def _check_sizes(path: Path, headers: Mapping[str, Header], pictures: Pictures) -> None:
+    """Refuses different sizes, and rows of more values than a model can have, before anything is decoded."""
+    name, first = next(iter(headers.items()))
+    channels = (1 if pictures.colour == "grey" else 3) + pictures.alpha
+    width, height = pictures.resize or (first.width, first.height)
+    if (values := width * height * channels) > MOST_VALUES:
+        raise DataError(
+            f"{path}: {name} would be a row of {width}x{height} pixels, {values:,} values, and up to {MOST_VALUES:,} "
+            f"are read; make pictures smaller, as by {REMEDY}"
+        )
+    for other, each in headers.items():
+        if pictures.resize is None and (each.width, each.height) != (width, height):
+            before, this = ((channels, one.height, one.width) for one in (first, each))
+            raise DataError(_differ(path, name, _size(before), other, _size(this)))
+
+
+def _differ(path: Path, one: str, size: str, other: str, size_of_other: str) -> str:
+    return f"{path}: {one} is {size} but {other} is {size_of_other}; bring them to one size, as by {REMEDY}"
+
+
+def _size(shape: Sequence[int]) -> str:
+    channels, height, width = shape
+    return f"{width}x{height} {'grey' if channels < 3 else 'colour'}"
+
+
+def _sizes(parts: NDArray[np.int64]) -> tuple[int, int, int]:
+    train, validation, test = np.bincount(parts, minlength=3).tolist()
+    return train, validation, test

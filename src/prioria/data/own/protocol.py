@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prioria.data.base import OWN, DataError, Dataset, Protocol
 from prioria.data.own.inspection import Inspection, moments, survey
 from prioria.data.own.sources import Source
-from prioria.data.splits import Part, assemble, assemble_random
+from prioria.data.splits import Part, assemble, assemble_members, assemble_random
 
 MINIMUM_ROWS = 10
 NARROWEST = 1e3 * float(np.finfo(np.float32).eps)  # deviation over mean: below, float32 leaves a thousand steps of it
@@ -44,12 +44,32 @@ def own_data(own: Source, treatment: Treatment, seed: int) -> Dataset:
 
 
 def _split(own: Source, protocol: Protocol, seed: int) -> Dataset:
-    if own.sizes:
+    if own.sizes and all(own.sizes):
         train, validation, test = _given_parts(own, own.sizes)
         return assemble(protocol, train, validation, test)
+    if own.sizes:
+        return assemble_members(protocol, own.rows, own.labels, _filled(own.sizes, seed))
     held_out = len(own.rows) // 10
     sizes = (len(own.rows) - 2 * held_out, held_out, held_out)
     return assemble_random(protocol, own.rows, own.labels, sizes, seed)
+
+
+def _filled(sizes: tuple[int, int, int], seed: int) -> list[NDArray]:
+    """The numbers of the rows of each part, where one that has none gets a tenth of the training rows at random."""
+    train, *others = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:2])
+    order, held_out = np.random.default_rng(seed).permutation(train), max(1, len(train) // 10)
+    for place, part in enumerate(others):
+        if not len(part):
+            others[place], order = np.sort(order[:held_out]), order[held_out:]
+    return [np.sort(order), *others]
+
+
+def _split_in_words(sizes: tuple[int, int, int] | None) -> str:
+    if sizes is None:
+        return "random 80 / 10 / 10 %"
+    absent = [part for part, size in zip(("validation", "test"), sizes[1:], strict=True) if not size]
+    drawn = f"; {' and '.join(absent)}: a random tenth of the training rows{' each' * (len(absent) > 1)}"
+    return "as in the file" + (drawn if absent else "")
 
 
 def own_protocol(own: Source, found: Inspection, treatment: Treatment) -> Protocol:
@@ -65,10 +85,11 @@ def own_protocol(own: Source, found: Inspection, treatment: Treatment) -> Protoc
         kind=found.kind,
         binarization="none",
         likelihoods=found.likelihoods,
-        split="as in the file" if own.sizes else "random 80 / 10 / 10 %",
+        split=_split_in_words(own.sizes),
         source=OWN,
         scale=float(found.levels or 1),
         classes=own.classes,
+        pictures=own.pictures,
     )
     if treatment.binarize:
         return replace(protocol, binarization=treatment.binarize, likelihoods=("Bernoulli",))
@@ -114,10 +135,11 @@ def fitting(protocol: Protocol, found: Inspection) -> Protocol:
     if protocol.kind not in ("binary", "grey") or not isinstance(protocol.scale, float):
         return protocol
     unit_range = found.maximum <= 1 < protocol.scale
+    black = unit_range and (np.issubdtype(np.dtype(found.dtype), np.integer) or found.maximum == 0)  # levels 0 and 1
     if unit_range and protocol.shift == 0:
         return replace(protocol, scale=1.0)
     highest = protocol.scale - 1 if protocol.shift else protocol.scale  # levels in bins of one: (v + 0.5) / scale
-    if unit_range or found.minimum < 0 or found.maximum > highest:
+    if (unit_range and not black) or found.minimum < 0 or found.maximum > highest:
         values = f"values from {found.minimum:g} to {found.maximum:g}"
         raise DataError(f"{found.name}: {values}, but the model was trained on 0 to {highest:g}; rescale them")
     return protocol

@@ -18,10 +18,12 @@ from torch.utils.data import Dataset as TorchDataset
 from prioria.data.base import DataError
 from prioria.data.formats import naming
 from prioria.data.known.catalogue import BY_NAME
-from prioria.data.own.pictures import list_pictures, stack
+from prioria.data.own.decoding import Pictures
+from prioria.data.own.pictures import holds_pictures, read
 from prioria.data.own.tables import read_csv, read_parquet
 
 PARTS = ("train", "validation", "test")
+AS_THEY_ARE = Pictures()
 SPARSE = {"format", "shape", "data"}  # arrays that every sparse matrix in a file has
 
 
@@ -35,6 +37,7 @@ class Source:
         labels: (N,) or (N, factors), or None.
         classes: Names of the label values.
         sizes: Rows of the training, validation and test part where the source is split already; else None.
+        pictures: How pictures were read, where the rows are pictures of files.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Source:
     labels: NDArray | None = None
     classes: tuple[str, ...] = ()
     sizes: tuple[int, int, int] | None = None
+    pictures: Pictures | None = None
 
     def __post_init__(self) -> None:
         if self.labels is not None and len(self.labels) != len(self.rows):
@@ -55,14 +59,14 @@ class Source:
         return f"{len(names)} different: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
 
 
-def read_source(source: Any) -> Source:
+def read_source(source: Any, pictures: Pictures = AS_THEY_ARE) -> Source:
     """Rows and labels of a path, an array or tensor, a pair (x, y), a torch data set or a DataLoader.
 
     Raises:
         DataError: In one line that names the file or array and the defect.
     """
     if isinstance(source, str | Path):
-        return _encoded(read_path(Path(source)))
+        return _encoded(read_path(Path(source), pictures))
     if isinstance(source, TorchDataset | DataLoader):
         return _encoded(read_torch(source))
     if isinstance(source, tuple):
@@ -91,15 +95,19 @@ def _encoded(source: Source) -> Source:
     return replace(source, labels=numbers, classes=tuple(map(str, classes)))
 
 
-def read_path(path: Path) -> Source:
-    """Rows and labels of a file or folder."""
+def read_path(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source:
+    """Rows and labels of a file or folder; `pictures` says how pictures are read."""
     if not path.exists():
         if str(path) in BY_NAME:
             raise DataError(f"{path} is the name of a known data set (prioria data list), but here a file is read")
         close = difflib.get_close_matches(str(path), BY_NAME, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(BY_NAME)}"
         raise DataError(f"{path} is neither a file nor a known data set; {hint}")
-    reader = read_pictures if path.is_dir() else READERS.get(path.suffix.lower())
+    if not path.is_dir() and not path.is_file():
+        raise DataError(f"{path} is a pipe or a device, which is read once; save the rows in a file")
+    if holds_pictures(path):
+        return read_pictures(path, pictures)
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: {path.suffix or 'nameless'} files are not read; save the rows as .npy")
     with naming(path):
@@ -141,12 +149,10 @@ def read_npz(path: Path) -> Source:
     return Source(str(path), np.concatenate(parts), labels, sizes=(train, validation, test))
 
 
-def read_pictures(path: Path) -> Source:
-    """A folder or zip file of pictures; where they lie in several folders, these are the labels."""
-    names = list_pictures(path)
-    folders = np.array([Path(name).parent.as_posix() for name in names])
-    labels = folders if len(set(folders)) > 1 else None
-    return Source(str(path), stack(path, names), labels)
+def read_pictures(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source:
+    """A folder, zip or tar file of pictures; their folders are parts of a split and labels."""
+    found = read(path, pictures)
+    return Source(str(path), found.rows, found.labels, sizes=found.sizes, pictures=found.pictures)
 
 
 def _table(read: Callable[[Path], tuple[NDArray, NDArray | None]]) -> Callable[[Path], Source]:
@@ -156,7 +162,6 @@ def _table(read: Callable[[Path], tuple[NDArray, NDArray | None]]) -> Callable[[
 READERS: dict[str, Callable[[Path], Source]] = {
     ".npy": read_npy,
     ".npz": read_npz,
-    ".zip": read_pictures,
     ".csv": _table(read_csv),
     ".parquet": _table(read_parquet),
 }
