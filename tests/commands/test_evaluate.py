@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from prioria.cli import main
 from prioria.commands import evaluate as evaluation_command
 from prioria.commands.evaluate import measure
-from prioria.report.evaluation import Evaluation, Number, Units, digest
+from prioria.evaluate import ActiveUnits, Estimate
+from prioria.report.evaluation import Evaluation, digest
 from tests.commands.test_commands import SMALL, call
 
 
@@ -82,15 +83,12 @@ def test_what_is_no_likelihood_is_said_beside_the_number(tmp_path: Path, capsys:
         assert "its values are no likelihoods" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("estimator", "remedy"),
-    [("importance sampling", "try more samples (of ais: more steps)"), ("quadrature", "--method")],
-)
+@pytest.mark.parametrize(("ess", "remedy"), [(3.0, "try more samples (of ais: more steps)"), (None, "--method")])
 def test_what_has_not_converged_comes_with_a_remedy(
-    estimator: str, remedy: str, capsys: pytest.CaptureFixture[str]
+    ess: float | None, remedy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    number = Number(-90.0, 50, 9, estimator, converged=False)
-    evaluation_command.say("run", Evaluation(number, number, Units({}, {}, 0.01, 9), "test", estimator))
+    number = Estimate(-90.0, 50, 9, "by whatever name", ess=ess, converged=False)
+    evaluation_command.say("run", Evaluation(number, number, ActiveUnits({}, 0.01, 9), "test"))
     first, second = capsys.readouterr().out.splitlines()[-2:]
     assert first.startswith("  not converged: ") and remedy in second
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from scipy import stats
 from prioria.evaluate import Estimate, WeightQuality, doubt, join
 from prioria.evaluate.estimate import tail_length
 from prioria.evaluate.likelihood.pareto import generalized_pareto_shape, pareto_k
-from prioria.evaluate.likelihood.quadrature import GridEstimate
 from prioria.evaluate.likelihood.weights import Weights
 from prioria.evaluate.moments import Moments
 
@@ -105,7 +103,7 @@ def test_weights_that_repeat_have_a_tail_all_the_same() -> None:
 def estimate(pointwise: list[float], *, k: float = 0.1, samples: int = 100) -> Estimate:
     values = torch.tensor(pointwise, dtype=F64)
     quality = WeightQuality(bias=values * 0 - 0.5, ess=torch.arange(len(values)).double(), pareto_k=values * 0 + k)
-    return Estimate(values, values * 0 + 0.04, samples, seed=3, estimator="importance sampling", weights=quality)
+    return Estimate.of(values, values * 0 + 0.04, samples, seed=3, estimator="importance sampling", weights=quality)
 
 
 def test_summary_of_an_estimate() -> None:
@@ -114,29 +112,29 @@ def test_summary_of_an_estimate() -> None:
     assert of_four.standard_error == pytest.approx(np.std([1, 2, 3, 6], ddof=1) / 2)
     assert of_four.monte_carlo_error == pytest.approx(0.1)  # sqrt(0.04 / 4)
     assert (of_four.bias, of_four.converged) == (-0.5, True)
-    assert str(of_four) == "-3.00 +- 1.08 (K = 100, ESS 1)"
-    assert str(estimate([-3.0], k=0.8)) == "-3.00 (K = 100, ESS 0, not converged)"
-    assert str(estimate([-3.0001, -3.0])) == "-3.00005 +- 0.00005 (K = 100, ESS 0)"
+    assert str(of_four) == "-3.00 ± 1.08 (100 samples, ESS 1)"
+    assert str(estimate([-3.0], k=0.8)) == "-3.00 (100 samples, ESS 0, not converged)"
+    assert str(estimate([-3.0001, -3.0])) == "-3.00005 ± 0.00005 (100 samples, ESS 0)"
 
 
 def test_converged_needs_light_tails_for_95_percent_of_the_examples() -> None:
     k = torch.full((100,), 0.1)
     k[:5] = 0.9
-    good = Estimate(k, k, 1, 0, "", WeightQuality(bias=k, ess=k, pareto_k=k))
+    good = Estimate.of(k, k, 1, 0, "", weights=WeightQuality(bias=k, ess=k, pareto_k=k))
     assert good.converged
     k = k.clone()
     k[5] = math.nan  # what cannot be told has not converged
-    assert not Estimate(k, k, 1, 0, "", WeightQuality(bias=k, ess=k, pareto_k=k)).converged
+    assert not Estimate.of(k, k, 1, 0, "", weights=WeightQuality(bias=k, ess=k, pareto_k=k)).converged
 
 
 def test_what_is_doubted_is_what_the_estimator_can_lack() -> None:
     for samples, told in ((24, False), (25, True)):
         weights = torch.linspace(0.0, -3.0, samples)[:, None]
         assert pareto_k(weights[: tail_length(samples) + 1]).isfinite().item() is told
-        for estimator in ("importance sampling", "annealed importance sampling"):
-            assert ("too few to tell" not in doubt(estimator, samples)) is told
-            assert ("heavy-tailed" in doubt(estimator, samples)) is told
-    assert "error of the grid" in doubt("quadrature, 81 points along each latent", 6561)
+        assert ("too few to tell" not in doubt(samples, 3.0)) is told
+        assert ("heavy-tailed" in doubt(samples, 3.0)) is told
+    assert "error of the grid" in doubt(6561, None)
+    assert estimate([-3.0], k=0.8).doubt == doubt(100, 0.0) and estimate([-3.0]).doubt is None
 
 
 def test_json_has_no_number_that_json_lacks() -> None:
@@ -144,6 +142,54 @@ def test_json_has_no_number_that_json_lacks() -> None:
     assert written["standard_error"] is None
     assert written["value"] == -3.0
     assert {"num_samples", "examples", "seed", "estimator", "ess", "converged", "bias", "unit"} < set(written)
+
+
+WRITTEN = {
+    "estimate": estimate([-1.0, -2.5]),
+    "one example": estimate([-1.0]),
+    "heavy tails": estimate([-1.0, -2.5], k=0.8),
+    "one draw": Estimate.of(torch.tensor([-1.0, -2.0]), torch.full((2,), math.nan), 1, 0, "average of elbo"),
+    "grid": Estimate.of(torch.ones(2), torch.zeros(2), 81, 0, "grid", error=torch.tensor([1e-5, 1.0])),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_an_estimate_is_read_back_as_itself(name: str) -> None:
+    written = WRITTEN[name]
+    read = Estimate.from_json(json.loads(json.dumps(written.to_json(), allow_nan=False)))
+    assert type(read) is Estimate and read.to_json() == written.to_json()
+    assert (str(read), repr(read), read.doubt) == (str(written), repr(written), written.doubt)
+    with pytest.raises(ValueError, match="estimate anew"):
+        _ = read.pointwise
+    with pytest.raises(ValueError, match="estimate anew"):
+        join([read, written])
+
+
+def test_an_estimate_of_before_its_errors_were_written_is_read() -> None:
+    read = Estimate.from_json({"value": -3, "num_samples": 10, "examples": 2, "estimator": "ELBO"})
+    assert str(read) == "-3.00 (10 samples)" and math.isnan(read.bias) and read.ess is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"value": math.nan}, "estimate.value: input should be a finite number"),
+        ({"value": True}, "estimate.value: input should be a valid number"),
+        ({"num_samples": 1.5}, "estimate.num_samples: input should be a valid integer"),
+        ({"estimator": 3}, "estimate.estimator: input should be a valid string"),
+        ({"converged": 1}, "estimate.converged: input should be a valid boolean"),
+        ({"unit": "bits"}, "estimate.unit: unit='bits' is not 'nats'"),
+        ({"median": 1.0}, "estimate.median: no such field"),
+    ],
+)
+def test_other_values_are_no_estimate(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        Estimate.from_json(estimate([-1.0]).to_json() | change)
+
+
+def test_a_notebook_shows_the_number_and_no_markup_of_the_estimator() -> None:
+    shown = Estimate.of(torch.ones(2), torch.zeros(2), 5, 0, "a < b")._repr_html_()
+    assert shown == "<b>1.00 ± 0.00</b> nats <small>(a &lt; b, 5 samples)</small>"
 
 
 def test_join_puts_examples_in_order_and_refuses_other_kinds() -> None:
@@ -154,12 +200,12 @@ def test_join_puts_examples_in_order_and_refuses_other_kinds() -> None:
     with pytest.raises(ValueError, match="one kind"):
         join([])
     with pytest.raises(ValueError, match="mean over draws of all rows"):
-        join([replace(estimate([-1.0]), examples=50)])
+        join([Estimate.of(torch.zeros(2), torch.zeros(2), 2, 0, "draws", examples=50)])
 
 
 def test_joined_grids_keep_the_error_of_their_rule() -> None:
-    parts = [GridEstimate(**vars(estimate([-1.0])), error=torch.tensor([error], dtype=F64)) for error in (1e-4, 1.0)]
-    joined = join(parts)
+    one = torch.tensor([-1.0], dtype=F64)
+    joined = join([Estimate.of(one, one * 0, 81, 0, "grid", error=one * -error) for error in (1e-4, 1.0)])
     assert joined.error.tolist() == [1e-4, 1.0] and not joined.converged
 
 

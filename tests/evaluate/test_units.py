@@ -44,7 +44,7 @@ def test_variance_of_the_mean_is_that_of_the_data() -> None:
     expected = torch.stack([0.3 * x[:, 0], 0.05 * x[:, 1]]).double().var(1)
     torch.testing.assert_close(units.variances["z"], expected, rtol=1e-5, atol=1e-9)
     assert units.counts == {"z": 1}
-    assert str(units) == "z 1/2"
+    assert str(units) == "1 of 2 in z"
     assert evaluate.active_units(model(gaussian([[0.0] * 3] * 2, variance=1.0)), x).counts == {"z": 0}
 
 

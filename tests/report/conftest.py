@@ -46,7 +46,8 @@ def evaluated(run: Run, *, limit: int = 20, seed: int = 0) -> Evaluation:
     likelihood = evaluate.log_likelihood(run.model, test, num_samples=20, seed=seed, limit=limit)
     bound = evaluate.parts(run.model, test, seed=seed, limit=limit)
     units = evaluate.active_units(run.model, test, limit=limit)
-    found = Evaluation.of(likelihood, bound, units, data=run.data.name, split="test", limit=limit)
+    elbo = bound.pop("elbo")
+    found = Evaluation(likelihood, elbo, units, split="test", data=run.data.name, limit=limit, parts=bound)
     assert run.path is not None
     found.write(run.path, {"log_likelihood": likelihood.pointwise})
     return found

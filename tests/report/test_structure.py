@@ -50,7 +50,7 @@ def test_runs_side_by_side_say_how_stable_edges_are(runs: Path, capsys: pytest.C
         values = [graph[edge] for graph in graphs]
         kept = f"kept in {np.mean(np.array(values) > 0.5):.0%}"
         assert f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}{kept}" in words
-        assert f"{edge}  {np.mean(values):.3f} +- {np.std(values, ddof=1):.3f}  {kept}" in printed
+        assert f"{edge}  {np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}  {kept}" in printed
     assert (runs / "both.png").read_bytes()[:4] == b"\x89PNG"
 
 

@@ -95,20 +95,22 @@ def measure(
     elif method == "importance":
         likelihood = estimators.divided_log_likelihood(model, rows, num_samples=num_samples, seed=seed, limit=limit)
     else:
-        steps = num_steps if method == "ais" else None
-        likelihood = estimators.log_likelihood(model, rows, seed=seed, method=method, num_steps=steps, limit=limit)
+        options = {"num_steps": num_steps} if method == "ais" else {}
+        likelihood = estimators.log_likelihood(model, rows, seed=seed, method=method, limit=limit, **options)
     certificate = None
     if certify:
         certificate = estimators.certify(
             model, num_examples=certify, seed=seed, num_steps=num_steps, num_samples=num_samples
         )
-    found = Evaluation.of(
+    parts = estimators.parts(model, rows, seed=seed, limit=limit)
+    found = Evaluation(
         likelihood,
-        estimators.parts(model, rows, seed=seed, limit=limit),
+        parts.pop("elbo"),
         estimators.active_units(model, rows, seed=seed, limit=limit),
         data=run.data.name,
         split=split,
         limit=limit,
+        parts=parts,
         curve=bounds,
         certificate=certificate,
     )
@@ -173,19 +175,20 @@ def say(name: str, found: Evaluation) -> None:
     number = found.log_likelihood
     print(f"{name}: {found.data}, {found.split} split, {number.examples:,} examples")
     ess = "" if number.ess is None else f", ESS {number.ess:,.0f}"
-    print(f"  log-likelihood  {number} nats  ({found.estimator}, {number.num_samples:,} samples{ess})")
-    print(f"  ELBO            {found.elbo} nats")
+    print(f"  log-likelihood  {number.number} nats  ({number.estimator}, {number.num_samples:,} samples{ess})")
+    print(f"  ELBO            {found.elbo.number} nats")
     print(f"  active units    {found.active_units}")
-    if not number.converged:
-        print(f"  not converged: {estimators.doubt(number.estimator, number.num_samples)}")
-        other = number.estimator.startswith("quadrature")
-        print(f"                 try {'another --method' if other else 'more samples (of ais: more steps)'}")
+    if number.doubt is not None:
+        print(f"  not converged: {number.doubt}")
+        remedy = "another --method" if number.ess is None else "more samples (of ais: more steps)"
+        print(f"                 try {remedy}")
     if found.curve is not None:
-        values = [f"{each.num_samples:,}: {each.value:.2f}" for each in found.curve.estimates]
-        print(f"  bound by K      {', '.join(values)}\n                  {found.curve}")
+        values = [f"{each.num_samples:,}: {each.number}" for each in found.curve.estimates]
+        print(f"  bound by K      {', '.join(values)}\n                  {found.curve.verdict}")
     if (certificate := found.certificate) is not None:
-        print(f"  on simulations  {certificate.lower} to {certificate.upper} nats; importance {certificate.importance}")
-        print(f"                  {certificate}")
+        both = f"{certificate.lower.number} to {certificate.upper.number}"
+        print(f"  on simulations  {both} nats; importance {certificate.importance.number}")
+        print(f"                  {certificate.verdict}")
 
 
 def _duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prioria.evaluate import edge_stability
+from prioria.evaluate import edge_stability, plus_minus
 from prioria.report import style
 from prioria.report.dependency import LearnedGraph, dependency_graph
 from prioria.train import Run
@@ -49,5 +49,5 @@ def _stability(graphs: Sequence[LearnedGraph]) -> dict[tuple[str, str], float]:
     found = edge_stability([graph.probabilities for graph in graphs])
     print(f"over {len(graphs)} runs:")
     for edge, each in found.items():
-        print(f"{' -> '.join(edge)}  {each.mean:.3f} +- {each.spread:.3f}  kept in {each.present:.0%}")
+        print(f"{' -> '.join(edge)}  {plus_minus(each.mean, each.spread, 3)}  kept in {each.present:.0%}")
     return {edge: each.mean for edge, each in found.items()}

@@ -7,7 +7,7 @@ from prioria.evaluate.aggregate import (
     prior_draws,
     top_posterior,
 )
-from prioria.evaluate.estimate import Estimate, WeightQuality, doubt, join
+from prioria.evaluate.estimate import Estimate, PerExample, WeightQuality, doubt, join, plus_minus
 from prioria.evaluate.latent import (
     DCI,
     ActiveUnits,
@@ -98,6 +98,7 @@ __all__ = [
     "LeakageCurve",
     "Method",
     "Overlap",
+    "PerExample",
     "Reconstruction",
     "Retrieval",
     "Smoothness",
@@ -135,6 +136,7 @@ __all__ = [
     "nearest_neighbor_kl",
     "overlap",
     "parts",
+    "plus_minus",
     "prior_components",
     "prior_draws",
     "quadrature_log_likelihood",

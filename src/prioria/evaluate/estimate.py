@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from prioria.evaluate.record import Record, known
+
 PARETO_LIMIT = 0.7  # an importance-sampled mean with a heavier tail cannot be trusted (Vehtari et al., 2024)
 CONVERGED_SHARE = 0.95
+ACCURATE = 0.01  # nats, of a grid
 SHORTEST_TAIL = 5  # weights below which no shape can be fitted
 
 
@@ -32,102 +36,232 @@ class WeightQuality:
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
-    """The mean over N examples of a quantity in nats that was estimated by Monte Carlo for each.
+class PerExample:
+    """The values that an estimate is the mean of; none of them are written to JSON.
 
     Attributes:
         pointwise: the estimate of each example (N,), float64.
         monte_carlo_variance: variance of each from the samples that were drawn (N,); nan where one sample cannot tell.
-        num_samples: S, samples for each example, or in all where ``examples`` is given.
-        seed: of the noise.
-        estimator: how it was estimated, in words.
         weights: quality of the importance weights, where there are any.
-        examples: rows that the value is about, where it is a mean over draws of all of them together: ``pointwise`` is
-            of the draws then, and ``standard_error`` is the error from their finite number.
-
-    Example:
-        >>> print(Estimate(torch.tensor([-90.0, -88.0]), torch.zeros(2), 1, seed=0, estimator="ELBO"))
-        -89.00 +- 1.00 (K = 1)
+        error: of the rule for each example (N,), nats, where it is a grid without noise.
+        of_draws: they are of draws of all rows together, not of single rows.
     """
 
     pointwise: Float[Tensor, " N"]
     monte_carlo_variance: Float[Tensor, " N"]
-    num_samples: int
-    seed: int
-    estimator: str
     weights: WeightQuality | None = None
-    examples: int | None = None
+    error: Float[Tensor, " N"] | None = None
+    of_draws: bool = False
+
+
+@dataclass(frozen=True, repr=False)
+class Estimate:
+    """The mean over N examples of a quantity in nats that was estimated for each, as it is printed, written and read.
+
+    Attributes:
+        value: the mean over examples, nats.
+        num_samples: S, samples for each example, or in all where it is a mean over draws of all of them together.
+        examples: rows that the value is about.
+        estimator: how it was estimated, in words.
+        standard_error: sd(pointwise) / sqrt(N): the error over examples (over draws where it is a mean over draws of
+            all examples together); nan for a single one.
+        monte_carlo_error: standard error from the finite number of samples alone, by the delta method for a log-mean
+            weight; nan where one sample cannot tell.
+        bias: jackknife estimate of value - truth from the finite number of samples, nats; zero for a plain average.
+        ess: median over examples of the effective sample size; None where nothing is weighted.
+        converged: whether the weights of 95 % of the examples have a Pareto tail lighter than k = 0.7; of a grid,
+            whether the error of 95 % of them is below 0.01 nats.
+        seed: of the noise.
+        quadrature_error: mean error of the rule over examples, nats, where it is a grid.
+        single: values of single examples; None where the estimate was read from a file.
+
+    Example:
+        >>> Estimate.of(torch.tensor([-90.0, -88.0]), torch.zeros(2), 1, seed=0, estimator="ELBO")
+        Estimate(-89.00 ± 1.00, 1 sample, 2 examples, 'ELBO')
+    """
+
+    value: float
+    num_samples: int
+    examples: int
+    estimator: str
+    standard_error: float = math.nan
+    monte_carlo_error: float = math.nan
+    bias: float = math.nan
+    ess: float | None = None
+    converged: bool = True
+    seed: int = 0
+    quadrature_error: float | None = None
+    single: PerExample | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        pointwise: Float[Tensor, " N"],
+        monte_carlo_variance: Float[Tensor, " N"],
+        num_samples: int,
+        seed: int,
+        estimator: str,
+        *,
+        weights: WeightQuality | None = None,
+        error: Float[Tensor, " N"] | None = None,
+        examples: int | None = None,
+    ) -> Estimate:
+        """Returns the estimate that has these values of single examples, or of draws where ``examples`` is given."""
+        count = len(pointwise)
+        return cls(
+            value=pointwise.mean().item(),
+            num_samples=num_samples,
+            examples=count if examples is None else examples,
+            estimator=estimator,
+            standard_error=math.nan if count < 2 else pointwise.std().item() / math.sqrt(count),
+            monte_carlo_error=monte_carlo_variance.sum().sqrt().item() / count,
+            bias=0.0 if weights is None else weights.bias.mean().item(),
+            ess=None if weights is None else weights.ess.median().item(),
+            converged=_mostly(weights, error),
+            seed=seed,
+            quadrature_error=None if error is None else error.mean().item(),
+            single=PerExample(pointwise, monte_carlo_variance, weights, error, of_draws=examples is not None),
+        )
 
     @property
-    def value(self) -> float:
-        """The mean over examples, nats."""
-        return self.pointwise.mean().item()
+    def pointwise(self) -> Float[Tensor, " N"]:
+        """The estimate of each example (N,), float64.
+
+        Raises:
+            ValueError: it was read from a file, which does not hold them.
+        """
+        return self._single.pointwise
 
     @property
-    def standard_error(self) -> float:
-        """sd(pointwise) / sqrt(N): the error over examples; nan for a single one."""
-        count = len(self.pointwise)
-        return math.nan if count < 2 else self.pointwise.std().item() / math.sqrt(count)
+    def monte_carlo_variance(self) -> Float[Tensor, " N"]:
+        """Variance of each from the samples that were drawn (N,).
+
+        Raises:
+            ValueError: as for ``pointwise``.
+        """
+        return self._single.monte_carlo_variance
 
     @property
-    def monte_carlo_error(self) -> float:
-        """Standard error from the finite number of samples alone, by the delta method for a log-mean weight."""
-        return self.monte_carlo_variance.sum().sqrt().item() / len(self.pointwise)
+    def weights(self) -> WeightQuality | None:
+        """Quality of the importance weights of each example; None where there are none, or where none were kept."""
+        return None if self.single is None else self.single.weights
 
     @property
-    def bias(self) -> float:
-        """Jackknife estimate of value - truth from the finite number of samples, nats; zero for a plain average."""
-        return 0.0 if self.weights is None else self.weights.bias.mean().item()
+    def error(self) -> Float[Tensor, " N"]:
+        """Error of the grid for each example (N,), nats.
+
+        Raises:
+            ValueError: it is none of a grid, or as for ``pointwise``.
+        """
+        if self._single.error is None:
+            raise ValueError(f"estimator={self.estimator!r} has no error of a grid; see monte_carlo_error")
+        return self._single.error
 
     @property
-    def ess(self) -> float | None:
-        """Median over examples of the effective sample size; None where nothing is weighted."""
-        return None if self.weights is None else self.weights.ess.median().item()
+    def number(self) -> str:
+        """The value and its error over examples, as every table has them."""
+        return plus_minus(self.value, self.standard_error)
 
     @property
-    def converged(self) -> bool:
-        """Whether the weights of 95 % of the examples have a Pareto tail lighter than k = 0.7."""
-        if self.weights is None:
-            return True
-        return (self.weights.pareto_k < PARETO_LIMIT).double().mean().item() >= CONVERGED_SHARE
+    def doubt(self) -> str | None:
+        """What is wrong with the estimate, in words; None where it has converged."""
+        return None if self.converged else doubt(self.num_samples, self.ess)
 
     def to_json(self) -> dict[str, Any]:
         """Returns all but the values of single examples, as JSON values; what is not finite is None."""
-        numbers = {
-            "value": self.value,
-            "standard_error": self.standard_error,
-            "monte_carlo_error": self.monte_carlo_error,
-            "bias": self.bias,
-            "ess": self.ess,
-        }
-        return {
-            **{name: _finite(number) for name, number in numbers.items()},
+        found = {
+            "value": known(self.value),
+            "standard_error": known(self.standard_error),
+            "monte_carlo_error": known(self.monte_carlo_error),
+            "bias": known(self.bias),
+            "ess": known(self.ess),
             "num_samples": self.num_samples,
-            "examples": len(self.pointwise) if self.examples is None else self.examples,
+            "examples": self.examples,
             "converged": self.converged,
             "seed": self.seed,
             "estimator": self.estimator,
             "unit": "nats",
         }
+        return found if self.quadrature_error is None else found | {"quadrature_error": known(self.quadrature_error)}
+
+    @classmethod
+    def from_json(cls, found: Any, place: str = "estimate") -> Estimate:
+        """Returns the estimate that :meth:`to_json` wrote, without the values of single examples.
+
+        Args:
+            found: JSON values.
+            place: what to call them in a message.
+
+        Raises:
+            ValueError: a name is missing or unknown, a value is of another type or not finite, or in another unit.
+        """
+        record = Record(found, place)
+        if (unit := record.optional("unit", record.text, "nats")) != "nats":
+            raise ValueError(f"{record.at('unit')}: unit={unit!r} is not 'nats'")
+        errors = ("standard_error", "monte_carlo_error", "bias")
+        estimate = cls(
+            value=record.number("value"),
+            num_samples=record.integer("num_samples"),
+            examples=record.integer("examples"),
+            estimator=record.text("estimator"),
+            **{name: value for name in errors if (value := record.optional(name, record.number)) is not None},
+            ess=record.optional("ess", record.number),
+            converged=record.optional("converged", record.truth) is not False,
+            seed=record.optional("seed", record.integer) or 0,
+            quadrature_error=record.optional("quadrature_error", record.number),
+        )
+        record.close()
+        return estimate
+
+    @property
+    def _single(self) -> PerExample:
+        if self.single is None:
+            raise ValueError("the values of single examples are in no JSON; estimate anew, or read_pointwise of a run")
+        return self.single
+
+    @property
+    def _basis(self) -> str:
+        return f"{self.num_samples:,} sample{'s' * (self.num_samples != 1)}"
 
     def __str__(self) -> str:
-        small = 0 < self.standard_error < 0.01
-        digits = 2 - math.floor(math.log10(100 * self.standard_error)) if small else 2
-        error = "" if math.isnan(self.standard_error) else f" +- {self.standard_error:.{digits}f}"
-        details = [f"K = {self.num_samples}"]
-        details += [] if self.ess is None else [f"ESS {self.ess:.0f}"]
+        details = [self._basis]
+        details += [] if self.ess is None else [f"ESS {self.ess:,.0f}"]
         details += [] if self.converged else ["not converged"]
-        return f"{self.value:.{digits}f}{error} ({', '.join(details)})"
+        return f"{self.number} ({', '.join(details)})"
+
+    def __repr__(self) -> str:
+        examples = f"{self.examples:,} example{'s' * (self.examples != 1)}"
+        return f"Estimate({self.number}, {self._basis}, {examples}, {self.estimator!r})"
+
+    def _repr_html_(self) -> str:
+        return f"<b>{self.number}</b> nats <small>({escape(self.estimator)}, {str(self).partition(' (')[2]}</small>"
 
 
-def doubt(estimator: str, num_samples: int) -> str:
+def plus_minus(value: float, error: float = math.nan, digits: int = 2) -> str:
+    """Returns a number and its standard error as all of prioria prints them.
+
+    Args:
+        value: the number.
+        error: its standard error; nothing is said of one that is not a number.
+        digits: after the point; more where the error would else be 0.00.
+
+    Example:
+        >>> plus_minus(-89.1234, 0.5), plus_minus(-89.1234, 0.0012), plus_minus(-89.1234)
+        ('-89.12 ± 0.50', '-89.123 ± 0.001', '-89.12')
+    """
+    if 0 < error < 10**-digits:
+        digits = -math.floor(math.log10(error))
+    return f"{value:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
+
+
+def doubt(num_samples: int, ess: float | None) -> str:
     """Returns in words what is wrong with an estimate that has not converged.
 
     Args:
-        estimator: how it was estimated, in words.
         num_samples: for each example.
+        ess: effective sample size; None where nothing is weighted, so that it is a grid that has not converged.
     """
-    if estimator.startswith("quadrature"):
+    if ess is None:
         return "the error of the grid is 0.01 nats or more for more than 5 % of the examples"
     if tail_length(num_samples) < SHORTEST_TAIL:
         return f"{num_samples} weights for each example are too few to tell"
@@ -139,10 +273,7 @@ def tail_length(num_samples: int) -> int:
     return int(min(num_samples / 5, 3 * math.sqrt(num_samples)))
 
 
-E = TypeVar("E", bound=Estimate)
-
-
-def join(parts: Sequence[E]) -> E:
+def join(parts: Sequence[Estimate]) -> Estimate:
     """Returns one estimate over the examples of several, in their order, for instance those of several processes.
 
     Raises:
@@ -151,16 +282,27 @@ def join(parts: Sequence[E]) -> E:
     kinds = {(part.num_samples, part.seed, part.estimator) for part in parts}
     if len(kinds) != 1:
         raise ValueError(f"parts must be estimates of one kind (num_samples, seed, estimator), got {sorted(kinds)}")
-    if any(part.examples is not None for part in parts):
+    if any(part.single is not None and part.single.of_draws for part in parts):
         raise ValueError("parts has a mean over draws of all rows together, which is no part of another; estimate anew")
-    columns = [field.name for field in fields(parts[0]) if isinstance(getattr(parts[0], field.name), Tensor)]
-    values = {name: torch.cat([getattr(part, name) for part in parts]) for name in columns}
+    ((num_samples, seed, estimator),) = kinds
     weights = [part.weights for part in parts if part.weights is not None]
-    return replace(parts[0], **values, weights=_join_weights(weights) if weights else None)
+    errors = [part.single.error for part in parts if part.single is not None and part.single.error is not None]
+    return Estimate.of(
+        torch.cat([part.pointwise for part in parts]),
+        torch.cat([part.monte_carlo_variance for part in parts]),
+        num_samples,
+        seed,
+        estimator,
+        weights=_join_weights(weights) if weights else None,
+        error=torch.cat(errors) if errors else None,
+    )
 
 
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
+def _mostly(weights: WeightQuality | None, error: Tensor | None) -> bool:
+    """Returns whether 95 % of the examples can be trusted, by their weights or the error of the grid."""
+    if error is not None:
+        return (error < ACCURATE).double().mean().item() >= CONVERGED_SHARE
+    return weights is None or (weights.pareto_k < PARETO_LIMIT).double().mean().item() >= CONVERGED_SHARE
 
 
 def _join_weights(parts: Sequence[WeightQuality]) -> WeightQuality:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.evaluate import doubt
-from prioria.report.evaluation import Evaluation, Number
+from prioria.evaluate import Estimate, plus_minus
+from prioria.report.evaluation import Evaluation
 from prioria.report.subject import Subject
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Difference:
         return cls(differences.mean().item(), error, count)
 
     def __str__(self) -> str:
-        return f"{self.value:+.2f}" + ("" if math.isnan(self.standard_error) else f" ± {self.standard_error:.2f}")
+        return "+" * (self.value >= 0) + plus_minus(self.value, self.standard_error)
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ def paired_difference(one: Subject, other: Subject) -> Difference | str:
     return Difference.of(one.pointwise, other.pointwise)
 
 
-def how(number: Number, evaluation: Evaluation) -> str:
+def how(number: Estimate, evaluation: Evaluation) -> str:
     """Returns by which estimator, with how many samples, on which examples a number was obtained."""
-    trust = "" if number.converged else f"; not converged: {doubt(number.estimator, number.num_samples)}"
+    trust = "" if number.converged else f"; not converged: {number.doubt}"
     return f"{number.estimator}, {_basis(number.num_samples, evaluation.split, number.examples)}{trust}"
 
 
@@ -121,10 +121,10 @@ def _measured(subject: Subject) -> dict[str, Cell]:
     found = subject.evaluation
     if found is None:
         return {LIKELIHOOD: Cell("", f"these weights were not evaluated: prioria evaluate {subject.folder}")}
-    numbers = {_label(name): Cell(str(number), how(number, found)) for name, number in subject.numbers.items()}
+    numbers = {_label(name): Cell(number.number, how(number, found)) for name, number in subject.numbers.items()}
     if found.certificate is not None:
         plain = numbers[LIKELIHOOD]
-        numbers[LIKELIHOOD] = Cell(plain.text, f"{plain.note}; {found.certificate}")
+        numbers[LIKELIHOOD] = Cell(plain.text, f"{plain.note}; {found.certificate.verdict}")
     units = found.active_units
     note = f"variance of the posterior mean above {units.threshold:g}, {found.split} split, {units.examples:,} examples"
     return numbers | {"active units": Cell(str(units), note)}

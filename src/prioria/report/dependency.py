@@ -134,5 +134,4 @@ def _label(probability: float, cost: Estimate | None) -> str:
     parts = [] if probability == 1 else [f"{probability:.2f}"]
     if cost is None:
         return "\n".join(parts)
-    error = "" if math.isnan(cost.standard_error) else f" ± {cost.standard_error:.2f}"  # of a single example
-    return "\n".join([*parts, f"{cost.value:.2f}{error}"])
+    return "\n".join([*parts, cost.number])

@@ -5,90 +5,24 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 import prioria
 from prioria.evaluate import ActiveUnits, BoundCurve, Certificate, Estimate
+from prioria.evaluate.record import Record
 from prioria.storage import WEIGHTS, read_json, read_tensors, write_json, write_tensors
 from prioria.train.run import BEST, exists, read_specification
 
 FILE, POINTWISE = "evaluation.json", "evaluation.safetensors"
 
 
-@dataclass(frozen=True)
-class Number:
-    """An estimate as a file holds it: the mean over examples, in nats, its errors, and how it was obtained."""
-
-    value: float
-    num_samples: int
-    examples: int
-    estimator: str
-    standard_error: float | None = None
-    monte_carlo_error: float | None = None
-    bias: float | None = None
-    ess: float | None = None
-    converged: bool = True
-    seed: int = 0
-    unit: str = "nats"
-
-    def __str__(self) -> str:
-        return f"{self.value:.2f}" + ("" if self.standard_error is None else f" ± {self.standard_error:.2f}")
-
-
-@dataclass(frozen=True)
-class Units:
-    """Active units of each group, top group first."""
-
-    counts: dict[str, int]
-    units: dict[str, int]
-    threshold: float
-    examples: int
-    variances: dict[str, list[float]] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return ", ".join(f"{count} of {self.units[group]} in {group}" for group, count in self.counts.items())
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The importance-weighted bound for several numbers of samples, fewest first, and whether it came to rest."""
-
-    estimates: list[Number]
-    rise: float
-    tolerance: float
-    converged: bool
-    rise_error: float | None = None
-
-    def __str__(self) -> str:
-        error = "" if self.rise_error is None else f" ± {self.rise_error:.3f}"
-        before, last = (each.num_samples for each in self.estimates[-2:])
-        verdict = "converged" if self.converged else "not converged"
-        return f"{verdict}: it rises by {self.rise:.3f}{error} nats from {before:,} to {last:,} samples"
-
-
-@dataclass(frozen=True)
-class Certified:
-    """Both sides of log p(x) of simulated examples, and what the importance sampler is low by on them, in nats."""
-
-    lower: Number
-    upper: Number
-    importance: Number
-    gap: float
-    importance_gap: float
-    importance_gap_error: float
-    certified: float
-
-    def __str__(self) -> str:
-        return (
-            f"lower bound; estimator certified to {self.certified:.2f} nats on simulations "
-            f"({self.importance.examples:,} examples; gap of annealing {self.gap:.2f})"
-        )
+def _versions() -> dict[str, str]:
+    return {"prioria": prioria.__version__, "torch": str(torch.__version__)}
 
 
 @dataclass(frozen=True)
@@ -100,7 +34,6 @@ class Evaluation:
         elbo: the evidence lower bound.
         active_units: units whose posterior mean varies with x.
         split: "test", "validation" or "train".
-        estimator: of the log-likelihood, in words.
         data: name of the data set.
         limit: so many rows of the split were used, at even distances; None for all.
         parts: distortion, rate, and the rate of each group of a hierarchy.
@@ -112,62 +45,87 @@ class Evaluation:
 
     Example:
         >>> units = ActiveUnits({"z": torch.tensor([0.9, 0.001])}, threshold=0.01, examples=2)
-        >>> bound = Estimate(torch.tensor([-90.0, -88.0]), torch.zeros(2), 1, seed=0, estimator="ELBO")
-        >>> found = Evaluation.of(bound, {"elbo": bound}, units, data="digits", split="test")
-        >>> print(found.elbo), print(found.active_units)
+        >>> bound = Estimate.of(torch.tensor([-90.0, -88.0]), torch.zeros(2), 1, seed=0, estimator="ELBO")
+        >>> found = Evaluation(bound, bound, units, split="test", data="digits")
+        >>> print(found.elbo.number), print(found.active_units)
         -89.00 ± 1.00
         1 of 2 in z
         (None, None)
+        >>> Evaluation.from_json(found.to_json()).elbo == bound
+        True
     """
 
-    log_likelihood: Number
-    elbo: Number
-    active_units: Units
+    log_likelihood: Estimate
+    elbo: Estimate
+    active_units: ActiveUnits
     split: str
-    estimator: str
     data: str = ""
     limit: int | None = None
-    parts: dict[str, Number] = field(default_factory=dict)
-    version: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, Estimate] = field(default_factory=dict)
+    version: dict[str, str] = field(default_factory=_versions)
     weights: str = ""
     rows: str = ""
-    curve: Curve | None = None
-    certificate: Certified | None = None
+    curve: BoundCurve | None = None
+    certificate: Certificate | None = None
 
-    @classmethod
-    def of(
-        cls,
-        log_likelihood: Estimate,
-        bound: Mapping[str, Estimate],
-        active_units: ActiveUnits,
-        *,
-        data: str,
-        split: str,
-        limit: int | None = None,
-        curve: BoundCurve | None = None,
-        certificate: Certificate | None = None,
-    ) -> Evaluation:
-        """Gathers what the functions of ``prioria.evaluate`` returned."""
-        numbers = {name: estimate.to_json() for name, estimate in bound.items()}
-        return parse(
-            {
-                "log_likelihood": log_likelihood.to_json(),
-                "elbo": numbers.pop("elbo"),
-                "active_units": active_units.to_json(),
-                "split": split,
-                "estimator": log_likelihood.estimator,
-                "data": data,
-                "limit": limit,
-                "parts": numbers,
-                "version": {"prioria": prioria.__version__, "torch": str(torch.__version__)},
-                "curve": None if curve is None else curve.to_json(),
-                "certificate": None if certificate is None else certificate.to_json(),
-            }
-        )
+    @property
+    def estimator(self) -> str:
+        """Of the log-likelihood, in words."""
+        return self.log_likelihood.estimator
 
     def to_json(self) -> dict[str, Any]:
         """Returns JSON values."""
-        return asdict(self)
+        return {
+            "log_likelihood": self.log_likelihood.to_json(),
+            "elbo": self.elbo.to_json(),
+            "active_units": self.active_units.to_json(),
+            "split": self.split,
+            "estimator": self.estimator,
+            "data": self.data,
+            "limit": self.limit,
+            "parts": {name: estimate.to_json() for name, estimate in self.parts.items()},
+            "version": self.version,
+            "weights": self.weights,
+            "rows": self.rows,
+            "curve": None if self.curve is None else self.curve.to_json(),
+            "certificate": None if self.certificate is None else self.certificate.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, found: Any, source: str = "evaluation") -> Evaluation:
+        """Returns the evaluation that :meth:`to_json` wrote, without the values of single examples.
+
+        Args:
+            found: JSON values.
+            source: what to call them in a message.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a value of another type or not finite; the message names it.
+        """
+        try:
+            return cls._taken(Record(found))
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}; evaluate the run again") from error
+
+    @classmethod
+    def _taken(cls, record: Record) -> Evaluation:
+        parts, version = (record.optional(name, record.inner) or Record({}) for name in ("parts", "version"))
+        evaluation = cls(
+            log_likelihood=Estimate.from_json(record.take("log_likelihood"), "log_likelihood"),
+            elbo=Estimate.from_json(record.take("elbo"), "elbo"),
+            active_units=ActiveUnits.from_json(record.take("active_units")),
+            split=record.text("split"),
+            data=record.optional("data", record.text) or "",
+            limit=record.optional("limit", record.integer),
+            parts=parts.each(lambda name: Estimate.from_json(parts.take(name), parts.at(name))),
+            version=version.each(version.text),
+            weights=record.optional("weights", record.text) or "",
+            rows=record.optional("rows", record.text) or "",
+            curve=record.optional("curve", lambda name: BoundCurve.from_json(record.take(name))),
+            certificate=record.optional("certificate", lambda name: Certificate.from_json(record.take(name))),
+        )
+        record.close("estimator")
+        return evaluation
 
     def write(self, folder: Path, pointwise: Mapping[str, Tensor] | None = None, *, weights: str | None = None) -> Path:
         """Writes evaluation.json with digests of the run's weights and data, and the values of examples beside it.
@@ -186,21 +144,6 @@ class Evaluation:
         return folder / FILE
 
 
-def parse(found: Any, source: str = "evaluation") -> Evaluation:
-    """Returns the evaluation in JSON values.
-
-    Raises:
-        ValueError: something is missing or of another type; the message names it and ``source``.
-    """
-    try:
-        evaluation = TypeAdapter(Evaluation).validate_python(found)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the whole file"
-        raise ValueError(f"{source}: {place}: {first['msg'].lower()}; evaluate the run again") from error
-    return evaluation
-
-
 def read(folder: str | Path) -> Evaluation:
     """Reads the evaluation.json of a run folder, or the file itself.
 
@@ -210,7 +153,7 @@ def read(folder: str | Path) -> Evaluation:
     path = _file(folder)
     if not path.exists():
         raise ValueError(f"path={str(path)!r} does not exist; make it with: prioria evaluate {path.parent}")
-    return parse(read_json(path), source=str(path))
+    return Evaluation.from_json(read_json(path), source=str(path))
 
 
 def read_pointwise(folder: str | Path) -> Tensor | None:

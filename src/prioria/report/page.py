@@ -145,7 +145,7 @@ def _part(name: str, subject: Subject, seed: int) -> Part:
 
 def _bounds(subject: Subject) -> list[Picture]:
     curve = None if subject.evaluation is None else subject.evaluation.curve
-    return [] if curve is None else [Picture("Bound", style.inline(style.render(bounds(curve))), str(curve))]
+    return [] if curve is None else [Picture("Bound", style.inline(style.render(bounds(curve))), curve.verdict)]
 
 
 def _constraint(history: Sequence[Line]) -> list[Picture]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prioria.evaluate import edge_stability
+from prioria.evaluate import edge_stability, plus_minus
 from prioria.report import pictures, style
 from prioria.report.comparison import Cell
 from prioria.report.dependency import LearnedGraph
@@ -54,7 +54,7 @@ def stability_rows(graphs: Sequence[LearnedGraph | None]) -> dict[str, list[Cell
     if len(found) < 2 or any(set(each) != set(found[0]) for each in found):
         return {}
     return {
-        " → ".join(edge): [Cell(f"{each.mean:.3f} ± {each.spread:.3f}", f"kept in {each.present:.0%} of the runs")]
+        " → ".join(edge): [Cell(f"{plus_minus(each.mean, each.spread, 3)}", f"kept in {each.present:.0%} of the runs")]
         for edge, each in edge_stability(found).items()
     }
 

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prioria.evaluate import Estimate
 from prioria.report import evaluation as evaluations
 from prioria.report.architecture import as_code
-from prioria.report.evaluation import Evaluation, Number
+from prioria.report.evaluation import Evaluation
 from prioria.train import Run
 from prioria.train.run import read_specification
 
@@ -87,7 +88,7 @@ class Subject:
         return sum(parameter.numel() for parameter in self.run.model.parameters() if parameter.requires_grad)
 
     @property
-    def numbers(self) -> dict[str, Number]:
+    def numbers(self) -> dict[str, Estimate]:
         """Every estimate by its name, the log-likelihood first."""
         found = self.evaluation
         return {} if found is None else {"log-likelihood": found.log_likelihood, "ELBO": found.elbo, **found.parts}

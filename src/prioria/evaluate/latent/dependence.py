@@ -57,7 +57,7 @@ def total_correlation(
         terms = (q.log_prob(z) - _log_marginals(q, z)).double().cpu()
     error = torch.full_like(terms, terms.var().item() if num_samples > 1 else torch.nan)
     estimator = "draws of the aggregate posterior, its exact density"
-    return Estimate(terms, error, num_samples, seed, estimator, examples=len(q.log_weights))
+    return Estimate.of(terms, error, num_samples, seed, estimator, examples=len(q.log_weights))
 
 
 def _log_marginals(q: Mixture, z: Tensor) -> Tensor:

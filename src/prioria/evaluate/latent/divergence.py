@@ -18,6 +18,7 @@ from torch import Tensor
 
 from prioria.distributions import is_bound
 from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, known_group, prior_draws
+from prioria.evaluate.estimate import plus_minus
 from prioria.evaluate.sampling import Examples, device_of, measuring, sampling_of, seed_generators
 from prioria.flows import to_generation
 from prioria.model import VAE
@@ -62,7 +63,8 @@ class Divergence:
 
     def __str__(self) -> str:
         caution = "" if self.warning is None else f"; {self.warning}"
-        return f"{self.value:.3f} +- {self.standard_error:.3f} (n = {self.num_samples}, {self.estimator}{caution})"
+        number = plus_minus(self.value, self.standard_error, 3)
+        return f"{number} ({self.num_samples:,} samples, {self.estimator}{caution})"
 
 
 def symmetric_kl(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean, stdev
+
+import torch
 
 from prioria.evaluate.estimate import Estimate
 from prioria.evaluate.likelihood.bound import elbo
@@ -43,13 +45,9 @@ def _cost(model: VAE, edge: Edge, x: Examples, whole: Estimate, limit: int | Non
     parent, child = edge
     with gates_of(model.stages)[child].without(model.groups.index(parent)):
         rest = elbo(model, x, num_samples=whole.num_samples, seed=whole.seed, limit=limit)
-    nothing = float("nan")  # noise is shared: the two variances do not add
-    return replace(
-        whole,
-        pointwise=whole.pointwise - rest.pointwise,
-        monte_carlo_variance=whole.monte_carlo_variance * nothing,
-        estimator=f"ELBO with and without {parent} -> {child}",
-    )
+    worth = whole.pointwise - rest.pointwise  # noise is shared: the two variances do not add
+    unknown = torch.full_like(worth, torch.nan)
+    return Estimate.of(worth, unknown, whole.num_samples, whole.seed, f"ELBO with and without {parent} -> {child}")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from prioria.draw import Latent
 from prioria.evaluate.moments import Moments
+from prioria.evaluate.record import Record
 from prioria.evaluate.sampling import Examples, Group, measuring, sampling_of
 from prioria.model import VAE
 
@@ -27,7 +28,7 @@ class ActiveUnits:
     Example:
         >>> units = ActiveUnits({"z": torch.tensor([0.9, 0.001])}, threshold=0.01, examples=100)
         >>> units.counts, str(units)
-        ({'z': 1}, 'z 1/2')
+        ({'z': 1}, '1 of 2 in z')
     """
 
     variances: dict[str, Float[Tensor, "*event"]]
@@ -49,8 +50,27 @@ class ActiveUnits:
             "examples": self.examples,
         }
 
+    @classmethod
+    def from_json(cls, found: Any, place: str = "active_units") -> ActiveUnits:
+        """Returns what :meth:`to_json` wrote; the units of a group stand in one row.
+
+        Raises:
+            ValueError: a name is missing or unknown, a value is of another type or not finite, or the counts are not
+                those of the variances.
+        """
+        record = Record(found, place)
+        groups = record.inner("variances")
+        variances = {name: torch.tensor(row, dtype=torch.float64) for name, row in groups.each(groups.numbers).items()}
+        units = cls(variances, record.number("threshold"), record.integer("examples"))
+        counts, sizes = record.inner("counts"), record.inner("units")
+        for inner, true in ((counts, units.counts), (sizes, {name: len(row) for name, row in variances.items()})):
+            if inner.each(inner.integer) != true:
+                raise ValueError(f"{inner.place}: {inner.found} does not belong to the variances, which have {true}")
+        record.close()
+        return units
+
     def __str__(self) -> str:
-        return ", ".join(f"{name} {count}/{self.variances[name].numel()}" for name, count in self.counts.items())
+        return ", ".join(f"{count} of {self.variances[name].numel()} in {name}" for name, count in self.counts.items())
 
 
 def active_units(

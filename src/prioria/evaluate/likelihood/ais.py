@@ -107,4 +107,4 @@ def _estimate(
     group: Group, pointwise: Tensor, variance: Tensor, estimator: str, quality: WeightQuality | None = None
 ) -> Estimate:
     sampling = group.sampling
-    return Estimate(pointwise, variance, sampling.num_samples, sampling.seed, estimator, weights=quality)
+    return Estimate.of(pointwise, variance, sampling.num_samples, sampling.seed, estimator, weights=quality)

@@ -79,7 +79,7 @@ def group_averages(group: Group, terms_of: Callable[[Draw], Mapping[str, Tensor]
             moments[name].add(term[:, group.wanted])
     sampling = group.sampling
     return {
-        name: Estimate(each.mean, each.variance_of_mean, sampling.num_samples, sampling.seed, f"average of {name}")
+        name: Estimate.of(each.mean, each.variance_of_mean, sampling.num_samples, sampling.seed, f"average of {name}")
         for name, each in moments.items()
     }
 

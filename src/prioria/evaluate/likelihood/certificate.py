@@ -3,58 +3,65 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.evaluate.estimate import Estimate, join
+from prioria.evaluate.estimate import Estimate, join, plus_minus
 from prioria.evaluate.likelihood.ais import backward, check_annealing, forward, tuned
 from prioria.evaluate.likelihood.importance import importance_log_likelihood
 from prioria.evaluate.likelihood.joint import Joint
+from prioria.evaluate.record import Record
 from prioria.evaluate.sampling import device_of, measuring, sampling_of, seed_generators
 from prioria.model import VAE
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Certificate:
     """A bracket around log p(x) of simulated examples, and what the importance sampler of the tables says of them.
 
-    Both ends hold in expectation: lower <= log p(x) <= upper.
+    Both ends hold in expectation: lower <= log p(x) <= upper. So it is printed, written and read.
 
     Attributes:
         lower: annealed importance sampling from the prior.
         upper: the same backwards, from the exact posterior draws.
         importance: :func:`prioria.evaluate.log_likelihood` of the same examples.
-        x: the examples (N, D).
+        gap: width upper - lower of the bracket, nats: what annealing itself may be off by.
+        importance_gap: mean of upper - importance, nats: what the importance sampler may be off by.
+        importance_gap_error: standard error of ``importance_gap`` over the examples, which are the same on both sides.
+        x: the examples (N, D); None where the certificate was read from a file.
     """
 
     lower: Estimate
     upper: Estimate
     importance: Estimate
-    x: Float[Tensor, "N D"]
+    gap: float
+    importance_gap: float
+    importance_gap_error: float
+    x: Float[Tensor, "N D"] | None = field(default=None, compare=False)
 
-    @property
-    def gap(self) -> float:
-        """Width upper - lower of the bracket, nats: what annealing itself may be off by."""
-        return (self.upper.pointwise - self.lower.pointwise).mean().item()
-
-    @property
-    def importance_gap(self) -> float:
-        """Mean of upper - importance, nats: what the importance sampler may be off by."""
-        return (self.upper.pointwise - self.importance.pointwise).mean().item()
-
-    @property
-    def importance_gap_error(self) -> float:
-        """Standard error of ``importance_gap`` over the examples, which are the same on both sides."""
-        return (self.upper.pointwise - self.importance.pointwise).std().item() / math.sqrt(len(self.upper.pointwise))
+    @classmethod
+    def of(cls, lower: Estimate, upper: Estimate, importance: Estimate, x: Float[Tensor, "N D"]) -> Certificate:
+        """Returns the certificate that three estimates of the same examples x (N, D) make."""
+        gap, missing = upper.pointwise - lower.pointwise, upper.pointwise - importance.pointwise
+        error = missing.std().item() / math.sqrt(len(missing))
+        return cls(lower, upper, importance, gap.mean().item(), missing.mean().item(), error, x)
 
     @property
     def certified(self) -> float:
         """What the importance sampler is low by at most, nats: ``importance_gap`` and three of its standard errors."""
         return max(self.importance_gap, 0.0) + 3 * self.importance_gap_error
+
+    @property
+    def verdict(self) -> str:
+        """What it says of a number on real data, in one line."""
+        return (
+            f"lower bound; estimator certified to {plus_minus(self.certified)} nats on simulations "
+            f"({self.importance.examples:,} examples; gap of annealing {plus_minus(self.gap)})"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Returns the three estimates, both gaps and what is certified, as JSON values."""
@@ -67,12 +74,31 @@ class Certificate:
             "certified": self.certified,
         }
 
+    @classmethod
+    def from_json(cls, found: Any, place: str = "certificate") -> Certificate:
+        """Returns the certificate that :meth:`to_json` wrote, without the examples.
+
+        Raises:
+            ValueError: as for :meth:`Estimate.from_json`.
+        """
+        record = Record(found, place)
+        certificate = cls(
+            lower=Estimate.from_json(record.take("lower"), record.at("lower")),
+            upper=Estimate.from_json(record.take("upper"), record.at("upper")),
+            importance=Estimate.from_json(record.take("importance"), record.at("importance")),
+            gap=record.number("gap"),
+            importance_gap=record.number("importance_gap"),
+            importance_gap_error=record.number("importance_gap_error"),
+        )
+        record.close("certified")
+        return certificate
+
     def __str__(self) -> str:
+        missing = plus_minus(self.importance_gap, self.importance_gap_error)
         return (
-            f"log p(x) of {len(self.lower.pointwise)} simulated examples: {self.lower.value:.2f} to "
-            f"{self.upper.value:.2f} nats by annealing (gap {self.gap:.2f}); importance sampling "
-            f"{self.importance.value:.2f} (gap {self.importance_gap:.2f} +- {self.importance_gap_error:.2f}): "
-            f"certified to {self.certified:.2f} nats"
+            f"log p(x) of {self.lower.examples:,} simulated examples: {self.lower.number} to {self.upper.number} nats "
+            f"by annealing (gap {plus_minus(self.gap)}); importance sampling {self.importance.number} "
+            f"(gap {missing}): certified to {plus_minus(self.certified)} nats"
         )
 
 
@@ -127,9 +153,8 @@ def certify(
             path = tuned(group, joint, num_steps)
             lower.append(forward(path, group))
             upper.append(backward(path, group, z[members.to(z.device)]))
-    return Certificate(
-        join(lower), join(upper), importance_log_likelihood(model, x, num_samples=num_samples, seed=seed), x
-    )
+    importance = importance_log_likelihood(model, x, num_samples=num_samples, seed=seed)
+    return Certificate.of(join(lower), join(upper), importance, x)
 
 
 def _simulate(joint: Joint, num_examples: int, seed: int) -> tuple[Tensor, Tensor]:

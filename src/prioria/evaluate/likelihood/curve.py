@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.evaluate.estimate import Estimate, join
+from prioria.evaluate.estimate import Estimate, join, plus_minus
 from prioria.evaluate.likelihood.importance import log_weights, weighted
+from prioria.evaluate.record import Record, known
 from prioria.evaluate.sampling import Examples, Group, measuring, require_density, sampling_of
 from prioria.model import VAE
 
@@ -20,33 +21,33 @@ COUNTS = (1, 5, 10, 50, 100, 500, 1000, 5000)  # each divides the next, so that 
 TOLERANCE = 0.1  # nats
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class BoundCurve:
-    """The importance-weighted bound L_K for several K, all from the same draws.
+    """The importance-weighted bound L_K for several K, all from the same draws, as it is printed, written and read.
 
     Attributes:
         estimates: L_K, K = ``num_samples`` of each, fewest first.
+        rise: L_K at the largest K minus L_K at the one before, nats.
         tolerance: rise in nats below which the curve counts as flat.
+        rise_error: standard error of ``rise`` over the examples, the same on both sides; nan for a single one.
     """
 
     estimates: tuple[Estimate, ...]
+    rise: float
     tolerance: float
+    rise_error: float = math.nan
+
+    @classmethod
+    def of(cls, estimates: Sequence[Estimate], tolerance: float = TOLERANCE) -> BoundCurve:
+        """Returns the curve through estimates of the same examples from the same draws."""
+        rises = estimates[-1].pointwise - estimates[-2].pointwise
+        error = math.nan if len(rises) < 2 else rises.std().item() / math.sqrt(len(rises))
+        return cls(tuple(estimates), rises.mean().item(), tolerance, error)
 
     @property
     def counts(self) -> tuple[int, ...]:
         """K of each estimate."""
         return tuple(estimate.num_samples for estimate in self.estimates)
-
-    @property
-    def rise(self) -> float:
-        """L_K at the largest K minus L_K at the one before, nats."""
-        return self._rises.mean().item()
-
-    @property
-    def rise_error(self) -> float:
-        """Standard error of ``rise`` over the examples, which are the same on both sides; nan for a single one."""
-        count = len(self._rises)
-        return math.nan if count < 2 else self._rises.std().item() / math.sqrt(count)
 
     @property
     def converged(self) -> bool:
@@ -58,23 +59,46 @@ class BoundCurve:
         return self.rise + 2 * self.rise_error < self.tolerance and self.estimates[-1].converged
 
     @property
-    def _rises(self) -> Float[Tensor, " N"]:
-        return self.estimates[-1].pointwise - self.estimates[-2].pointwise
+    def verdict(self) -> str:
+        """Whether the bound has come to rest, in one line."""
+        before, last = self.counts[-2:]
+        said = "converged" if self.converged else "not converged"
+        rise = plus_minus(self.rise, self.rise_error, 3)
+        return f"{said}: it rises by {rise} nats from {before:,} to {last:,} samples"
 
     def to_json(self) -> dict[str, Any]:
         """Returns every estimate, the last rise with its error, and the verdict, as JSON values."""
         return {
             "estimates": [estimate.to_json() for estimate in self.estimates],
             "rise": self.rise,
-            "rise_error": None if math.isnan(self.rise_error) else self.rise_error,
+            "rise_error": known(self.rise_error),
             "tolerance": self.tolerance,
             "converged": self.converged,
         }
 
+    @classmethod
+    def from_json(cls, found: Any, place: str = "curve") -> BoundCurve:
+        """Returns the curve that :meth:`to_json` wrote, without the values of single examples.
+
+        Raises:
+            ValueError: as for :meth:`Estimate.from_json`, or fewer than two estimates.
+        """
+        record = Record(found, place)
+        estimates = record.entries("estimates")
+        if len(estimates) < 2:
+            raise ValueError(f"{record.at('estimates')}: {len(estimates)} of at least 2 estimates")
+        error = record.optional("rise_error", record.number)
+        curve = cls(
+            tuple(Estimate.from_json(each, f"{record.at('estimates')}.{i}") for i, each in enumerate(estimates)),
+            rise=record.number("rise"),
+            tolerance=record.number("tolerance"),
+            rise_error=math.nan if error is None else error,
+        )
+        record.close("converged")
+        return curve
+
     def __str__(self) -> str:
-        rows = [f"{each.num_samples:>7,}  {each.value:.2f} +- {each.standard_error:.2f}" for each in self.estimates]
-        verdict = "converged" if self.converged else "not converged"
-        return "\n".join([*rows, f"last rise {self.rise:.3f} +- {self.rise_error:.3f} nats: {verdict}"])
+        return "\n".join([*(f"{each.num_samples:>7,}  {each.number}" for each in self.estimates), self.verdict])
 
 
 def bound_curve(
@@ -122,7 +146,7 @@ def bound_curve(
     with measuring(model):
         groups = sampling_of(model, x, counts[-1], seed, limit=limit).groups
         curves = [_curve(group, counts) for group in groups]
-    return BoundCurve(tuple(join(list(parts)) for parts in zip(*curves, strict=True)), tolerance)
+    return BoundCurve.of([join(parts) for parts in zip(*curves, strict=True)], tolerance)
 
 
 def _curve(group: Group, counts: Sequence[int]) -> list[Estimate]:
@@ -137,4 +161,4 @@ def _estimate(group: Group, log_w: Float[Tensor, "S n"], count: int, is_bound: b
         return weighted(group, [(blocks[0], is_bound)], count)
     bounds = (blocks.logsumexp(1) - math.log(count)).cpu()
     estimator = f"importance-weighted bound, average over {len(blocks)} blocks"
-    return Estimate(bounds.mean(0), bounds.var(0) / len(blocks), count, group.sampling.seed, estimator)
+    return Estimate.of(bounds.mean(0), bounds.var(0) / len(blocks), count, group.sampling.seed, estimator)

@@ -108,7 +108,7 @@ def weighted(group: Group, parts: Iterable[tuple[Tensor, bool]], num_samples: in
         weights.add(log_w)
         bound = bound or is_bound
     group.require_numbers(weights.log_mean)
-    return Estimate(
+    return Estimate.of(
         pointwise=weights.log_mean,
         monte_carlo_variance=weights.variance,
         num_samples=num_samples,

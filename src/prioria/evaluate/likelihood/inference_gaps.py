@@ -136,11 +136,5 @@ def _size(features: Tensor) -> float:
 
 def _difference(larger: Estimate, smaller: Estimate, name: str) -> Estimate:
     # Draws are shared, so the two variances do not add; the error over examples holds them both.
-    unknown = torch.full_like(larger.pointwise, torch.nan)
-    return replace(
-        larger,
-        pointwise=larger.pointwise - smaller.pointwise,
-        monte_carlo_variance=unknown,
-        estimator=name,
-        weights=None,
-    )
+    pointwise = larger.pointwise - smaller.pointwise
+    return Estimate.of(pointwise, torch.full_like(pointwise, torch.nan), larger.num_samples, larger.seed, name)

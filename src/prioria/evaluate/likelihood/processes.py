@@ -58,4 +58,4 @@ def _columns(part: Estimate, width: int) -> Tensor:
 def _estimate(rows: Tensor, like: Estimate) -> Estimate:
     pointwise, variance, bias, ess, pareto_k = rows
     quality = WeightQuality(bias=bias, ess=ess, pareto_k=pareto_k)
-    return Estimate(pointwise, variance, like.num_samples, like.seed, like.estimator, weights=quality)
+    return Estimate.of(pointwise, variance, like.num_samples, like.seed, like.estimator, weights=quality)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from prioria.distributions import logsumexp
-from prioria.evaluate.estimate import CONVERGED_SHARE, Estimate
+from prioria.evaluate.estimate import ACCURATE, Estimate
 from prioria.evaluate.likelihood.joint import Joint
 from prioria.evaluate.sampling import Examples, measuring, sampling_of
 from prioria.model import VAE
@@ -26,29 +25,6 @@ SEARCH_POINTS = 33  # of the grids of the search
 ROUNDS = 12  # of the search at most; each shrinks a grid that is too wide fourfold
 SETTLED = 0.1  # change of mean (in standard deviations) and of standard deviations (relative) that ends the search
 SHELL = 0.75  # mass beyond so much of the reach stands for the mass that the grid does not reach
-ACCURATE = 0.01  # nats
-
-
-@dataclass(frozen=True, eq=False)
-class GridEstimate(Estimate):
-    """An estimate without noise, whose error is that of the rule.
-
-    Attributes:
-        error: of each example, nats: |log I - log I'| where I' leaves out every second point along each latent, what
-            the mass beyond three quarters of the reach adds, and what draws from the prior find beyond the grid, in
-            another mode. (I' converges far more slowly than I.)
-    """
-
-    error: Float[Tensor, " N"] = field(kw_only=True)
-
-    @property
-    def converged(self) -> bool:
-        """Whether the error of 95 % of the examples is below 0.01 nats."""
-        return (self.error < ACCURATE).double().mean().item() >= CONVERGED_SHARE
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns what every estimate does, and the mean error of the rule."""
-        return super().to_json() | {"quadrature_error": self.error.mean().item()}
 
 
 @dataclass(frozen=True)
@@ -83,7 +59,7 @@ class Frame:
 
 def quadrature_log_likelihood(
     model: VAE, x: Examples, *, points: int = 81, reach: float = 8.0, seed: int = 0, limit: int | None = None
-) -> GridEstimate:
+) -> Estimate:
     r"""Computes log p(x) = log of the integral of p(x|z) p(z) dz on a grid around the posterior of each example.
 
     The grid starts with the moments of five thousand draws from the prior, weighed by p(x|z), and takes the mean and
@@ -92,6 +68,10 @@ def quadrature_log_likelihood(
     The encoder has no part in it. Where draws from the prior find mass beyond that grid, one around all of the weighed
     draws takes its place if it has points enough: two narrow modes far apart need many. zeta of a hierarchical prior
     counts as a latent, and its density is exact then.
+
+    ``error`` of each example is |log I - log I'|, where I' leaves out every second point along each latent (I'
+    converges far more slowly than I), what the mass beyond three quarters of the reach adds, and what draws from the
+    prior find beyond the grid, in another mode.
 
     Args:
         model: one or two real latents in all its groups; its mode and the global random numbers are left as they were.
@@ -126,7 +106,7 @@ def quadrature_log_likelihood(
             found.append(torch.stack(_on_grids(joint, rows, points, reach)))
     value, error = torch.cat(found, 1).cpu().clone()
     estimator = f"quadrature, {points} points along each latent"
-    return GridEstimate(value, torch.zeros_like(value), points ** len(joint.bits), seed, estimator, error=error)
+    return Estimate.of(value, torch.zeros_like(value), points ** len(joint.bits), seed, estimator, error=error)
 
 
 def _check(joint: Joint) -> None:

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from prioria.evaluate.estimate import plus_minus
+
 TILE = 2**20  # distances at a time
 
 
@@ -37,7 +39,7 @@ class Retrieval:
         return self.pointwise.std().item() / math.sqrt(len(self.pointwise)) if len(self.pointwise) > 1 else math.nan
 
     def __str__(self) -> str:
-        found = f"{self.value:.3f} +- {self.standard_error:.3f}"
+        found = plus_minus(self.value, self.standard_error, 3)
         return f"{found} among the {self.nearest} nearest of {len(self.pointwise)} queries (chance {self.chance:.3f})"
 
 
@@ -67,7 +69,7 @@ def retrieval_precision(
     Example:
         >>> code = torch.tensor([[True, False], [True, False], [False, True]])
         >>> print(retrieval_precision(code[:2], torch.tensor([0, 1]), code, torch.tensor([0, 1, 1]), nearest=2))
-        0.500 +- 0.000 among the 2 nearest of 2 queries (chance 0.500)
+        0.500 ± 0.000 among the 2 nearest of 2 queries (chance 0.500)
     """
     if not 1 <= nearest <= len(documents):
         raise ValueError(f"nearest={nearest} must be at least 1 and at most the {len(documents)} documents")
