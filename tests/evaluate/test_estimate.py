@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from arviz_stats.base import array_stats
 from scipy import stats
 
 from prioria.evaluate import Estimate, WeightQuality, doubt, join
@@ -86,6 +87,14 @@ def test_tail_of_weights_is_told_from_their_logarithms() -> None:
         length = tail_length(samples)
         shrunk = (length * shape + 5) / (length + 10)
         assert k.mean().item() == pytest.approx(shrunk, abs=4 * (1 + shape) / math.sqrt(length * 40) + 0.02)
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("samples", [100, 2500])  # as many in the tail there as here: both 3 sqrt S and S/5 are whole
+def test_tails_are_those_of_another_library(samples: int, spread: float) -> None:
+    log_w = spread * torch.randn(samples, 10, dtype=F64)
+    expected = [array_stats.psislw(-column.numpy())[1].item() for column in log_w.mT]
+    assert added(log_w).quality.pareto_k.tolist() == pytest.approx(expected, abs=1e-10)
 
 
 def test_equal_weights_have_the_lightest_tail_and_few_weights_none() -> None:
