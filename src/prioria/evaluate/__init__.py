@@ -7,7 +7,7 @@ from prioria.evaluate.aggregate import (
     prior_draws,
     top_posterior,
 )
-from prioria.evaluate.estimate import Estimate, PerExample, WeightQuality, doubt, join, plus_minus
+from prioria.evaluate.estimate import Estimate, PerExample, WeightQuality, doubt, join
 from prioria.evaluate.latent import (
     DCI,
     ActiveUnits,
@@ -74,6 +74,7 @@ from prioria.evaluate.output import (
     retrieval_precision,
     smoothness,
 )
+from prioria.evaluate.record import plus_minus
 
 __all__ = [
     "COUNTS",

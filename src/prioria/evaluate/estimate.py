@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.evaluate.record import Record, known
+from prioria.evaluate.record import Record, known, plus_minus
 
 PARETO_LIMIT = 0.7  # an importance-sampled mean with a heavier tail cannot be trusted (Vehtari et al., 2024)
 CONVERGED_SHARE = 0.95
@@ -235,23 +235,6 @@ class Estimate:
 
     def _repr_html_(self) -> str:
         return f"<b>{self.number}</b> nats <small>({escape(self.estimator)}, {str(self).partition(' (')[2]}</small>"
-
-
-def plus_minus(value: float, error: float = math.nan, digits: int = 2) -> str:
-    """Returns a number and its standard error as all of prioria prints them.
-
-    Args:
-        value: the number.
-        error: its standard error; nothing is said of one that is not a number.
-        digits: after the point; more where the error would else be 0.00.
-
-    Example:
-        >>> plus_minus(-89.1234, 0.5), plus_minus(-89.1234, 0.0012), plus_minus(-89.1234)
-        ('-89.12 ± 0.50', '-89.123 ± 0.001', '-89.12')
-    """
-    if 0 < error < 10**-digits:
-        digits = -math.floor(math.log10(error))
-    return f"{value:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
 
 
 def doubt(num_samples: int, ess: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Results as JSON values, read name by name: each must be there, of its type, and finite where it is a number."""
+"""Results as text, and as JSON values that are read name by name: each must be there, of its type, and finite."""
 
 from __future__ import annotations
 
@@ -109,3 +109,20 @@ class Record:
 def known(number: float | None) -> float | None:
     """Returns a number as JSON has it: None where it is not finite."""
     return number if number is not None and math.isfinite(number) else None
+
+
+def plus_minus(value: float, error: float = math.nan, digits: int = 2) -> str:
+    """Returns a number and its standard error as all of prioria prints them.
+
+    Args:
+        value: the number.
+        error: its standard error; nothing is said of one that is not a number.
+        digits: after the point; more where the error would else be 0.00.
+
+    Example:
+        >>> plus_minus(-89.1234, 0.5), plus_minus(-89.1234, 0.0012), plus_minus(-89.1234)
+        ('-89.12 ± 0.50', '-89.123 ± 0.001', '-89.12')
+    """
+    if 0 < error < 10**-digits:
+        digits = -math.floor(math.log10(error))
+    return f"{value:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from prioria.distributions import is_bound
 from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, known_group, prior_draws
-from prioria.evaluate.estimate import plus_minus
+from prioria.evaluate.record import plus_minus
 from prioria.evaluate.sampling import Examples, device_of, measuring, sampling_of, seed_generators
 from prioria.flows import to_generation
 from prioria.model import VAE

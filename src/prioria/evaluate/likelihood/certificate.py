@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.evaluate.estimate import Estimate, join, plus_minus
+from prioria.evaluate.estimate import Estimate, join
 from prioria.evaluate.likelihood.ais import backward, check_annealing, forward, tuned
 from prioria.evaluate.likelihood.importance import importance_log_likelihood
 from prioria.evaluate.likelihood.joint import Joint
-from prioria.evaluate.record import Record
+from prioria.evaluate.record import Record, plus_minus
 from prioria.evaluate.sampling import device_of, measuring, sampling_of, seed_generators
 from prioria.model import VAE
 

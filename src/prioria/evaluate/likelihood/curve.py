@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.evaluate.estimate import Estimate, join, plus_minus
+from prioria.evaluate.estimate import Estimate, join
 from prioria.evaluate.likelihood.importance import log_weights, weighted
-from prioria.evaluate.record import Record, known
+from prioria.evaluate.record import Record, known, plus_minus
 from prioria.evaluate.sampling import Examples, Group, measuring, require_density, sampling_of
 from prioria.model import VAE
 

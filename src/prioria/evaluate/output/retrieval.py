@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from prioria.evaluate.estimate import plus_minus
+from prioria.evaluate.record import plus_minus
 
 TILE = 2**20  # distances at a time
 
