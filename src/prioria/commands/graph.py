@@ -49,5 +49,5 @@ def _stability(graphs: Sequence[LearnedGraph]) -> dict[tuple[str, str], float]:
     found = edge_stability([graph.probabilities for graph in graphs])
     print(f"over {len(graphs)} runs:")
     for edge, each in found.items():
-        print(f"{' -> '.join(edge)}  {plus_minus(each.mean, each.spread, 3)}  kept in {each.present:.0%}")
+        print(f"{' -> '.join(edge)}  {plus_minus(each.mean, error=each.spread, digits=3)}  kept in {each.present:.0%}")
     return {edge: each.mean for edge, each in found.items()}

@@ -160,7 +160,7 @@ class Estimate:
     @property
     def number(self) -> str:
         """The value and its error over examples, as every table has them."""
-        return plus_minus(self.value, self.standard_error)
+        return plus_minus(self.value, error=self.standard_error)
 
     @property
     def doubt(self) -> str | None:

@@ -111,7 +111,7 @@ def known(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-def plus_minus(value: float, error: float = math.nan, digits: int = 2) -> str:
+def plus_minus(value: float, *, error: float = math.nan, digits: int = 2) -> str:
     """Returns a number and its standard error as all of prioria prints them.
 
     Args:
@@ -120,7 +120,7 @@ def plus_minus(value: float, error: float = math.nan, digits: int = 2) -> str:
         digits: after the point; more where the error would else be 0.00.
 
     Example:
-        >>> plus_minus(-89.1234, 0.5), plus_minus(-89.1234, 0.0012), plus_minus(-89.1234)
+        >>> plus_minus(-89.1234, error=0.5), plus_minus(-89.1234, error=0.0012), plus_minus(-89.1234)
         ('-89.12 ± 0.50', '-89.123 ± 0.001', '-89.12')
     """
     if 0 < error < 10**-digits:

@@ -43,7 +43,7 @@ class Difference:
         return cls(differences.mean().item(), error, count)
 
     def __str__(self) -> str:
-        return "+" * (self.value >= 0) + plus_minus(self.value, self.standard_error)
+        return "+" * (self.value >= 0) + plus_minus(self.value, error=self.standard_error)
 
 
 @dataclass(frozen=True)

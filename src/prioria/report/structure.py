@@ -54,7 +54,9 @@ def stability_rows(graphs: Sequence[LearnedGraph | None]) -> dict[str, list[Cell
     if len(found) < 2 or any(set(each) != set(found[0]) for each in found):
         return {}
     return {
-        " → ".join(edge): [Cell(f"{plus_minus(each.mean, each.spread, 3)}", f"kept in {each.present:.0%} of the runs")]
+        " → ".join(edge): [
+            Cell(f"{plus_minus(each.mean, error=each.spread, digits=3)}", f"kept in {each.present:.0%} of the runs")
+        ]
         for edge, each in edge_stability(found).items()
     }
 

@@ -63,7 +63,7 @@ class Divergence:
 
     def __str__(self) -> str:
         caution = "" if self.warning is None else f"; {self.warning}"
-        number = plus_minus(self.value, self.standard_error, 3)
+        number = plus_minus(self.value, error=self.standard_error, digits=3)
         return f"{number} ({self.num_samples:,} samples, {self.estimator}{caution})"
 
 

@@ -94,7 +94,7 @@ class Certificate:
         return certificate
 
     def __str__(self) -> str:
-        missing = plus_minus(self.importance_gap, self.importance_gap_error)
+        missing = plus_minus(self.importance_gap, error=self.importance_gap_error)
         return (
             f"log p(x) of {self.lower.examples:,} simulated examples: {self.lower.number} to {self.upper.number} nats "
             f"by annealing (gap {plus_minus(self.gap)}); importance sampling {self.importance.number} "

@@ -63,7 +63,7 @@ class BoundCurve:
         """Whether the bound has come to rest, in one line."""
         before, last = self.counts[-2:]
         said = "converged" if self.converged else "not converged"
-        rise = plus_minus(self.rise, self.rise_error, 3)
+        rise = plus_minus(self.rise, error=self.rise_error, digits=3)
         return f"{said}: it rises by {rise} nats from {before:,} to {last:,} samples"
 
     def to_json(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Retrieval:
         return self.pointwise.std().item() / math.sqrt(len(self.pointwise)) if len(self.pointwise) > 1 else math.nan
 
     def __str__(self) -> str:
-        found = plus_minus(self.value, self.standard_error, 3)
+        found = plus_minus(self.value, error=self.standard_error, digits=3)
         return f"{found} among the {self.nearest} nearest of {len(self.pointwise)} queries (chance {self.chance:.3f})"
 
 
