@@ -44,9 +44,7 @@ class Graph:
     mutual: bool = False
 
     @classmethod
-    def build(
-        cls, points: Points, *, neighbors: int = 15, mutual: bool = False, lengths: Lengths = euclidean
-    ) -> Graph:
+    def build(cls, points: Points, *, neighbors: int = 15, mutual: bool = False, lengths: Lengths = euclidean) -> Graph:
         """Joins each point to its k nearest, and each part to the others by the nearest pair.
 
         Args:

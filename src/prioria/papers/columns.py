@@ -200,7 +200,7 @@ def _samples(case: Case) -> str:
     details = [f"median ESS {' to '.join(ends)}"] if ends else []
     if failed := sum(not number.get("converged", True) for number in found):
         where = "" if failed == len(found) else f" with {failed} of {len(found)} seeds"
-        details += [f"not converged{where}: {doubt(found[0].get('estimator', ''), found[0]['num_samples'])}"]
+        details += [f"not converged{where}: {doubt(found[0]['num_samples'], found[0].get('ess'))}"]
     return f"{found[0]['num_samples']:,}" + (f" ({', '.join(details)})" if details else "")
 
 
