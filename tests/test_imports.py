@@ -39,7 +39,7 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
 FORBIDDEN_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "runpy", "torchvision"}
 # What is declared and not imported here is used by accelerate, torch.onnx, pooch and benchmarks, or is to come.
-PENDING = {"openpyxl", "h5py", "starlette", "uvicorn", "websockets", "optuna", "huggingface_hub"}
+PENDING = {"starlette", "uvicorn", "websockets", "optuna", "huggingface_hub"}
 LONG = {  # files above 300 lines, and why
     "src/prioria/model.py": "one class, whose public methods carry their arguments and errors",
     "src/prioria/train/loop.py": "a step, an epoch, and what both must remember when they are stopped, read as one",
@@ -142,7 +142,7 @@ def test_every_package_that_is_imported_is_declared_and_the_other_way_round():
     known = packages_distributions()
     used = {name.lower().replace("_", "-") for other in others for name in known[other]}
     assert used - declared == set()
-    assert declared - used == {"tensorboard", "mlflow", "onnx", "pythae", "tqdm"} | PENDING
+    assert declared - used == {"tensorboard", "mlflow", "onnx", "openpyxl", "pyarrow", "pythae", "tqdm"} | PENDING
 
 
 def test_files_are_short():

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
 
-from prioria.data import Column, DataError, Schema
+from prioria.data import Column, DataError, Schema, infer, inspect, load, read_rows
 
 MIXED = Schema(
     (
@@ -87,3 +88,41 @@ def test_a_schema_survives_json():
 def test_an_entry_that_is_wrong_is_named(entry, message):
     with pytest.raises(DataError, match=message):
         Schema.from_json({"format": 1, "columns": [entry]})
+
+
+def test_rows_that_come_later_are_matched_by_name(tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"a": rng.normal(5, 2, 60), "b": rng.normal(-50, 9, 60), "kind": ["x", "y", "z"] * 20})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    protocol = load(tmp_path / "rows.csv").protocol
+    expected = read_rows(frame, protocol).tensor()
+    assert torch.equal(read_rows(frame[["kind", "b", "a"]], protocol).tensor(), expected)
+    with pytest.warns(UserWarning, match="'b' is missing"):
+        assert read_rows(frame.drop(columns="b"), protocol).tensor()[:, 1].isnan().all()
+    with pytest.raises(DataError, match="'b' is missing"):
+        read_rows(frame.drop(columns="b"), protocol, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("\na,b\n" + "1.5,2\n2.5,7\n-3,8\n" * 9, {"a": "real", "b": "ordinal"}),
+        (
+            "\ufeffUnnamed: 0,a\n" + "".join(f"{i},{i * 0.37}\n" for i in range(30)),
+            {"Unnamed: 0": "index", "a": "real"},
+        ),
+        ("a;b\n" + "1,5;x\n2,5;y\n-4,25;?\n" * 9, {"a": "real", "b": "binary"}),
+        ("900.0,902.5\n" + "0.1,0.2\n0.3,0.4\n0.9,0.5\n" * 9, {"900.0": "positive", "902.5": "positive"}),
+        ("when,a\n" + "2020-01-02,1.5\n2021-03-04,2.5\n2022-01-01,NA\n" * 9, {"when": "date", "a": "binary"}),
+    ],
+)
+def test_text_tables_as_people_have_them(text, kinds, tmp_path):
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
+    assert {column.name: column.kind for column in inspect(tmp_path / "rows.csv").schema.columns} == kinds
+
+
+def test_class_among_counts_of_words_is_a_word():
+    counts = np.random.default_rng(2).poisson(3, (50, 3))
+    assert infer(pd.DataFrame(counts, columns=["the", "class", "of"])).label is None
+    labelled = pd.DataFrame({"size": counts[:, 0] + 0.25, "class": ["ham", "spam"] * 25})
+    assert infer(labelled).label.levels == ("ham", "spam")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from prioria import objectives
 from prioria.build.families import Choice
@@ -208,15 +208,20 @@ def _two_levels(
 def _prior(data: Dataset, choice: Choice, encoder: nn.Module, posterior: nn.Module, latents: int) -> nn.Module:
     """Builds a prior; what starts at data starts where these are, within bounds that hold them."""
     facts: dict[str, Any] = {"latents": latents, "encoder": encoder, "posterior": posterior, "inputs": data.dimensions}
-    if data.protocol.kind not in ("continuous", "count"):
+    if data.protocol.kind not in ("continuous", "count", "columns"):
         return PRIORS.build(choice, facts)
     counts, rows = data.protocol.kind == "count", data.train.tensor(ROWS)
     bounds = (0.0, data.train.maximum()) if counts else None
-    built = PRIORS.build(choice, facts | {"bounds": bounds, "initial": (rows.mean().item(), rows.std().item())})
+    built = PRIORS.build(choice, facts | {"bounds": bounds, "initial": _moments(rows)})
     start_between, given = getattr(built, "start_between", None), isinstance(choice, Mapping) and choice.get("initial")
     if counts and start_between is not None and not given:
         start_between(rows)  # around a mean half of the pseudo-inputs would lie below zero, where a clamp is flat
     return built
+
+
+def _moments(rows: Tensor) -> tuple[float, float]:
+    known = rows[~rows.isnan()]
+    return known.mean().item(), known.std().item()
 
 
 def _likelihood(
@@ -227,7 +232,13 @@ def _likelihood(
         return LIKELIHOODS.build(choice, {"net": decoder(1)})
     kinds = {cls.__name__: kind for kind, cls in LIKELIHOODS.kinds.items()}
     options = {"kind": choice} if isinstance(choice, str) else dict(choice or {})
-    kind, options = LIKELIHOODS.named(options | {"kind": options.get("kind") or kinds[data.protocol.likelihoods[0]]})
+    legal = [kinds[name] for name in data.protocol.likelihoods if name in kinds]
+    if not legal and not options.get("kind"):
+        raise ValueError(
+            f"{data.name} has missing values or columns of names, for which no likelihood is built yet; leave them out "
+            "with --ignore COLUMN, or build the model in Python"
+        )
+    kind, options = LIKELIHOODS.named(options | {"kind": options.get("kind") or legal[0]})
     chosen = LIKELIHOODS.kinds[kind]
     check_likelihood(data.protocol, chosen.__name__, relaxed)
     if chosen is Categorical and "categories" not in options:

@@ -16,6 +16,7 @@ from cyclopts import Parameter
 
 from prioria import build
 from prioria import data as data_sets
+from prioria.commands.data import kinds_of
 from prioria.commands.options import chosen, flags, record
 from prioria.train import Run, Suggestion, fit, fit_dependency_graph, resume, suggest_target
 from prioria.train.options import Options
@@ -58,6 +59,11 @@ def train(
     colour: Literal["grey", "rgb"] | None = None,
     alpha: bool = False,
     frames: Literal["all", "first"] = "all",
+    schema: Path | None = None,
+    label: str | None = None,
+    ignore: tuple[str, ...] = (),
+    kind: tuple[str, ...] = (),
+    dates: bool = False,
     training: Annotated[TrainingOptions, Parameter(name="*", group="Training")] = TRAINING,
     overwrite: bool = False,
     suggest: Annotated[bool, Parameter(name="--suggest-target", negative="")] = False,
@@ -65,8 +71,8 @@ def train(
     """Train a model, or go on with a run that was stopped.
 
     Args:
-        data: a data set's name (prioria data list), or a .npy, .npz, .csv or .parquet file, or a folder, zip or tar
-            of pictures.
+        data: a data set's name (prioria data list), or a file of a table or of arrays, or a folder, zip or tar of
+            pictures.
         out: folder of the run; by default runs/ with the names of the data and of the prior or the hierarchy.
         resume_run: folder of a run to go on with, in place of data. A graph whose edges are learned goes on with the
             command that began it.
@@ -81,6 +87,11 @@ def train(
         colour: of pictures: read all as grey or all as rgb.
         alpha: of pictures: keep transparency as a channel; otherwise they are laid over white.
         frames: of pictures: all pages of a TIFF and frames of a GIF are rows, or the first alone.
+        schema: of a table: a file that prioria data inspect FILE --out schema.json wrote, and that you may have edited.
+        label: of a table: the column of labels.
+        ignore: of a table: a column to leave out; may be given several times.
+        kind: of a table: COLUMN=KIND, as in --kind month=category; may be given several times.
+        dates: of a table: read year, month, weekday and epoch of dates as columns of numbers.
         overwrite: replace a run that is already in the folder.
         suggest: train a pilot only, 5 epochs by default, and propose a target for --constraint. It minimizes the ELBO
             at beta = 1 whatever the objective, and writes nothing; all other options hold for it.
@@ -92,8 +103,10 @@ def train(
         _check_resumed(given)
         return _finish(_resumed(resume_run, epochs))
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
+    columns: Any = {"schema": schema, "label": label, "ignore": ignore, "kinds": kinds_of(kind), "dates": dates}
     pictures: Any = {"resize": resize, "crop": crop, "colour": colour, "alpha": alpha, "frames": frames}
-    source = data_sets.load(data, binarize=binarize, relaxed=relaxed, standardize=standardize, **pictures)
+    values: Any = {"binarize": binarize, "relaxed": relaxed, "standardize": standardize}
+    source = data_sets.load(data, **values, **columns, **pictures)
     torch.manual_seed(training.seed)
     hierarchy = chosen(stages)
     structure = None if hierarchy is None else build.structure(hierarchy)

@@ -12,10 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prioria.data.errors import DataError
+from prioria.data.schema import Schema
+
 if TYPE_CHECKING:
     from prioria.data.own.decoding import Pictures
 
-Kind = Literal["binary", "grey", "count", "continuous"]
+Kind = Literal["binary", "grey", "count", "continuous", "columns"]
 Binarization = Literal["none", "dynamic", "static"]
 
 TILE_BYTES = 32 * 2**20
@@ -25,10 +28,6 @@ OWN = "the user's own data"  # source of a protocol that was found by looking at
 
 DIGEST_ROWS = 64
 """So many rows tell one split from another: enough for another seed or file, few enough for any size."""
-
-
-class DataError(ValueError):
-    """A data set that cannot be used: one line that names the file or array, the defect and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ class Protocol:
         classes: Names of the label values.
         factors: Names of the label columns, for labels (N, factors).
         pictures: How files of pictures were read, so that others are read alike.
+        schema: Of a table: its columns. Rows are then stored as the model's input, and the schema takes them back.
         skeleton: File below the root of the data with the bones of a body, where rows are its poses.
         channels: The channels of that skeleton that the columns are; the others rest at zero.
     """
@@ -71,6 +71,7 @@ class Protocol:
     classes: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()
     pictures: Pictures | None = None
+    schema: Schema | None = None
     skeleton: str = ""
     channels: tuple[str, ...] = ()
 
@@ -86,7 +87,9 @@ class Protocol:
         return x if self.scale == 1 else x / _constant(self.scale, x)
 
     def unscaled(self, x: Tensor) -> Tensor:
-        """The stored values v = scale x - shift, for pictures and poses in the units of the file."""
+        """The values v = scale x - shift in the units of the file; of a table numbers so, and codes of names."""
+        if self.kind == "columns" and self.schema is not None:
+            return self.schema.unscaled(x)
         return x * _constant(self.scale, x) - _constant(self.shift, x)
 
 
@@ -248,7 +251,7 @@ def check_likelihood(protocol: Protocol, likelihood: str, relaxed: bool = False)
     >>> check_likelihood(load("two-moons").protocol, "Bernoulli")
     Traceback (most recent call last):
     ...
-    prioria.data.base.DataError: two-moons: Bernoulli is not legal for continuous values; use Gaussian
+    prioria.data.errors.DataError: two-moons: Bernoulli is not legal for continuous values; use Gaussian
     """
     if likelihood in protocol.likelihoods or (relaxed and likelihood == "Bernoulli" and protocol.kind == "grey"):
         return

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from prioria.data.base import DataError, Dataset, Protocol, Split
+from prioria.data.base import Dataset, Protocol, Split
+from prioria.data.errors import DataError
 from prioria.data.files import data_root
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures, size_of
+from prioria.data.own.frames import Choices, TableInspection, table_data, table_rows
 from prioria.data.own.inspection import Inspection, survey
 from prioria.data.own.protocol import Treatment, fitting, own_data
-from prioria.data.own.sources import Source, read_source
+from prioria.data.own.sources import Source, Table, read_source
+from prioria.data.schema import Schema
 from prioria.data.splits import binarized_once, stored, stored_labels
 from prioria.spelling import suggesting
+from prioria.storage import read_json
 
+TABLE_OPTIONS = "schema, label, ignore, kinds and dates"
 PICTURE_OPTIONS = "resize, crop, colour, alpha and frames"
 
 
@@ -34,14 +39,20 @@ def load(
     colour: Literal["grey", "rgb"] | None = None,
     alpha: bool = False,
     frames: Literal["all", "first"] = "all",
+    schema: Schema | Mapping[str, Any] | str | Path | None = None,
+    label: str | None = None,
+    ignore: Collection[str] = (),
+    kinds: Mapping[str, str] | None = None,
+    dates: bool = False,
     seed: int = 0,
 ) -> Dataset:
     """A data set under its protocol: one that prioria knows by name, or the user's own.
 
     Args:
-        source: A known name ("mnist-static"); a path to .npy, .npz, .csv, .parquet, or to a folder, .zip or .tar of
-            pictures; an array or tensor (N, ...); a pair (x, y) of rows and labels; a torch data set or
-            DataLoader. The user's rows are split 80/10/10 at random, unless the file holds a split.
+        source: A known name ("mnist-static"); a path to a table (.csv, .tsv, .xlsx, .parquet, .feather, .arrow), to
+            arrays (.npy, .npz, .mat, .h5), or to a folder, .zip or .tar of pictures; a DataFrame; an array
+            (N, ...); a pair (x, y) of rows and labels; a torch data set or DataLoader. The user's rows are split
+            80/10/10 at random, unless the file holds a split.
         root: Folder of the original files; None = PRIORIA_DATA, else the user's cache.
         binarize: "dynamic": grey values are Bernoulli probabilities, drawn afresh for every training batch.
         relaxed: Allow a Bernoulli likelihood on grey values as they are.
@@ -52,6 +63,11 @@ def load(
         colour: Of pictures: read all as "grey" or all as "rgb"; None = as they are, all alike.
         alpha: Of pictures: keep transparency as a channel; otherwise they are laid over white.
         frames: Of pictures: "all" pages of a TIFF and frames of a GIF are rows, or the "first" alone.
+        schema: Of a table: its columns, as a `Schema`, its JSON or a file of it; None = found by `infer`.
+        label: Of a table: the column of labels, as for `infer`.
+        ignore: Of a table: columns to leave out.
+        kinds: Of a table: kinds of columns that are known better.
+        dates: Of a table: read parts of dates as columns of numbers.
         seed: Seed of a random split; sets with a fixed split do not use it.
 
     Raises:
@@ -66,21 +82,43 @@ def load(
     if isinstance(source, Dataset):
         return source
     treatment = Treatment(binarize, relaxed, standardize, levels)
+    choices = Choices(_schema(schema), label, tuple(ignore), dict(kinds or {}), dates)
     pictures = Pictures(size_of(resize), crop, colour, alpha, frames)
     if not isinstance(source, str | Path):
-        return own_data(_read(source, pictures), treatment, seed)
+        return _own(source, treatment, choices, pictures, seed)
     known = str(source) in BY_NAME
-    if known and pictures != Pictures():
-        raise DataError(f"{source} has its own protocol; {PICTURE_OPTIONS} are for your pictures")
-    data = _known(str(source), root, treatment, seed) if known else own_data(_read(source, pictures), treatment, seed)
+    if known and (pictures, choices) != (Pictures(), Choices()):
+        raise DataError(
+            f"{source} has its own protocol; {PICTURE_OPTIONS} are for your pictures, {TABLE_OPTIONS} for your tables"
+        )
+    data = _known(str(source), root, treatment, seed) if known else _own(source, treatment, choices, pictures, seed)
     place = str(source) if known else str(Path(source).absolute())
     given = {name: value for name, value in asdict(pictures).items() if value != getattr(Pictures(), name)}
-    return replace(data, origin={"source": place, "seed": seed, **asdict(treatment), **given})
+    columns = {} if data.protocol.schema is None else {"schema": data.protocol.schema.to_json()}
+    return replace(data, origin={"source": place, "seed": seed, **asdict(treatment), **given, **columns})
 
 
-def _read(source: Any, pictures: Pictures) -> Source:
+def _own(source: Any, treatment: Treatment, choices: Choices, pictures: Pictures, seed: int) -> Dataset:
+    found = _read(source, pictures)
+    if isinstance(found, Table):
+        return table_data(found, choices, treatment, seed)
+    if choices != Choices():
+        raise DataError(f"{found.name} is no table; {TABLE_OPTIONS} are for these")
+    return own_data(found, treatment, seed)
+
+
+def _schema(given: Schema | Mapping[str, Any] | str | Path | None) -> Schema | None:
+    if isinstance(given, str | Path):
+        try:
+            return Schema.from_json(read_json(Path(given)))
+        except ValueError as error:
+            raise DataError(f"{given}: {error}") from error
+    return Schema.from_json(given) if isinstance(given, Mapping) else given
+
+
+def _read(source: Any, pictures: Pictures) -> Source | Table:
     found = read_source(source, pictures)
-    if found.pictures is None and pictures != Pictures():
+    if pictures != Pictures() and (isinstance(found, Table) or found.pictures is None):
         raise DataError(f"{found.name} is no file or folder of pictures; {PICTURE_OPTIONS} are for these")
     return found
 
@@ -94,13 +132,17 @@ def _known(name: str, root: str | Path | None, treatment: Treatment, seed: int) 
 def inspect(
     source: Any,
     *,
+    label: str | None = None,
+    ignore: Collection[str] = (),
+    kinds: Mapping[str, str] | None = None,
+    dates: bool = False,
     resize: str | Sequence[int] | None = None,
     crop: bool = False,
     colour: Literal["grey", "rgb"] | None = None,
     alpha: bool = False,
     frames: Literal["all", "first"] = "all",
-) -> Inspection:
-    """What a file or array holds: shape, range, kind of values, missing values, legal likelihoods.
+) -> Inspection | TableInspection:
+    """What a file or array holds: its columns if it is a table, else shape, range, kind and legal likelihoods.
 
     The options of pictures are those of `load`.
 
@@ -108,22 +150,42 @@ def inspect(
     binary
     """
     own = _read(source, Pictures(size_of(resize), crop, colour, alpha, frames))
+    choices = Choices(None, label, tuple(ignore), dict(kinds or {}), dates)
+    if isinstance(own, Table):
+        return TableInspection(own.name, len(own.frame), choices.schema_of(own))
+    if choices != Choices():
+        raise DataError(f"{own.name} is no table; {TABLE_OPTIONS} are for these")
     return replace(survey(own.rows, own.name), labels=own.describe_labels())
 
 
-def read_rows(source: Any, protocol: Protocol) -> Split:
+def read_rows(source: Any, protocol: Protocol, *, strict: bool = False) -> Split:
     """The user's rows under the protocol that a model was trained with, for encoding and scoring.
 
     Args:
-        source: As for `load`, but no known name.
+        source: As for `load`, but no known name. The columns of a table are matched by name.
         protocol: The protocol of the training data; its scale is used, whatever these rows look like. Under a
             dynamic protocol grey values are drawn once.
+        strict: Refuse a table that lacks a column or has another, or values that training had not.
 
     Raises:
         DataError: The rows have another shape, kind or range, or missing values.
     """
     own = read_source(source, protocol.pictures or Pictures())
+    if isinstance(own, Source) and protocol.schema is not None:
+        own = _with_names(own, protocol.schema)
+    if isinstance(own, Table):
+        return table_rows(own, protocol, strict=strict)
     found = survey(own.rows, own.name)
     rows = Split(stored(own.rows), stored_labels(own.labels), fitting(protocol, found))
     dynamic = protocol.binarization == "dynamic" and found.kind != "binary"
     return binarized_once(rows) if dynamic else rows
+
+
+def _with_names(own: Source, schema: Schema) -> Table:
+    """An array of values in original units, its columns in the order of the features."""
+    import pandas as pd
+
+    names: Any = [column.name for column in schema.features]
+    if own.rows.ndim != 2 or own.rows.shape[1] != len(names):
+        raise DataError(f"{own.name}: rows of shape {own.rows.shape[1:]}, but the model is for {len(names)} columns")
+    return Table(own.name, pd.DataFrame(own.rows, columns=names))

@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from prioria.data.base import DataError
+from prioria.data.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,6 +182,35 @@ class Schema:
             raise DataError(f"x of shape {x.shape} does not fit the schema; give (N, {len(self.features)})")
         columns: Any = {column.name: decoded(column, x[:, d]) for d, column in enumerate(self.features)}
         return pd.DataFrame(columns)
+
+    def unscaled(self, x: Tensor) -> Tensor:
+        """Numbers in original units and codes of names from numbers x (..., D), none of them rounded."""
+        center, scale = (x.new_tensor([getattr(each, of) for each in self.features]) for of in ("center", "scale"))
+        log = torch.tensor([column.treatment == "log" for column in self.features], device=x.device)
+        values = center + scale * x
+        return torch.where(log, values.exp(), values)
+
+    def differences(self, frame: pd.DataFrame, *, strict: bool = False) -> list[str]:
+        """How a table differs from what the schema expects, one line for each column: missing, unknown, new levels.
+
+        Raises:
+            DataError: no feature is there, or with `strict` the first difference.
+        """
+        from prioria.data.values import unknown
+
+        there = set(map(str, frame.columns))
+        features = {column.source or column.name: column for column in self.features}
+        known = {column.name for column in self.columns}
+        if not features.keys() & there:
+            raise DataError(f"no column of {', '.join(sorted(there)[:10])} is one of {', '.join(list(features)[:10])}")
+        found = [
+            f"column {name!r} is missing: its values are taken as missing" for name in features if name not in there
+        ]
+        found += [f"column {name!r} is unknown and left out" for name in map(str, frame.columns) if name not in known]
+        found += [line for column in self.features if (line := unknown(column, frame))]
+        if strict and found:
+            raise DataError(f"{found[0]}; leave --strict out to go on all the same")
+        return found
 
     def labels(self, frame: pd.DataFrame) -> NDArray | None:
         """Labels (N,) of a table's rows: codes in int64, -1 where missing or unknown, or numbers in float32."""

@@ -27,6 +27,19 @@ def encoded(column: Column, frame: pd.DataFrame) -> NDArray | None:
     return codes(found, column.levels) if column.kind in NAMES else _treated(column, numbers(found))
 
 
+def unknown(column: Column, frame: pd.DataFrame) -> str:
+    """A line on values of a column that have no number and are not missing; "" where there are none."""
+    values, found = series(frame, column.source or column.name), encoded(column, frame)
+    if values is None or found is None:
+        return ""
+    lost = np.isnan(found) & values.notna().to_numpy()
+    if not lost.any():
+        return ""
+    first = values.iloc[int(lost.argmax())]
+    reason = "not positive" if column.treatment == "log" else "unknown" if column.kind in NAMES else "no number"
+    return f"column {column.name!r}: {int(lost.sum())} values are {reason}, first {first!r}, and taken as missing"
+
+
 def series(frame: pd.DataFrame, name: str) -> pd.Series | None:
     """The column of this name, as text, or None."""
     by_name: dict[str, Hashable] = {str(each): each for each in reversed(list(frame.columns))}

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+import importlib.util
+import math
+import os
+import sys
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,7 +25,10 @@ from prioria.data.formats import naming
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures
 from prioria.data.own.pictures import holds_pictures, read
-from prioria.data.own.tables import read_csv, read_parquet
+from prioria.data.own.tables import TABLES, prepared, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PARTS = ("train", "validation", "test")
 AS_THEY_ARE = Pictures()
@@ -59,14 +67,30 @@ class Source:
         return f"{len(names)} different: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
 
 
-def read_source(source: Any, pictures: Pictures = AS_THEY_ARE) -> Source:
-    """Rows and labels of a path, an array or tensor, a pair (x, y), a torch data set or a DataLoader.
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table that the user hands in.
+
+    Args:
+        name: The file, or what to call it.
+        frame: Its rows, as `prepared` gives them.
+    """
+
+    name: str
+    frame: pd.DataFrame
+
+
+def read_source(source: Any, pictures: Pictures = AS_THEY_ARE) -> Source | Table:
+    """Rows of a path, a DataFrame, an array or tensor, a pair (x, y), a torch data set or a DataLoader.
 
     Raises:
         DataError: In one line that names the file or array and the defect.
     """
     if isinstance(source, str | Path):
-        return _encoded(read_path(Path(source), pictures))
+        found = read_path(Path(source), pictures)
+        return found if isinstance(found, Table) else _encoded(found)
+    if is_frame(source):
+        return Table("table", prepared(source, "table"))
     if isinstance(source, TorchDataset | DataLoader):
         return _encoded(read_torch(source))
     if isinstance(source, tuple):
@@ -74,6 +98,12 @@ def read_source(source: Any, pictures: Pictures = AS_THEY_ARE) -> Source:
             raise DataError(f"a tuple of {len(source)} is no data set; give (x, y), rows and labels")
         return _encoded(Source("array", _array(source[0]), _array(source[1])))
     return Source("array", _array(source))
+
+
+def is_frame(source: Any) -> bool:
+    """Whether it is a DataFrame; pandas, which takes half a second to import, is there if it is."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(source, pandas.DataFrame)
 
 
 def _array(values: Any) -> NDArray:
@@ -95,7 +125,7 @@ def _encoded(source: Source) -> Source:
     return replace(source, labels=numbers, classes=tuple(map(str, classes)))
 
 
-def read_path(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source:
+def read_path(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source | Table:
     """Rows and labels of a file or folder; `pictures` says how pictures are read."""
     if not path.exists():
         if str(path) in BY_NAME:
@@ -109,7 +139,8 @@ def read_path(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source:
         return read_pictures(path, pictures)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"{path}: {path.suffix or 'nameless'} files are not read; save the rows as .npy")
+        readable = ", ".join(READERS)
+        raise DataError(f"{path}: {path.suffix or 'nameless'} files are not read; save the rows as one of {readable}")
     with naming(path):
         return reader(path)
 
@@ -117,6 +148,8 @@ def read_path(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source:
 def read_npy(path: Path) -> Source:
     """A memory-mapped array, so that it may be larger than memory."""
     rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(rows, np.lib.npyio.NpzFile):
+        raise DataError(f"{path} holds several arrays; rename it to {path.with_suffix('.npz').name}")
     if not rows.flags.c_contiguous:
         raise DataError(f"{path} is stored column by column; save np.ascontiguousarray of it")
     return Source(str(path), rows)
@@ -127,24 +160,90 @@ def read_npz(path: Path) -> Source:
 
     Or what `scipy.sparse.save_npz` wrote: such a matrix is made dense.
     """
+    check_sizes(path)
     with np.load(path, allow_pickle=False) as arrays:
         keys = set(arrays.files)
         if SPARSE <= keys:
-            from scipy.sparse import load_npz
+            return Source(str(path), _sparse(path))
+        known = keys & {*NAMED}
+        return _named(path, {name: arrays[name] for name in (known if len(keys) > 1 and known else sorted(keys)[:9])})
 
-            return Source(str(path), load_npz(path).toarray())
-        if len(keys) == 1:
-            return Source(str(path), arrays[keys.pop()])
-        if "x" in keys:
-            return Source(str(path), arrays["x"], arrays["y"] if "y" in keys else None)
-        if not keys.issuperset(PARTS):
-            found = ", ".join(sorted(keys)) or "nothing"
-            raise DataError(f"{path} holds {found}; name the rows x and labels y, or train, validation and test")
-        parts = [arrays[part] for part in PARTS]
-        if empty := [name for name, part in zip(PARTS, parts, strict=True) if part.size == 0]:
-            raise DataError(f"{path}: {empty[0]} has no rows; give it some, or all rows as x, which are then split")
-        names = [f"{part}_labels" for part in PARTS]
-        labels = np.concatenate([arrays[name] for name in names]) if keys.issuperset(names) else None
+
+def _sparse(path: Path) -> NDArray:
+    from scipy.sparse import load_npz
+
+    matrix = load_npz(path)
+    check_room(path, math.prod(matrix.shape) * matrix.dtype.itemsize)
+    return matrix.toarray()
+
+
+def check_sizes(path: Path) -> None:
+    """Looks at the headers of the arrays in an .npz file, before any memory is taken."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
+                shape, _, dtype = read(stream)
+            check_room(path, math.prod(shape) * dtype.itemsize)
+
+
+def check_room(path: Path, size: int) -> None:
+    """Refuses an array of so many bytes that this machine cannot hold it."""
+    room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else sys.maxsize
+    if size > room:
+        needed = f"{size / 2**30:,.0f} GiB, and this machine has {room / 2**30:,.0f}"
+        raise DataError(f"{path} declares an array of {needed}; save the rows as .npy, which is read piece by piece")
+
+
+def read_mat(path: Path) -> Source:
+    """Arrays of a MATLAB file of version 5 to 7 by the names of an .npz file; 7.3 is HDF5."""
+    from scipy.io import loadmat, whosmat
+
+    with path.open("rb") as stream:
+        if stream.read(128).startswith(b"MATLAB 7.3"):
+            return read_hdf5(path)
+    for _, shape, _ in whosmat(path):
+        check_room(path, 8 * math.prod(shape))
+    arrays = {name: array for name, array in loadmat(path).items() if not name.startswith("__")}
+    dense = {name: array.toarray() if hasattr(array, "toarray") else array for name, array in arrays.items()}
+    return _named(
+        path, {name: each[:, 0] if name in LABELS and each.ndim == 2 else each for name, each in dense.items()}
+    )
+
+
+def read_hdf5(path: Path) -> Source:
+    """Arrays of an HDF5 file by the names of an .npz file."""
+    if importlib.util.find_spec("h5py") is None:
+        raise DataError(f"{path} needs h5py: pip install 'prioria[data]', or save it as .npz")
+    import h5py
+
+    with h5py.File(path) as file:
+        arrays = {name: each for name, each in file.items() if isinstance(each, h5py.Dataset)}
+        for array in arrays.values():
+            check_room(path, array.size * array.dtype.itemsize)
+        return _named(path, {name: array[()] for name, array in arrays.items()})
+
+
+LABELS = ("y", *(f"{part}_labels" for part in PARTS))
+NAMED = ("x", *PARTS, *LABELS)
+
+
+def _named(path: Path, arrays: Mapping[str, NDArray]) -> Source:
+    """The source of arrays by name."""
+    keys = set(arrays)
+    if len(keys) == 1:
+        return Source(str(path), arrays[keys.pop()])
+    if "x" in keys:
+        return Source(str(path), arrays["x"], arrays["y"] if "y" in keys else None)
+    if not keys.issuperset(PARTS):
+        found = ", ".join(sorted(keys)) or "nothing of these names"
+        raise DataError(f"{path} holds {found}; name the rows x and labels y, or train, validation and test")
+    _check_scale(path, parts := [arrays[part] for part in PARTS])
+    if empty := [name for name, part in zip(PARTS, parts, strict=True) if part.size == 0]:
+        raise DataError(f"{path}: {empty[0]} has no rows; give it some, or all rows as x, which are then split")
+    names = LABELS[1:]
+    labels = np.concatenate([arrays[name] for name in names]) if keys.issuperset(names) else None
     train, validation, test = map(len, parts)
     return Source(str(path), np.concatenate(parts), labels, sizes=(train, validation, test))
 
@@ -155,15 +254,30 @@ def read_pictures(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source:
     return Source(str(path), found.rows, found.labels, sizes=found.sizes, pictures=found.pictures)
 
 
-def _table(read: Callable[[Path], tuple[NDArray, NDArray | None]]) -> Callable[[Path], Source]:
-    return lambda path: Source(str(path), *read(path))
+def _check_scale(path: Path, parts: Sequence[NDArray]) -> None:
+    """Refuses splits of which one has grey levels up to 255 and another the same levels up to 1."""
+    if any(part.dtype.kind not in "buif" or not part.size for part in parts):
+        return
+    largest = {name: float(np.max(part)) for name, part in zip(PARTS, parts, strict=True)}
+    wide = next((name for name, value in largest.items() if 64 <= value <= 255), None)
+    narrow = next((name for name, value in largest.items() if 0 < value <= 1), None)
+    if wide and narrow:
+        raise DataError(
+            f"{path}: {wide} goes to {largest[wide]:g} and {narrow} to {largest[narrow]:g}; give both the same scale"
+        )
 
 
-READERS: dict[str, Callable[[Path], Source]] = {
+def _table(path: Path) -> Table:
+    return Table(str(path), read_table(path))
+
+
+READERS: dict[str, Callable[[Path], Source | Table]] = {
     ".npy": read_npy,
     ".npz": read_npz,
-    ".csv": _table(read_csv),
-    ".parquet": _table(read_parquet),
+    ".mat": read_mat,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+    **dict.fromkeys(TABLES, _table),
 }
 
 

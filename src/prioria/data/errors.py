@@ -1,0 +1,7 @@
+"""The error of data."""
+
+from __future__ import annotations
+
+
+class DataError(ValueError):
+    """A data set that cannot be used: one line that names the file or array, the defect and the remedy."""
