@@ -126,3 +126,10 @@ def test_class_among_counts_of_words_is_a_word():
     assert infer(pd.DataFrame(counts, columns=["the", "class", "of"])).label is None
     labelled = pd.DataFrame({"size": counts[:, 0] + 0.25, "class": ["ham", "spam"] * 25})
     assert infer(labelled).label.levels == ("ham", "spam")
+
+
+def test_splits_of_two_scales_are_refused(tmp_path):
+    grey = np.random.default_rng(3).integers(0, 256, (60, 9))
+    np.savez(tmp_path / "mixed.npz", train=grey[:40].astype("u1"), validation=grey[40:50] / 255, test=grey[50:] / 255)
+    with pytest.raises(DataError, match="train goes to 255 and validation to"):
+        load(tmp_path / "mixed.npz")

@@ -256,10 +256,11 @@ def read_pictures(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source:
 
 def _check_scale(path: Path, parts: Sequence[NDArray]) -> None:
     """Refuses splits of which one has grey levels up to 255 and another the same levels up to 1."""
-    if any(part.dtype.kind not in "buif" or not part.size for part in parts):
+    if any(part.dtype.kind not in "buif" or not part.size or part.min() < 0 for part in parts):
         return
     largest = {name: float(np.max(part)) for name, part in zip(PARTS, parts, strict=True)}
-    wide = next((name for name, value in largest.items() if 64 <= value <= 255), None)
+    whole = {name: bool((part == np.round(part)).all()) for name, part in zip(PARTS, parts, strict=True)}
+    wide = next((name for name, value in largest.items() if 64 <= value <= 255 and whole[name]), None)
     narrow = next((name for name, value in largest.items() if 0 < value <= 1), None)
     if wide and narrow:
         raise DataError(
