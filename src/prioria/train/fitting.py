@@ -14,7 +14,7 @@ from torch import nn
 from prioria.data import load as load_data
 from prioria.model import VAE
 from prioria.objectives import Objective
-from prioria.train import checkpoint, processes, randomness, run
+from prioria.train import checkpoint, choice, processes, randomness, run
 from prioria.train.loop import Training
 from prioria.train.options import Options, takes_options
 from prioria.train.run import Run
@@ -87,11 +87,17 @@ def fit(
             raise ValueError(
                 f"out={str(out)!r} holds a run; pass resume=True or overwrite=True, or choose another folder"
             )
-        run.check_same(folder, run.read_specification(folder), run.specify(step, dataset, chosen))
+        before = run.read_specification(folder)
+        chosen = choice.stored(chosen, before["options"])
+        run.check_same(folder, before, run.specify(step, dataset, chosen))
+    chosen = choice.with_precision(chosen, model)
     accelerator = processes.accelerator(folder, bf16=chosen.precision == "bf16", trackers=trackers, cpu=cpu)
     with _own_randomness(chosen, accelerator):
         training = Training(step, dataset, chosen, folder, accelerator=accelerator, progress=progress)
-        specification = {} if folder is None else run.specify(step, dataset, chosen)
+        if not going_on:
+            training.check()
+            training.choose()
+        specification = {} if folder is None else run.specify(step, dataset, training.options)
         return _start(training, specification, going_on, anew=not resume)
 
 
@@ -146,8 +152,6 @@ def _start(
 ) -> Run:
     folder, accelerator = training.folder, training.accelerator
     accelerator.wait_for_everyone()  # every process has seen whether there is a run before one of them writes
-    if not going_on:
-        training.check()
     with processes.alone(folder if accelerator.is_main_process else None):
         if folder is not None and going_on:
             # an objective learns N from the data, which no checkpoint holds

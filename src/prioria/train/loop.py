@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from prioria import likelihoods, storage
 from prioria.data import Dataset, check_likelihood
 from prioria.objectives import Progress
 from prioria.priors import VampPrior
-from prioria.train import checkpoint, processes, randomness
+from prioria.train import checkpoint, choice, processes, randomness
 from prioria.train.display import Display
 from prioria.train.log import Line, Meter, Metrics
 from prioria.train.optimizer import Average, Optimizer
@@ -71,8 +71,9 @@ class Training:
         self.step, self.data, self.options, self.folder = step, data, options, folder
         self.accelerator = accelerator
         self.rows = data.train.to(accelerator.device)
-        wrapped = accelerator.prepare_model(step)
-        self.wrapped = processes.compiled(wrapped, accelerator.device) if options.compile else wrapped
+        self.wrapped = accelerator.prepare_model(step)
+        if options.compile is True:
+            self.wrapped = processes.compiled(self.wrapped, accelerator.device)
         self.optimizer = Optimizer(step, options)
         self.average = None if options.ema is None else Average(step.model, options.ema)
         self.state, self.meter, self.best = State(), Meter(accelerator.device), Best(step.model)
@@ -121,7 +122,8 @@ class Training:
 
     def _epoch(self) -> None:
         options, state = self.options, self.state
-        order = batches(len(self.data.train), options.batch_size, seed=options.seed, epoch=state.epoch)
+        examples, one_size = len(self.data.train), options.compile is True
+        order = batches(examples, options.batch_size, seed=options.seed, epoch=state.epoch, one_size=one_size)
         for rows in order[state.batch :]:
             self._step(rows)
             state.batch += 1
@@ -239,6 +241,38 @@ class Training:
         with self.accelerator.autocast():
             self.display.say(self.step.model.check(x.to(self.accelerator.device)))
         self.step.objective.check(self.step.model, self.data.train)
+
+    def choose(self) -> None:
+        """Decides ``compile="auto"``: by how long the steps ahead would take, and whether they can be compiled."""
+        if self.options.compile != "auto":
+            return
+        ahead = self._total_steps() * min(self._try(), self._try())  # the first step of a process is a slow one
+        pays = ahead > choice.WORTHWHILE and self.accelerator.num_processes == 1
+        self.options = replace(self.options, compile=pays and self._can_compile())
+
+    def _can_compile(self) -> bool:
+        plain = self.wrapped
+        try:
+            self.wrapped = processes.compiled(plain, self.accelerator.device)
+            self._try()
+        except Exception as error:  # whatever stops the compiler, plain steps do the same
+            self.wrapped = plain
+            reason = f"{error}".splitlines()[0]
+            self.display.say(f"compile='auto': plain steps, as they cannot be compiled here ({reason})")
+            return False
+        return True
+
+    def _try(self) -> float:
+        """Takes a step that leaves no trace, and returns its processor time."""
+        kept = {name: value.detach().clone() for name, value in self.step.state_dict().items()}
+        rows = torch.arange(len(self.data.train) // steps_per_epoch(len(self.data.train), self.options.batch_size))
+        self.step.train()
+        with randomness.fork(self.accelerator.device):
+            x = self.rows.batch(rows).to(self.accelerator.device)
+            taken = choice.seconds(lambda: self.accelerator.backward(self.wrapped(x, self._progress()).surrogate))
+        self.step.zero_grad(set_to_none=True)
+        self.step.load_state_dict(kept)
+        return taken
 
     def begin(self, anew: bool) -> None:
         """Removes what an earlier run left in the folder, and writes the checkpoint of step zero.

@@ -14,6 +14,8 @@ from filelock import FileLock, Timeout
 from torch import distributed
 from torch.distributed import PrefixStore, TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
+from prioria.data.files import user_cache
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -75,6 +77,7 @@ def compiled(step: Callable[..., Any], device: torch.device) -> Callable[..., An
     compiler = os.environ.get("CXX", "g++")
     if device.type == "cpu" and shutil.which(compiler) is None:
         raise ValueError(f"compile=True needs a C++ compiler, and there is no {compiler}; install it, or leave it out")
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache() / "compiled"))  # the next run is quicker there
     return torch.compile(step, options={"fallback_random": True})
 
 

@@ -1,0 +1,67 @@
+"""What "auto" becomes: chosen once, before a run begins, and written into its ``run.json``."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from prioria.train.options import Options
+
+FASTER = 2.0  # how many times as fast a bfloat16 product must be
+SMALLEST_BATCH = 50  # below it casts cost what products save
+WORTHWHILE = 600.0  # seconds of processor time that a run must have ahead of it to be compiled for a minute
+
+
+def stored(options: Options, before: Mapping[str, Any]) -> Options:
+    """Returns options with what an earlier start of the run chose where they say "auto"."""
+    return replace(options, **{name: before[name] for name, value in asdict(options).items() if value == "auto"})
+
+
+def with_precision(options: Options, model: nn.Module) -> Options:
+    """Returns options with ``precision="auto"`` decided for a model.
+
+    bfloat16 where a product of its widest layer and a batch is twice as fast so, and the batch has 50 rows or more. One
+    process may find another answer than the next: several train in float32.
+    """
+    if options.precision != "auto":
+        return options
+    widths = [(each.flatten(1).shape[0], each.flatten(1).shape[1]) for each in _layers(model)]
+    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    if not widths or not alone or options.batch_size < SMALLEST_BATCH:
+        return replace(options, precision="float32")
+    outputs, inputs = max(widths, key=lambda width: width[0] * width[1])
+    gain = speed_of_bf16(options.batch_size, inputs, outputs)
+    return replace(options, precision="bf16" if gain >= FASTER else "float32")
+
+
+@functools.cache
+def speed_of_bf16(rows: int, inputs: int, outputs: int) -> float:
+    """Returns how many times as fast this processor multiplies in bfloat16 as in float32; measured once a process."""
+    calls = {kind: _product(rows, inputs, outputs, kind) for kind in (torch.float32, torch.bfloat16)}
+    times = [{kind: seconds(call) for kind, call in calls.items()} for _ in range(4)][1:]  # the first warms up
+    single, half = (min(each[kind] for each in times) for kind in calls)
+    return single / max(half, 1e-9)
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Returns the processor time of a call, which other programs do not lengthen."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+def _product(rows: int, inputs: int, outputs: int, kind: torch.dtype) -> Callable[[], object]:
+    x, weight = torch.ones(rows, inputs, dtype=kind), torch.ones(outputs, inputs, dtype=kind)
+    return lambda: nn.functional.linear(x, weight)
+
+
+def _layers(model: nn.Module) -> list[nn.Parameter]:
+    weights = (getattr(each, "weight", None) for each in model.modules())
+    return [each for each in weights if isinstance(each, nn.Parameter) and each.ndim > 1]
