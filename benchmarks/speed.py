@@ -25,9 +25,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.clock import SIDE, product, race, ratio
 from benchmarks.models import PIXELS, PeersForm, ours, pythae
 from prioria import VAE, data, evaluate, objectives
-from prioria.train import Step
+from prioria.train import Step, processes
 from prioria.train.optimizer import Optimizer
-from prioria.train.options import Options, Precision
+from prioria.train.options import Options
 
 COMMAND = "OMP_NUM_THREADS=1 python -m benchmarks.speed"
 FOLDER = Path(__file__).parent
@@ -138,16 +138,22 @@ def operations(call: Call) -> int:
 
 
 def our_step(
-    model: VAE, x: Tensor, objective: objectives.Objective | None = None, *, precision: Precision = "float32"
+    model: VAE,
+    x: Tensor,
+    objective: objectives.Objective | None = None,
+    *,
+    precision: str = "float32",
+    compiled: bool = False,
 ) -> Call:
     """Returns a training step of this library, as its loop takes it."""
     step = Step(model.train(), objective or objectives.ELBO())
     step.objective.check(model, split(x))
     optimizer = Optimizer(step, Options(epochs=1))
+    run = processes.compiled(step, x.device) if compiled else step
 
     def call() -> None:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            loss = step(x)
+            loss = run(x)
         loss.surrogate.backward()
         optimizer.prepare(set())
         optimizer.step(1.0)

@@ -21,6 +21,7 @@ from prioria.objectives import Progress
 from prioria.priors import VampPrior
 from prioria.train import checkpoint, choice, processes, randomness
 from prioria.train.display import Display
+from prioria.train.halves import Halves
 from prioria.train.log import Line, Meter, Metrics
 from prioria.train.optimizer import Average, Optimizer
 from prioria.train.options import Interval, Options
@@ -75,6 +76,7 @@ class Training:
         if options.compile is True:
             self.wrapped = processes.compiled(self.wrapped, accelerator.device)
         self.optimizer = Optimizer(step, options)
+        self.halves = self._halves()
         self.average = None if options.ema is None else Average(step.model, options.ema)
         self.state, self.meter, self.best = State(), Meter(accelerator.device), Best(step.model)
         self.metrics = Metrics(folder if accelerator.is_main_process else None)
@@ -88,7 +90,8 @@ class Training:
     def run(self) -> Run:
         """Trains until all epochs are done or patience is at its end; the model then holds its best weights."""
         self.step.train()
-        with self.signals.watched(), self.display.running(self.state.step), self._tracked():
+        halves = nullcontext() if self.halves is None else self.halves.in_use()
+        with self.signals.watched(), self.display.running(self.state.step), self._tracked(), halves:
             while self.state.epoch < self.options.epochs and not self.out_of_patience:
                 self._epoch()
         self.save()
@@ -142,10 +145,11 @@ class Training:
         accelerator, progress = self.accelerator, self._progress()
         mine = rows[accelerator.process_index :: accelerator.num_processes]
         x = self.rows.batch(mine).to(accelerator.device)
-        loss = self.wrapped(x, progress)
         # a process with fewer rows weighs less, so that gradients are those of the mean over all rows
         weight = len(mine) * accelerator.num_processes / len(rows)
-        accelerator.backward(loss.surrogate if weight == 1 else loss.surrogate * weight)
+        with nullcontext() if self.halves is None else self.halves.step():
+            loss = self.wrapped(x, progress)
+            accelerator.backward(loss.surrogate if weight == 1 else loss.surrogate * weight)
         norm = self.optimizer.prepare(self.step.objective.frozen(self.step.model))
         terms = self._reduced(means(loss), weight)
         if not isfinite((terms["loss"] + norm).item()):
@@ -155,6 +159,12 @@ class Training:
         if self.average is not None:
             self.average.update(progress.step)
         self.meter.add(terms | {"gradient_norm": norm})
+
+    def _halves(self) -> Halves | None:
+        # a compiled step fuses casts by itself, and processes share gradients of the model's own weights
+        alone = self.accelerator.num_processes == 1
+        halved = self.options.precision == "bf16" and self.options.compile is False and alone
+        return Halves(self.step.model) if halved else None
 
     def _progress(self) -> Progress:
         return Progress(step=self.state.step, epoch=self.state.epoch, total_steps=self._total_steps())
@@ -249,6 +259,7 @@ class Training:
         ahead = self._total_steps() * min(self._try(), self._try())  # the first step of a process is a slow one
         pays = ahead > choice.WORTHWHILE and self.accelerator.num_processes == 1
         self.options = replace(self.options, compile=pays and self._can_compile())
+        self.halves = self._halves()
 
     def _can_compile(self) -> bool:
         plain = self.wrapped
