@@ -74,5 +74,5 @@ for option in ({"optimizer": "sgd"}, {"schedule": "cosin"}, {"precision": "fp16"
     assert [line.split("; use one of ")[1] for line in found.splitlines()] == [
         "adam, adam-normalized",
         "constant, cosine",
-        "float32, bf16",
+        "float32, bf16, auto",
     ]

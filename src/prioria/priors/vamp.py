@@ -83,6 +83,8 @@ class VampPrior(Module):
         self.shared = (encoder, posterior)  # a tuple: not registered, the model owns both
         self.pseudo_inputs = nn.Parameter(pseudo_inputs.clone().float(), requires_grad=trainable)
         self.bounds, self.group = bounds, group
+        # known before a step is compiled, which a number read from a tensor would cut in two
+        self.beyond = (0.0, 0.0) if bounds is None else _beyond(bounds)
 
     def forward(self, context: Tensor | None = None) -> Distribution:
         encoder, posterior = self.shared
@@ -97,7 +99,7 @@ class VampPrior(Module):
 
     def clamped(self) -> Tensor:
         """Returns the pseudo-inputs within the range of the data (K, inputs)."""
-        return self.pseudo_inputs if self.bounds is None else _Clamp.apply(self.pseudo_inputs, self.bounds)  # pyright: ignore[reportReturnType]
+        return self.pseudo_inputs if self.bounds is None else _Clamp.apply(self.pseudo_inputs, self.bounds, self.beyond)  # pyright: ignore[reportReturnType]
 
     def check_shared(self, group: str, encoder: nn.Module, posterior: nn.Module) -> None:
         """Raises ValueError where a group of a model is not inferred as the components of its prior are.
@@ -132,20 +134,21 @@ class _Clamp(Function):
     # The gradient of clamp, bounds included, in one kernel: that of hardtanh, which leaves its bounds out, between the
     # next numbers beyond them.
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bounds: tuple[float, float]) -> Tensor:
+    def forward(ctx: Any, x: Tensor, bounds: tuple[float, float], beyond: tuple[float, float]) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.bounds = bounds
+        ctx.beyond = beyond
         return x.clamp(*bounds)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        low, high = (_next(edge, way, x.dtype) for edge, way in zip(ctx.bounds, (-math.inf, math.inf), strict=True))
-        return torch.ops.aten.hardtanh_backward(grads[0], x, low, high), None
+        return torch.ops.aten.hardtanh_backward(grads[0], x, *ctx.beyond), None, None
 
 
-def _next(number: float, way: float, dtype: torch.dtype) -> float:
-    return torch.nextafter(torch.tensor(number, dtype=dtype), torch.tensor(way, dtype=dtype)).item()
+def _beyond(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Returns the next numbers in single precision outside of bounds."""
+    low, high = torch.nextafter(torch.tensor(bounds), torch.tensor([-math.inf, math.inf])).tolist()
+    return low, high
 
 
 def _check_within(bounds: tuple[float, float], rows: Tensor) -> None:

@@ -7,12 +7,17 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from prioria.train import processes, randomness
 from prioria.train.options import Options
+from prioria.train.order import steps_per_epoch
+
+if TYPE_CHECKING:
+    from prioria.train.loop import Training
 
 FASTER = 2.0  # how many times as fast a bfloat16 product must be
 SMALLEST_BATCH = 50  # below it casts cost what products save
@@ -39,6 +44,46 @@ def with_precision(options: Options, model: nn.Module) -> Options:
     outputs, inputs = max(widths, key=lambda width: width[0] * width[1])
     gain = speed_of_bf16(options.batch_size, inputs, outputs)
     return replace(options, precision="bf16" if gain >= FASTER else "float32")
+
+
+def with_compilation(training: Training) -> Options:
+    """Returns the options of a training with ``compile="auto"`` decided, and compiles its step where it shall be.
+
+    Compiled steps where a C++ compiler is there and the steps ahead take more than ten minutes of processor time; plain
+    ones, and a line that says why, where torch cannot compile this one. Processes that share a batch take plain ones.
+    """
+    if training.options.compile != "auto":
+        return training.options
+    ahead = training.total_steps() * min(_try(training), _try(training))  # the first step of a process is a slow one
+    pays = ahead > WORTHWHILE and training.accelerator.num_processes == 1
+    return replace(training.options, compile=pays and _compiles(training))
+
+
+def _compiles(training: Training) -> bool:
+    plain = training.wrapped
+    try:
+        training.wrapped = processes.compiled(plain, training.accelerator.device)
+        _try(training)
+    except Exception as error:  # whatever stops the compiler, plain steps do the same
+        training.wrapped = plain
+        reason = f"{error}".splitlines()[0]
+        training.display.say(f"compile='auto': plain steps, as they cannot be compiled here ({reason})")
+        return False
+    return True
+
+
+def _try(training: Training) -> float:
+    """Takes a step that leaves no trace, and returns its processor time."""
+    step, device, examples = training.step, training.accelerator.device, len(training.data.train)
+    kept = {name: value.detach().clone() for name, value in step.state_dict().items()}
+    rows = torch.arange(examples // steps_per_epoch(examples, training.options.batch_size))
+    step.train()
+    with randomness.fork(device):
+        x = training.rows.batch(rows).to(device)
+        taken = seconds(lambda: training.accelerator.backward(training.wrapped(x, training.progress()).surrogate))
+    step.zero_grad(set_to_none=True)
+    step.load_state_dict(kept)
+    return taken
 
 
 @functools.cache

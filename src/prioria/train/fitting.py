@@ -96,7 +96,8 @@ def fit(
         training = Training(step, dataset, chosen, folder, accelerator=accelerator, progress=progress)
         if not going_on:
             training.check()
-            training.choose()
+            chosen = choice.with_compilation(training)
+            training.adopt(chosen)
         specification = {} if folder is None else run.specify(step, dataset, training.options)
         return _start(training, specification, going_on, anew=not resume)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import (  # the name that torch.optim itself uses
     _foreach_copy_,  # pyright: ignore[reportPrivateImportUsage]
     nn,
 )
+
+from prioria.train.options import Options
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 LAYERS = {nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d}
 
@@ -22,19 +27,25 @@ class Halves:
     and adds up in bfloat16, too, what a layer receives that is used twice. A layer has its leaves only while it runs:
     whoever else reads, saves or averages a weight finds it in float32.
 
+    Does nothing in float32, nor where a compiled step fuses its casts or processes share gradients of the weights.
+
     Args:
         model: whose layers.
+        options: of the training.
+        accelerator: of the training.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, options: Options, accelerator: Accelerator) -> None:
         self.model = model
+        self.needed = options.precision == "bf16" and not options.compile and accelerator.num_processes == 1
         self.halves: dict[nn.Parameter, nn.Parameter] = {}
         self.own: dict[nn.Module, dict[str, nn.Parameter]] = {}
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Makes the leaves, for as long as a training lasts; :meth:`step` says when they are used."""
-        layers = [each for each in self.model.modules() if type(each) in LAYERS]  # others do more with their weights
+        # a subclass may do more with its weights
+        layers = [each for each in self.model.modules() if self.needed and type(each) in LAYERS]
         self.own = {each: _single(each) for each in layers}
         weights = {weight for own in self.own.values() for weight in own.values()}
         self.halves = {

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from prioria import likelihoods, storage
 from prioria.data import Dataset, check_likelihood
 from prioria.objectives import Progress
 from prioria.priors import VampPrior
-from prioria.train import checkpoint, choice, processes, randomness
+from prioria.train import checkpoint, processes, randomness
 from prioria.train.display import Display
 from prioria.train.halves import Halves
 from prioria.train.log import Line, Meter, Metrics
@@ -76,13 +76,13 @@ class Training:
         if options.compile is True:
             self.wrapped = processes.compiled(self.wrapped, accelerator.device)
         self.optimizer = Optimizer(step, options)
-        self.halves = self._halves()
+        self.halves = Halves(step.model, options, accelerator)
         self.average = None if options.ema is None else Average(step.model, options.ema)
         self.state, self.meter, self.best = State(), Meter(accelerator.device), Best(step.model)
         self.metrics = Metrics(folder if accelerator.is_main_process else None)
         self.signals = Signals()
         self.display = Display(
-            progress and accelerator.is_main_process, epochs=options.epochs, steps=self._total_steps()
+            progress and accelerator.is_main_process, epochs=options.epochs, steps=self.total_steps()
         )
         self.interval = Interval.parse(options.checkpoint_every)
         self.saved_at, self.saved_step = time.monotonic(), 0
@@ -90,8 +90,7 @@ class Training:
     def run(self) -> Run:
         """Trains until all epochs are done or patience is at its end; the model then holds its best weights."""
         self.step.train()
-        halves = nullcontext() if self.halves is None else self.halves.in_use()
-        with self.signals.watched(), self.display.running(self.state.step), self._tracked(), halves:
+        with self.signals.watched(), self.display.running(self.state.step), self._tracked(), self.halves.in_use():
             while self.state.epoch < self.options.epochs and not self.out_of_patience:
                 self._epoch()
         self.save()
@@ -142,34 +141,28 @@ class Training:
 
     def _step(self, rows: Tensor) -> None:
         before = randomness.capture_torch(self.accelerator.device)
-        accelerator, progress = self.accelerator, self._progress()
+        accelerator, progress = self.accelerator, self.progress()
         mine = rows[accelerator.process_index :: accelerator.num_processes]
         x = self.rows.batch(mine).to(accelerator.device)
         # a process with fewer rows weighs less, so that gradients are those of the mean over all rows
         weight = len(mine) * accelerator.num_processes / len(rows)
-        with nullcontext() if self.halves is None else self.halves.step():
+        with self.halves.step():
             loss = self.wrapped(x, progress)
             accelerator.backward(loss.surrogate if weight == 1 else loss.surrogate * weight)
         norm = self.optimizer.prepare(self.step.objective.frozen(self.step.model))
         terms = self._reduced(means(loss), weight)
         if not isfinite((terms["loss"] + norm).item()):
             self._give_up(mine, before, loss_is_finite=isfinite(terms["loss"].item()))
-        self.optimizer.step(self.options.rate(progress.step, self._total_steps()))
+        self.optimizer.step(self.options.rate(progress.step, self.total_steps()))
         self.step.objective.update(terms, progress)
         if self.average is not None:
             self.average.update(progress.step)
         self.meter.add(terms | {"gradient_norm": norm})
 
-    def _halves(self) -> Halves | None:
-        # a compiled step fuses casts by itself, and processes share gradients of the model's own weights
-        alone = self.accelerator.num_processes == 1
-        halved = self.options.precision == "bf16" and self.options.compile is False and alone
-        return Halves(self.step.model) if halved else None
+    def progress(self) -> Progress:
+        return Progress(step=self.state.step, epoch=self.state.epoch, total_steps=self.total_steps())
 
-    def _progress(self) -> Progress:
-        return Progress(step=self.state.step, epoch=self.state.epoch, total_steps=self._total_steps())
-
-    def _total_steps(self) -> int:
+    def total_steps(self) -> int:
         return self.options.epochs * steps_per_epoch(len(self.data.train), self.options.batch_size)
 
     def _reduced(self, terms: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
@@ -186,7 +179,7 @@ class Training:
             terms = validate(self.step, self.data.validation, rows, self.accelerator)
             rank = [max(self.step.objective.violation(terms), 0.0), terms["selection"].item()]
             better = self.best.offer(rank)
-        settled = self.step.objective.settled(self._progress())
+        settled = self.step.objective.settled(self.progress())
         self.state.stale = 0 if better or not settled else self.state.stale + 1
         return {name: value.item() for name, value in terms.items()} | {"best": better}
 
@@ -252,38 +245,9 @@ class Training:
             self.display.say(self.step.model.check(x.to(self.accelerator.device)))
         self.step.objective.check(self.step.model, self.data.train)
 
-    def choose(self) -> None:
-        """Decides ``compile="auto"``: by how long the steps ahead would take, and whether they can be compiled."""
-        if self.options.compile != "auto":
-            return
-        ahead = self._total_steps() * min(self._try(), self._try())  # the first step of a process is a slow one
-        pays = ahead > choice.WORTHWHILE and self.accelerator.num_processes == 1
-        self.options = replace(self.options, compile=pays and self._can_compile())
-        self.halves = self._halves()
-
-    def _can_compile(self) -> bool:
-        plain = self.wrapped
-        try:
-            self.wrapped = processes.compiled(plain, self.accelerator.device)
-            self._try()
-        except Exception as error:  # whatever stops the compiler, plain steps do the same
-            self.wrapped = plain
-            reason = f"{error}".splitlines()[0]
-            self.display.say(f"compile='auto': plain steps, as they cannot be compiled here ({reason})")
-            return False
-        return True
-
-    def _try(self) -> float:
-        """Takes a step that leaves no trace, and returns its processor time."""
-        kept = {name: value.detach().clone() for name, value in self.step.state_dict().items()}
-        rows = torch.arange(len(self.data.train) // steps_per_epoch(len(self.data.train), self.options.batch_size))
-        self.step.train()
-        with randomness.fork(self.accelerator.device):
-            x = self.rows.batch(rows).to(self.accelerator.device)
-            taken = choice.seconds(lambda: self.accelerator.backward(self.wrapped(x, self._progress()).surrogate))
-        self.step.zero_grad(set_to_none=True)
-        self.step.load_state_dict(kept)
-        return taken
+    def adopt(self, options: Options) -> None:
+        """Takes options in which what was "auto" is decided."""
+        self.options, self.halves = options, Halves(self.step.model, options, self.accelerator)
 
     def begin(self, anew: bool) -> None:
         """Removes what an earlier run left in the folder, and writes the checkpoint of step zero.
