@@ -40,10 +40,10 @@ def with_precision(options: Options, model: nn.Module) -> Options:
     widths = [(each.flatten(1).shape[0], each.flatten(1).shape[1]) for each in _layers(model)]
     alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
     if not widths or not alone or options.batch_size < SMALLEST_BATCH:
-        return replace(options, precision="float32")
+        return _decided(options, "precision", "float32")
     outputs, inputs = max(widths, key=lambda width: width[0] * width[1])
     gain = speed_of_bf16(options.batch_size, inputs, outputs)
-    return replace(options, precision="bf16" if gain >= FASTER else "float32")
+    return _decided(options, "precision", "bf16" if gain >= FASTER else "float32")
 
 
 def with_compilation(training: Training) -> Options:
@@ -56,7 +56,11 @@ def with_compilation(training: Training) -> Options:
         return training.options
     ahead = training.total_steps() * min(_try(training), _try(training))  # the first step of a process is a slow one
     pays = ahead > WORTHWHILE and training.accelerator.num_processes == 1
-    return replace(training.options, compile=pays and _compiles(training))
+    return _decided(training.options, "compile", pays and _compiles(training))
+
+
+def _decided(options: Options, name: str, value: Any) -> Options:
+    return replace(options, **{name: value})
 
 
 def _compiles(training: Training) -> bool:
