@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from prioria import fit, objectives
 from prioria.cli import main
+from tests.train import small
 
 
 @pytest.mark.slow
@@ -28,3 +33,34 @@ def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
     for number in ("value", "standard_error", "monte_carlo_error", "bias", "ess"):
         assert together["log_likelihood"][number] == pytest.approx(alone["log_likelihood"][number], rel=1e-5)
     assert together["active_units"] == alone["active_units"]
+
+
+def documented(launcher: str) -> list[str]:
+    """The training command of the documentation that begins so, of two processes on one machine."""
+    text = (Path(__file__).parents[2] / "docs" / "processes.md").read_text(encoding="utf-8")
+    found = re.search(rf"^{launcher} .*-m prioria train .*$", text, re.MULTILINE)
+    assert found is not None
+    return found.group().split()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["torchrun", "accelerate launch"])
+def test_the_documented_commands_train_one_model(launcher: str, tmp_path: Path) -> None:
+    command = documented(launcher)
+    command[command.index("--out") + 1] = str(tmp_path / "run")
+    program = Path(sys.executable).parent / command[0]
+    sizes = ["--epochs", "2", "--network.hidden", "16", "16", "--latents", "3", "--prior.components", "5"]
+    ended = subprocess.run([program, *command[1:], *sizes], capture_output=True, text=True, timeout=500, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert ended.stdout.count("Trained:") == 1
+    checkpoint = load_file(tmp_path / "run" / "checkpoint.safetensors")
+    assert len(checkpoint["random.torch"]) == 2  # the generators of both
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines if '"validation"' in line] == [1, 2]
+
+
+def test_processes_that_have_not_joined_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)  # one that torchrun does not join, as Apple's
+    with pytest.raises(ValueError, match="WORLD_SIZE=2 .*have not joined .*a model of its own; start one process"):
+        fit(small.exact()[0], objectives.ELBO(), small.exact()[2], epochs=1, progress=False)

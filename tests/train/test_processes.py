@@ -11,21 +11,30 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from prioria import objectives
+from prioria.objectives import Objective
 from prioria.train import Run, fit
+from tests.train.gradients import OBJECTIVES
 from tests.train.small import assert_same_run, digits, elbo, exact
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[2]
 
 
+def started(*arguments: object) -> None:
+    """Runs a module, alone or by a launcher, as `python -m` would."""
+    command = [sys.executable, "-m", *map(str, arguments)]
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, cwd=REPOSITORY, env=environment, capture_output=True, timeout=500)
+
+
 def torchrun(out: Path, *, kill: int = 0, restarts: int = 0) -> list[dict[str, Any]]:
     """Trains in two processes and returns what each found."""
     options = ["--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}", "--module"]
-    command = [sys.executable, "-m", "torch.distributed.run", *options, "tests.train.program", str(out), str(kill)]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, cwd=REPOSITORY, env=environment, capture_output=True, timeout=500)
+    started("torch.distributed.run", *options, "tests.train.program", out, kill)
     return [json.loads((out / f"rank-{rank}.json").read_text()) for rank in range(2)]
 
 
@@ -76,3 +85,26 @@ def test_a_killed_process_is_restarted_and_ends_bit_for_bit(
     assert (tmp_path / "killed").exists()
     assert [rank["weights"] for rank in again] == [rank["weights"] for rank in ranks]
     assert_same_run(tmp_path / "run", folder / "run")
+
+
+def test_gradients_of_every_objective_are_those_of_one_process(tmp_path: Path) -> None:
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    alone.mkdir()
+    together.mkdir()
+    started("tests.train.gradients", alone)
+    launcher = ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "--module")
+    started(*launcher, "tests.train.gradients", together)
+    names = {file.name for file in alone.iterdir()}
+    assert names == {file.name for file in together.iterdir()} and len(names) == 4 * len(OBJECTIVES)
+    for name in names:
+        one, two = load_file(alone / name), load_file(together / name)
+        assert one.keys() == two.keys(), name
+        for number, gradient in one.items():
+            scale = gradient.abs().max().clamp(min=1.0).item()
+            torch.testing.assert_close(two[number], gradient, rtol=0, atol=1e-6 * scale, msg=f"{name}: {number}")
+
+
+def test_every_objective_that_is_exported_is_compared() -> None:
+    made = {type(each()) for each in OBJECTIVES.values()}
+    exported = {each for each in vars(objectives).values() if isinstance(each, type) and issubclass(each, Objective)}
+    assert exported - made == {Objective}

@@ -18,7 +18,7 @@ from prioria import build
 from prioria import data as data_sets
 from prioria.commands.data import kinds_of
 from prioria.commands.options import chosen, flags, record
-from prioria.train import Run, Suggestion, fit, fit_dependency_graph, resume, suggest_target
+from prioria.train import Run, Suggestion, fit, fit_dependency_graph, processes, resume, suggest_target
 from prioria.train.options import Options
 from prioria.train.run import exists
 from prioria.train.structure import STRUCTURE
@@ -201,7 +201,8 @@ def _check_free(folder: Path, overwrite: bool) -> None:
 
 
 def _propose(found: Suggestion) -> None:
-    print(f"Suggested: {found}\nNext: the same command with   --constraint rewo --constraint.target {found.target}")
+    if processes.is_first():
+        print(f"Suggested: {found}\nNext: the same command with   --constraint rewo --constraint.target {found.target}")
 
 
 def _folder(name: str, part: Any) -> Path:
@@ -210,4 +211,5 @@ def _folder(name: str, part: Any) -> Path:
 
 def _finish(run: Run) -> None:
     typed = shlex.quote(str(run.path))
-    print(f"Trained: {run.path}\nNext: prioria evaluate {typed}   or   prioria report {typed}")
+    if processes.is_first():
+        print(f"Trained: {run.path}\nNext: prioria evaluate {typed}   or   prioria report {typed}")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence, Sized
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from prioria.draw import Draw, Latent
 from prioria.model import VAE
@@ -35,8 +35,7 @@ class Capacity(Objective):
         num_samples: K draws to average over.
 
     Raises:
-        ValueError: a negative weight or capacity, no sample; before training, a capacity above ln N, or several
-            processes with ``as_released=True``.
+        ValueError: a negative weight or capacity, no sample; before training, a capacity above ln N.
     """
 
     def __init__(
@@ -61,12 +60,6 @@ class Capacity(Objective):
             raise ValueError(
                 f"capacity={self.capacity} exceeds ln N = {math.log(len(data)):.1f} nats, all that tells {len(data)} "
                 "training examples apart; use a smaller one"
-            )
-        processes = distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
-        if self.as_released and processes > 1:
-            raise ValueError(
-                f"as_released=True compares the rate summed over the batch with C, and each of {processes} processes "
-                "sees its share alone; train in one process, or leave it out"
             )
         self._own = {name: stage.prior_parameters for name, stage in model.stages.items()}
         super().check(model, data)

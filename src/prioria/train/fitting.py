@@ -41,9 +41,9 @@ def fit(
     r"""Minimizes an objective over the training data and returns the model with its best weights.
 
     The best weights have the least validation loss at the end of every schedule, terms that couple a batch left out.
-    Under ``accelerate launch`` or ``torchrun`` each process takes its share of every batch, so that the steps are those
-    of one process, except for terms that couple a batch (the capacity, free bits, InfoVAE's discrepancy, estimates of
-    the aggregate posterior): they see the share of a process. The random numbers of the caller are left as they were.
+    Under ``accelerate launch`` or ``torchrun`` each process draws latents for its share of every batch, and all score
+    the whole batch, so that the steps are those of one process, terms that couple a batch included. The random numbers
+    of the caller are left as they were.
 
     Args:
         model: what is trained, in place.

@@ -28,6 +28,7 @@ from prioria.train.options import Interval, Options
 from prioria.train.order import batches, steps_per_epoch
 from prioria.train.run import BEST, Run, clear
 from prioria.train.step import Step, means
+from prioria.train.together import LEAST, Together, share
 from prioria.train.validation import Best, validate
 from prioria.train.watch import REMEDIES, NonFiniteLoss, Signals, culprit
 
@@ -72,7 +73,8 @@ class Training:
         self.step, self.data, self.options, self.folder = step, data, options, folder
         self.accelerator = accelerator
         self.rows = data.train.to(accelerator.device)
-        self.wrapped = accelerator.prepare_model(step)
+        self.alone = accelerator.num_processes == 1
+        self.wrapped = accelerator.prepare_model(step if self.alone else Together(step, accelerator))
         if options.compile is True:
             self.wrapped = processes.compiled(self.wrapped, accelerator.device)
         self.optimizer = Optimizer(step, options)
@@ -142,17 +144,14 @@ class Training:
     def _step(self, rows: Tensor) -> None:
         before = randomness.capture_torch(self.accelerator.device)
         accelerator, progress = self.accelerator, self.progress()
-        mine = rows[accelerator.process_index :: accelerator.num_processes]
-        x = self.rows.batch(mine).to(accelerator.device)
-        # a process with fewer rows weighs less, so that gradients are those of the mean over all rows
-        weight = len(mine) * accelerator.num_processes / len(rows)
+        x = share(self.rows, rows, accelerator).to(accelerator.device)
         with self.halves.step():
-            loss = self.wrapped(x, progress)
-            accelerator.backward(loss.surrogate if weight == 1 else loss.surrogate * weight)
+            loss = self.wrapped(x, progress) if self.alone else self.wrapped(x, progress, len(rows))
+            accelerator.backward(loss.surrogate)
         norm = self.optimizer.prepare(self.step.objective.frozen(self.step.model))
-        terms = self._reduced(means(loss), weight)
+        terms = self._reduced(means(loss))
         if not isfinite((terms["loss"] + norm).item()):
-            self._give_up(mine, before, loss_is_finite=isfinite(terms["loss"].item()))
+            self._give_up(rows, before, loss_is_finite=isfinite(terms["loss"].item()))
         self.optimizer.step(self.options.rate(progress.step, self.total_steps()))
         self.step.objective.update(terms, progress)
         if self.average is not None:
@@ -165,10 +164,11 @@ class Training:
     def total_steps(self) -> int:
         return self.options.epochs * steps_per_epoch(len(self.data.train), self.options.batch_size)
 
-    def _reduced(self, terms: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
-        if self.accelerator.num_processes == 1:
+    def _reduced(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the terms to the last bit alike in all processes, whatever their devices: multipliers follow them."""
+        if self.alone:
             return terms
-        reduced = self.accelerator.reduce(torch.stack(list(terms.values())) * weight, "mean")
+        reduced = self.accelerator.reduce(torch.stack(list(terms.values())), "mean")
         assert isinstance(reduced, Tensor)
         return dict(zip(terms, reduced, strict=True))
 
@@ -204,7 +204,7 @@ class Training:
 
     def _any(self, *mine: bool) -> list[bool]:
         """Whether any process has each flag set, so that all do the same."""
-        if self.accelerator.num_processes == 1:
+        if self.alone:
             return list(mine)
         total = self.accelerator.reduce(torch.tensor(mine, device=self.accelerator.device).float(), "sum")
         assert isinstance(total, Tensor)
@@ -214,7 +214,7 @@ class Training:
         """Saves the state before the failed step and its batch, and raises; drawing the same noise again tells why."""
         device = self.accelerator.device
         randomness.restore_torch(before, device)
-        x = self.rows.batch(rows).to(device)
+        x = share(self.rows, rows, self.accelerator).to(device)
         with self.accelerator.autocast():
             found = culprit(self.step, x, loss_is_finite=loss_is_finite)
         randomness.restore_torch(before, device)
@@ -222,7 +222,8 @@ class Training:
         message = f"epoch {self.state.epoch + 1}, step {self.state.step + 1}: {found}; {REMEDIES}"
         if self.folder is not None:
             path = self.folder / f"batch-{self.accelerator.process_index}.safetensors"
-            storage.write_tensors(path, {"x": x, "rows": rows} | before)
+            mine = rows[self.accelerator.process_index :: self.accelerator.num_processes]
+            storage.write_tensors(path, {"x": x, "rows": mine} | before)
             message += f". The batch is in {path}, the weights before it are in the run"
         raise NonFiniteLoss(message)
 
@@ -261,10 +262,10 @@ class Training:
 
     def _check_shares(self) -> None:
         fewest = len(self.data.train) // steps_per_epoch(len(self.data.train), self.options.batch_size)
-        if fewest < self.accelerator.num_processes:
+        if not self.alone and fewest < LEAST * self.accelerator.num_processes:
             raise ValueError(
                 f"batch_size={self.options.batch_size} leaves steps of {fewest} rows for "
-                f"{self.accelerator.num_processes} processes; make it larger"
+                f"{self.accelerator.num_processes} processes, and each takes {LEAST} or more; make it larger"
             )
 
     def _check_precision(self) -> None:

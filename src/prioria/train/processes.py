@@ -28,20 +28,36 @@ def accelerator(folder: Path | None, *, bf16: bool, trackers: Sequence[str], cpu
         bf16: whether networks run in bfloat16.
         trackers: names of accelerate's trackers.
         cpu: use the CPU even where there is an accelerator.
+
+    Raises:
+        ValueError: a launcher started several processes, and this one stands alone.
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
 
     _join_restarted()
     AcceleratorState._reset_state(reset_partial_state=True)  # a process keeps one, and its precision, for ever
-    return Accelerator(
-        cpu=cpu,
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    # on a machine without GPUs processes of torchrun are joined on the CPU only where it is asked for
+    found = Accelerator(
+        cpu=cpu or (several and not torch.accelerator.is_available()),
         mixed_precision="bf16" if bf16 else "no",
         log_with=list(trackers) if trackers and folder is not None else None,
         project_dir=folder,
         # an objective may leave parameters out at some steps, such as those of a phase
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    if several and found.num_processes == 1:
+        raise ValueError(
+            f"WORLD_SIZE={os.environ['WORLD_SIZE']} says that several processes were started, and they have not joined "
+            f"on {found.device.type}: each would train a model of its own; start one process, or pass cpu=True"
+        )
+    return found
+
+
+def is_first() -> bool:
+    """Whether this is the first process of a launcher, or the only one: the one that speaks."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

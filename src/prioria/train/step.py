@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from prioria.draw import Draw
 from prioria.model import VAE
 from prioria.module import Module
 from prioria.objectives import Loss, Objective, Progress
@@ -27,9 +28,13 @@ class Step(Module):
         self.model = model
         self.objective = objective
 
-    def forward(self, x: Float[Tensor, "B D"], progress: Progress | None = None) -> Loss:
+    def draw(self, x: Float[Tensor, "B D"], progress: Progress | None = None) -> Draw:
+        """Returns what the objective scores; the model is told where training is."""
         self.model.at_epoch(None if progress is None else progress.epoch)
-        return self.objective(self.model.draw(x, self.objective.num_samples), progress)
+        return self.model.draw(x, self.objective.num_samples)
+
+    def forward(self, x: Float[Tensor, "B D"], progress: Progress | None = None) -> Loss:
+        return self.objective(self.draw(x, progress), progress)
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True, assign: bool = False) -> Any:
         """Takes weights back in the strides that they were saved with, which are those of Adam's moments."""
