@@ -163,7 +163,8 @@ def test_numpy_files(tmp_path, suffix):
     data = load(tmp_path / f"rows{suffix}")
     order = np.random.default_rng(0).permutation(30)
     assert data.shape == (2, 3) and data.name == "rows"
-    assert np.allclose(data.train.tensor().numpy(), rows[order[:24]].reshape(24, -1), atol=1e-6)
+    found = data.protocol.unscaled(data.train.tensor()).numpy()  # three axes are series, of one scale a channel
+    assert np.allclose(found, rows[order[:24]].reshape(24, -1), atol=1e-6)
 
 
 def test_labels_follow_their_rows(tmp_path):

@@ -278,3 +278,25 @@ def test_a_model_of_255_levels_reads_black_pictures(dtype):
         rows = np.zeros((3, 1, 8, 6), dtype)
         rows[:, :, 0] = brightest
         assert np.allclose(read_rows(rows, data.protocol).tensor().numpy(), (rows.reshape(3, -1) + 0.5) / 256)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
+def test_levels_up_to_255_are_grey_in_any_storage(dtype, tmp_path):
+    rows = np.concatenate([GREY, GREY])
+    rows[0, 0, 0] = 255
+    expected = load(rows[:, None]).train.tensor()
+    for pictures in (rows[:, None], rows.reshape(24, -1)):
+        data = load(pictures.astype(dtype))
+        assert data.protocol.kind == "grey" and data.protocol.scale == 256
+        assert torch.equal(data.train.tensor(), expected)
+    squares = load(rows[:, :, :4].reshape(24, 32).repeat(2, axis=1).astype(np.float64))
+    assert squares.shape == (1, 8, 8)
+    names = ",".join(["label", *(f"pixel{place}" for place in range(48))])
+    np.savetxt(tmp_path / "t.csv", np.c_[np.arange(24) % 3, rows.reshape(24, -1)], "%d", ",", header=names, comments="")
+    table = load(tmp_path / "t.csv")
+    assert torch.equal(table.train.tensor(), expected) and table.protocol.classes == ("0", "1", "2")
+
+
+def test_numbers_that_reach_255_by_chance_are_no_pictures():
+    assert load(RNG.poisson(200, (40, 16)).clip(0, 254)).protocol.kind == "count"
+    assert load(np.r_[RNG.normal(100, 20, (40, 16)), np.full((1, 16), 255.0)]).protocol.kind == "continuous"

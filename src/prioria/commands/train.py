@@ -59,6 +59,9 @@ def train(
     colour: Literal["grey", "rgb"] | None = None,
     alpha: bool = False,
     frames: Literal["all", "first"] = "all",
+    series: bool = False,
+    window: int | None = None,
+    step: int | None = None,
     schema: Path | None = None,
     label: str | None = None,
     ignore: tuple[str, ...] = (),
@@ -87,6 +90,9 @@ def train(
         colour: of pictures: read all as grey or all as rgb.
         alpha: of pictures: keep transparency as a channel; otherwise they are laid over white.
         frames: of pictures: all pages of a TIFF and frames of a GIF are rows, or the first alone.
+        series: rows are series, (N, T) or (N, channels, T); real numbers with three axes are so without saying.
+        window: rows are steps in time and columns channels, of which windows of so many steps are the series.
+        step: steps from one window to the next; as many as the window has by default.
         schema: of a table: a file that prioria data inspect FILE --out schema.json wrote, and that you may have edited.
         label: of a table: the column of labels.
         ignore: of a table: a column to leave out; may be given several times.
@@ -105,8 +111,9 @@ def train(
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
     columns: Any = {"schema": schema, "label": label, "ignore": ignore, "kinds": kinds_of(kind), "dates": dates}
     pictures: Any = {"resize": resize, "crop": crop, "colour": colour, "alpha": alpha, "frames": frames}
+    windows: Any = {"series": series, "window": window, "step": step}
     values: Any = {"binarize": binarize, "relaxed": relaxed, "standardize": standardize}
-    source = data_sets.load(data, **values, **columns, **pictures)
+    source = data_sets.load(data, **values, **columns, **pictures, **windows)
     torch.manual_seed(training.seed)
     hierarchy = chosen(stages)
     structure = None if hierarchy is None else build.structure(hierarchy)

@@ -17,6 +17,7 @@ from prioria.data.schema import Schema
 
 if TYPE_CHECKING:
     from prioria.data.own.decoding import Pictures
+    from prioria.data.own.series import Series
 
 Kind = Literal["binary", "grey", "count", "continuous", "columns"]
 Binarization = Literal["none", "dynamic", "static"]
@@ -53,6 +54,7 @@ class Protocol:
         factors: Names of the label columns, for labels (N, factors).
         pictures: How files of pictures were read, so that others are read alike.
         schema: Of a table: its columns. Rows are then stored as the model's input, and the schema takes them back.
+        series: How series were cut, whose rows are (channels, steps).
         skeleton: File below the root of the data with the bones of a body, where rows are its poses.
         channels: The channels of that skeleton that the columns are; the others rest at zero.
     """
@@ -71,6 +73,7 @@ class Protocol:
     classes: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()
     pictures: Pictures | None = None
+    series: Series | None = None
     schema: Schema | None = None
     skeleton: str = ""
     channels: tuple[str, ...] = ()

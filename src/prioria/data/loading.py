@@ -12,9 +12,10 @@ from prioria.data.errors import DataError
 from prioria.data.files import data_root
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures, size_of
-from prioria.data.own.frames import Choices, TableInspection, table_data, table_rows
+from prioria.data.own.frames import Choices, TableInspection, series_data, table_data, table_rows
 from prioria.data.own.inspection import Inspection, survey
 from prioria.data.own.protocol import Treatment, fitting, own_data
+from prioria.data.own.series import Series, as_series, windows
 from prioria.data.own.sources import Source, Table, read_source
 from prioria.data.schema import Schema
 from prioria.data.splits import binarized_once, stored, stored_labels
@@ -23,6 +24,7 @@ from prioria.storage import read_json
 
 TABLE_OPTIONS = "schema, label, ignore, kinds and dates"
 PICTURE_OPTIONS = "resize, crop, colour, alpha and frames"
+SERIES_OPTIONS = "series, window and step"
 
 
 @suggesting
@@ -39,6 +41,9 @@ def load(
     colour: Literal["grey", "rgb"] | None = None,
     alpha: bool = False,
     frames: Literal["all", "first"] = "all",
+    series: bool = False,
+    window: int | None = None,
+    step: int | None = None,
     schema: Schema | Mapping[str, Any] | str | Path | None = None,
     label: str | None = None,
     ignore: Collection[str] = (),
@@ -63,6 +68,9 @@ def load(
         colour: Of pictures: read all as "grey" or all as "rgb"; None = as they are, all alike.
         alpha: Of pictures: keep transparency as a channel; otherwise they are laid over white.
         frames: Of pictures: "all" pages of a TIFF and frames of a GIF are rows, or the "first" alone.
+        series: Rows are series, (N, T) or (N, channels, T); real numbers with three axes are so without saying.
+        window: Rows are steps in time and columns channels, of which windows of so many steps are the series.
+        step: Steps from one window to the next; None = `window`, so that they do not overlap.
         schema: Of a table: its columns, as a `Schema`, its JSON or a file of it; None = found by `infer`.
         label: Of a table: the column of labels, as for `infer`.
         ignore: Of a table: columns to leave out.
@@ -83,28 +91,34 @@ def load(
         return source
     treatment = Treatment(binarize, relaxed, standardize, levels)
     choices = Choices(_schema(schema), label, tuple(ignore), dict(kinds or {}), dates)
-    pictures = Pictures(size_of(resize), crop, colour, alpha, frames)
+    forms = Pictures(size_of(resize), crop, colour, alpha, frames), Series(series, window, step)
     if not isinstance(source, str | Path):
-        return _own(source, treatment, choices, pictures, seed)
+        return _own(source, treatment, choices, forms, seed)
     known = str(source) in BY_NAME
-    if known and (pictures, choices) != (Pictures(), Choices()):
+    if known and (choices, *forms) != (Choices(), Pictures(), Series()):
         raise DataError(
-            f"{source} has its own protocol; {PICTURE_OPTIONS} are for your pictures, {TABLE_OPTIONS} for your tables"
+            f"{source} has its own protocol; {PICTURE_OPTIONS} are for your pictures, {TABLE_OPTIONS} for your tables, "
+            f"{SERIES_OPTIONS} for your series"
         )
-    data = _known(str(source), root, treatment, seed) if known else _own(source, treatment, choices, pictures, seed)
+    data = _known(str(source), root, treatment, seed) if known else _own(source, treatment, choices, forms, seed)
     place = str(source) if known else str(Path(source).absolute())
-    given = {name: value for name, value in asdict(pictures).items() if value != getattr(Pictures(), name)}
+    given = {
+        name: value for form in forms for name, value in asdict(form).items() if value != getattr(type(form)(), name)
+    }
     columns = {} if data.protocol.schema is None else {"schema": data.protocol.schema.to_json()}
     return replace(data, origin={"source": place, "seed": seed, **asdict(treatment), **given, **columns})
 
 
-def _own(source: Any, treatment: Treatment, choices: Choices, pictures: Pictures, seed: int) -> Dataset:
+def _own(source: Any, treatment: Treatment, choices: Choices, forms: tuple[Pictures, Series], seed: int) -> Dataset:
+    pictures, series = forms
     found = _read(source, pictures)
     if isinstance(found, Table):
+        if series != Series():
+            return series_data(found, choices, series, treatment, seed)
         return table_data(found, choices, treatment, seed)
     if choices != Choices():
         raise DataError(f"{found.name} is no table; {TABLE_OPTIONS} are for these")
-    return own_data(found, treatment, seed)
+    return own_data(found if series == Series() else as_series(found, series), treatment, seed)
 
 
 def _schema(given: Schema | Mapping[str, Any] | str | Path | None) -> Schema | None:
@@ -175,6 +189,8 @@ def read_rows(source: Any, protocol: Protocol, *, strict: bool = False) -> Split
         own = _with_names(own, protocol.schema)
     if isinstance(own, Table):
         return table_rows(own, protocol, strict=strict)
+    if protocol.series is not None:
+        own = replace(own, rows=windows(own.rows, own.name, protocol.series), labels=None)
     found = survey(own.rows, own.name)
     rows = Split(stored(own.rows), stored_labels(own.labels), fitting(protocol, found))
     dynamic = protocol.binarization == "dynamic" and found.kind != "binary"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
@@ -17,6 +18,7 @@ from prioria.data.errors import DataError
 from prioria.data.kinds import infer
 from prioria.data.own.inspection import survey
 from prioria.data.own.protocol import MINIMUM_ROWS, Treatment, check_missing, fitting, own_data
+from prioria.data.own.series import Series, as_series, windows
 from prioria.data.own.sources import Source, Table
 from prioria.data.schema import NUMBERS, Column, Schema
 from prioria.data.splits import assemble_random, binarized_once, stored, stored_labels
@@ -98,6 +100,17 @@ def table_data(table: Table, choices: Choices, treatment: Treatment, seed: int) 
     return assemble_random(protocol, x, schema.labels(table.frame), sizes, seed)
 
 
+def series_data(table: Table, choices: Choices, options: Series, treatment: Treatment, seed: int) -> Dataset:
+    """The columns of numbers of a table as series: windows of all of them, or one series a row."""
+    found = choices.schema_of(table)
+    left_out = [column.name for column in found.features if not is_number(column)]
+    tell(table.name, [f"column {name!r} holds no numbers and is left out of the series" for name in left_out])
+    schema = Schema(tuple(replace(each, role="ignored") if each.name in left_out else each for each in found.columns))
+    labels, label = schema.labels(table.frame), schema.label
+    rows = Source(table.name, raw(schema, table), labels, label.levels if label else ())
+    return under(own_data(as_series(rows, options), treatment, seed), schema)
+
+
 def under(data: Dataset, schema: Schema) -> Dataset:
     """The data set with a schema in its protocol."""
     protocol = replace(data.protocol, schema=schema)
@@ -122,7 +135,9 @@ def as_array(table: Table, schema: Schema, treatment: Treatment) -> Source | Non
     if not (bits or pixels or treatment.levels or all(is_count(column) for column in schema.features)):
         return None
     labels, label = schema.labels(table.frame), schema.label
-    kept = rows.astype(np.uint8) if pixels and not bits else rows
+    kept = rows if bits or not pixels else rows.astype(np.uint8)
+    if pixels and math.isqrt(kept.shape[1]) ** 2 == kept.shape[1]:
+        kept = kept.reshape(len(kept), 1, math.isqrt(kept.shape[1]), -1)
     return Source(table.name, kept, labels, label.levels if label else ())
 
 
@@ -166,6 +181,8 @@ def table_rows(table: Table, protocol: Protocol, *, strict: bool = False) -> Spl
     if protocol.kind == "columns":
         return Split(stored(schema.encode(table.frame)), labels, protocol)
     rows = raw(schema, table)
+    if protocol.series is not None:
+        rows, labels = windows(rows, table.name, protocol.series), None
     found = survey(rows.astype(np.uint8) if protocol.kind == "grey" and is_pixels(schema, rows) else rows, table.name)
     check_missing(found)
     split = Split(stored(rows), labels, fitting(protocol, found))

@@ -17,6 +17,8 @@ LEGAL: dict[Kind, tuple[str, ...]] = {
     "count": ("Categorical", "Gaussian", "Multinomial"),
     "continuous": ("Gaussian",),
 }
+CHANNELS = (1, 3, 4)  # of pictures: grey, colour, and colour with transparency
+FEWEST_PIXELS = 16  # rows of so many whole numbers, of which the largest is 255, are grey levels
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def survey(rows: NDArray, name: str, levels: int | None = None) -> Inspection:
         raise DataError(f"{name}: values from {low:g} to {high:g} exceed single precision; rescale them")
     if levels is not None and (not seen.whole or low < 0 or high > levels):
         raise DataError(f"{name}: levels={levels} needs whole values 0 to {levels}, not {low:g} to {high:g}")
-    kind, levels = ("grey", levels) if levels else _kind(seen, rows.dtype, low, high)
+    kind, levels = ("grey", levels) if levels else _kind(seen, rows, low, high)
     mean, deviation = seen.moments()
     return Inspection(
         name, rows.shape, str(rows.dtype), low, high, kind, levels, seen.missing, seen.first_missing, mean, deviation
@@ -172,11 +174,19 @@ class _Seen:
         return self.mean, np.where(self.low == self.high, 0.0, deviation)
 
 
-def _kind(seen: _Seen, dtype: np.dtype, low: float, high: float) -> tuple[Kind, int | None]:
+def _kind(seen: _Seen, rows: NDArray, low: float, high: float) -> tuple[Kind, int | None]:
     if seen.bits:
         return "binary", None
-    if dtype == np.uint8:
+    if rows.dtype == np.uint8:
         return ("binary" if seen.bytes else "grey"), 255
     if low >= 0 and high <= 1:
         return "grey", None
+    if low >= 0 and _is_of_bytes(seen, rows, high):
+        return ("binary" if seen.bytes else "grey"), 255
     return ("count" if seen.whole and low >= 0 else "continuous"), None
+
+
+def _is_of_bytes(seen: _Seen, rows: NDArray, high: float) -> bool:
+    """Whether values from 0 on are grey levels of 8 bits stored otherwise, as float pictures of 0 to 255 are."""
+    pictures = rows.ndim == 4 and rows.shape[1] in CHANNELS
+    return (128 <= high <= 255) if pictures else (seen.whole and high == 255 and len(seen.low) >= FEWEST_PIXELS)

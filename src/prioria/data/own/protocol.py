@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from prioria.data.base import OWN, DataError, Dataset, Protocol
 from prioria.data.own.inspection import Inspection, moments, survey
+from prioria.data.own.series import Series
 from prioria.data.own.sources import Source
 from prioria.data.splits import Part, assemble, assemble_members, assemble_random
 
@@ -35,12 +37,32 @@ def own_data(own: Source, treatment: Treatment, seed: int) -> Dataset:
         DataError: Values that cannot be trained on, or a treatment that does not fit their kind.
     """
     found = survey(own.rows, own.name, treatment.levels)
+    own, found = _formed(own, found, treatment)
     _check_rows(found)
-    if treatment.standardize:
+    standardize = treatment.standardize or own.series is not None
+    if standardize:
         _check_resolution(own.rows, found)
     protocol = own_protocol(own, found, treatment)
     data = _split(own, protocol, seed)
-    return _standardized(data) if treatment.standardize else data
+    return _standardized(data) if standardize else data
+
+
+def _formed(own: Source, found: Inspection, treatment: Treatment) -> tuple[Source, Inspection]:
+    """Three axes of real numbers are series (N, C, T), and of bits or grey values pictures (N, H, W) of one channel.
+
+    Rows of grey levels up to 255 whose number is a square are square pictures, unless they come as bytes or levels.
+    """
+    rows, side = own.rows, math.isqrt(len(found.mean))
+    if own.series is None and rows.ndim == 3 and found.kind == "continuous":
+        own = replace(own, series=Series())
+    if own.series is not None:
+        return own, replace(found, kind="continuous", levels=None)
+    told = rows.dtype == np.uint8 or treatment.levels or found.levels is None
+    if rows.ndim == 3 and found.kind in ("binary", "grey"):
+        rows = rows[:, None]
+    elif rows.ndim == 2 and not told and side**2 == len(found.mean):
+        rows = rows.reshape(-1, 1, side, side)
+    return replace(own, rows=rows), replace(found, shape=rows.shape)
 
 
 def _split(own: Source, protocol: Protocol, seed: int) -> Dataset:
@@ -90,6 +112,7 @@ def own_protocol(own: Source, found: Inspection, treatment: Treatment) -> Protoc
         scale=float(found.levels or 1),
         classes=own.classes,
         pictures=own.pictures,
+        series=own.series,
     )
     if treatment.binarize:
         return replace(protocol, binarization=treatment.binarize, likelihoods=("Bernoulli",))
@@ -104,6 +127,10 @@ def own_protocol(own: Source, found: Inspection, treatment: Treatment) -> Protoc
 def _standardized(data: Dataset) -> Dataset:
     """Shifted and scaled by the moments of the training rows: those of the test rows would be known beforehand."""
     mean, deviation = moments(data.train)
+    if data.protocol.series is not None:  # one scale a channel: the steps of a series are in one unit
+        each = mean.reshape(data.shape), deviation.reshape(data.shape)
+        total = np.sqrt((each[1] ** 2 + each[0] ** 2).mean(1) - each[0].mean(1) ** 2)
+        mean, deviation = (np.repeat(value, data.shape[1]) for value in (each[0].mean(1), total))
     constant = np.flatnonzero(deviation == 0)
     if len(constant):
         raise DataError(

@@ -25,6 +25,7 @@ from prioria.data.formats import naming
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures
 from prioria.data.own.pictures import holds_pictures, read
+from prioria.data.own.series import Series
 from prioria.data.own.tables import TABLES, prepared, read_table
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Source:
         classes: Names of the label values.
         sizes: Rows of the training, validation and test part where the source is split already; else None.
         pictures: How pictures were read, where the rows are pictures of files.
+        series: How series were cut, where the rows are series.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Source:
     classes: tuple[str, ...] = ()
     sizes: tuple[int, int, int] | None = None
     pictures: Pictures | None = None
+    series: Series | None = None
 
     def __post_init__(self) -> None:
         if self.labels is not None and len(self.labels) != len(self.rows):
