@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import math
-import os
 import sys
-import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from prioria.data.formats import naming
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures
 from prioria.data.own.pictures import holds_pictures, read
+from prioria.data.own.room import check_room, check_sizes
 from prioria.data.own.series import Series
 from prioria.data.own.tables import TABLES, prepared, read_table
 
@@ -178,25 +177,6 @@ def _sparse(path: Path) -> NDArray:
     matrix = load_npz(path)
     check_room(path, math.prod(matrix.shape) * matrix.dtype.itemsize)
     return matrix.toarray()
-
-
-def check_sizes(path: Path) -> None:
-    """Looks at the headers of the arrays in an .npz file, before any memory is taken."""
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            with archive.open(member) as stream:
-                version = np.lib.format.read_magic(stream)
-                read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
-                shape, _, dtype = read(stream)
-            check_room(path, math.prod(shape) * dtype.itemsize)
-
-
-def check_room(path: Path, size: int) -> None:
-    """Refuses an array of so many bytes that this machine cannot hold it."""
-    room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else sys.maxsize
-    if size > room:
-        needed = f"{size / 2**30:,.0f} GiB, and this machine has {room / 2**30:,.0f}"
-        raise DataError(f"{path} declares an array of {needed}; save the rows as .npy, which is read piece by piece")
 
 
 def read_mat(path: Path) -> Source:

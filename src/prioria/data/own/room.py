@@ -1,0 +1,32 @@
+"""A look at the headers of arrays before any memory is taken."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from prioria.data.errors import DataError
+
+
+def check_sizes(path: Path) -> None:
+    """Looks at the headers of the arrays in an .npz file, before any memory is taken."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
+                shape, _, dtype = read(stream)
+            check_room(path, math.prod(shape) * dtype.itemsize)
+
+
+def check_room(path: Path, size: int) -> None:
+    """Refuses an array of so many bytes that this machine cannot hold it."""
+    room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else sys.maxsize
+    if size > room:
+        needed = f"{size / 2**30:,.0f} GiB, and this machine has {room / 2**30:,.0f}"
+        raise DataError(f"{path} declares an array of {needed}; save the rows as .npy, which is read piece by piece")
