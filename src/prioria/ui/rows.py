@@ -1,0 +1,72 @@
+"""How a row of the data is shown: a picture, a curve, or a table of columns."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from prioria.data import Dataset, Protocol
+from prioria.report import pictures, strips
+
+Kind = Literal["picture", "curve", "table"]
+SEEN = 500  # training rows that say what is dark and what is bright
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """What turns rows into what the page draws.
+
+    Attributes:
+        protocol: of the data.
+        kind: "picture": bytes of colors; "curve" and "table": numbers in the units of the data.
+        low: what is shown darkest, or where a column's bar begins.
+        high: what is shown brightest, or where it ends.
+        shape: of a picture (height, width); else the number of values.
+    """
+
+    protocol: Protocol
+    kind: Kind
+    low: Tensor
+    high: Tensor
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, data: Dataset) -> Drawer:
+        """Finds how rows of a data set are shown."""
+        protocol, x = data.protocol, data.train.tensor(SEEN)
+        if strips.is_drawable(protocol):
+            low, high = pictures.value_range(x)
+            drawn = strips.drawn(x[:1], protocol)
+            return cls(protocol, "picture", torch.tensor(low), torch.tensor(high), drawn.shape[1:3])
+        values = protocol.unscaled(x)
+        kind: Kind = "curve" if len(protocol.shape) == 2 else "table"
+        return cls(protocol, kind, values.amin(0), values.amax(0), protocol.shape)
+
+    def facts(self) -> dict[str, Any]:
+        """What the page must know to draw rows."""
+        found = {"kind": self.kind, "shape": list(self.shape)}
+        if self.kind == "picture":
+            return found
+        names = [f"column {number + 1}" for number in range(self.protocol.dimensions)]
+        return found | {"columns": names, "low": self.low.tolist(), "high": self.high.tolist()}
+
+    def values(self, x: Tensor) -> NDArray[Any]:
+        """Returns rows (n, D) as colors (n, H, W, 3) of one byte, or as numbers (n, D) in the units of the data."""
+        if self.kind != "picture":
+            return self.protocol.unscaled(x).numpy().astype(np.float32)
+        if len(self.protocol.shape) != 3:
+            return strips.drawn(x, self.protocol)
+        return pictures.tiles((x - self.low) / (self.high - self.low), self.protocol)
+
+    def to_text(self, x: Tensor) -> list[Any]:
+        """Returns rows for JSON: colors in base64, numbers as they are."""
+        found = self.values(x)
+        if self.kind != "picture":
+            return found.tolist()
+        return [base64.b64encode(np.ascontiguousarray(each).tobytes()).decode("ascii") for each in found]

@@ -1,0 +1,74 @@
+// Every request carries the token of the address that was printed; it is kept out of the address afterwards.
+const token = new URLSearchParams(location.search).get("token") ?? "";
+const waiting = document.getElementById("busy");
+let busy = 0;
+
+async function ask(path, options = {}) {
+  busy += 1;
+  waiting.textContent = "working ...";
+  try {
+    const answer = await fetch(path, { ...options, headers: { "x-prioria-token": token, ...options.headers } });
+    const found = answer.headers.get("content-type")?.includes("json") ? await answer.json() : { error: await answer.text() };
+    if (!answer.ok) throw new Error(found.error ?? answer.statusText);
+    return found;
+  } finally {
+    busy -= 1;
+    if (busy === 0) waiting.textContent = "";
+  }
+}
+
+export const get = (path, query = {}) => ask(`/api/${path}?${new URLSearchParams(query)}`);
+export const post = (path, body) =>
+  ask(`/api/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+// One socket a run. What the pointer asks for is answered one at a time: only the newest point waits.
+export class Decoder {
+  constructor(run) {
+    this.run = run;
+    this.next = null;
+    this.flying = null;
+    this.count = 0;
+    this.times = [];
+  }
+
+  open() {
+    this.socket = new WebSocket(`ws://${location.host}/api/${this.run}/decode?token=${encodeURIComponent(token)}`);
+    this.socket.binaryType = "arraybuffer";
+    this.ready = new Promise((resolve, reject) => {
+      this.socket.onopen = resolve;
+      this.socket.onerror = () => reject(new Error("the explorer's server does not answer; start prioria ui again"));
+    });
+    this.socket.onmessage = (message) => this.answered(message.data);
+    this.socket.onclose = () => { this.socket = null; this.flying = null; };
+  }
+
+  // Calls back with the values of each row; a newer request takes the place of one that waits.
+  async decode(z, done) {
+    this.next = { z, done };
+    if (!this.socket) this.open();
+    await this.ready;
+    this.send();
+  }
+
+  send() {
+    if (this.flying || !this.next) return;
+    this.flying = { ...this.next, id: ++this.count, at: performance.now() };
+    this.next = null;
+    this.socket.send(JSON.stringify({ id: this.flying.id, z: this.flying.z }));
+  }
+
+  answered(data) {
+    const asked = this.flying;
+    this.flying = null;
+    if (asked && data instanceof ArrayBuffer) {
+      this.times.push(performance.now() - asked.at);
+      if (this.times.length > 500) this.times.shift();
+      asked.done(data.slice(4), asked.z.length);
+    }
+    this.send();
+  }
+
+  close() {
+    this.socket?.close();
+  }
+}

@@ -1,0 +1,84 @@
+// Where prior and aggregate posterior differ: pockets (the prior puts mass where no data are), leaks (the other way round).
+import { get, post } from "/api.js";
+import { el, rowView, rowsOf, ramp, fmt } from "/show.js";
+import { Plot, cross, lift } from "/plot.js";
+
+export async function show({ main, run, facts, decoder, onLeave }) {
+  const map = await get(`${run}/map`, { limit: 2000 });
+  const view = rowView(facts.drawer, "Decoded"), stage = el("div"), text = el("pre", { class: "quiet" });
+  const shown = el("select", { "aria-label": "Shown" }, ...[["log_p", "prior log p(z)"], ["log_q", "aggregate posterior log q(z)"], ["difference", "log p(z) - log q(z)"]].map(([value, name]) => el("option", { value }, name)));
+  const samples = el("input", { type: "checkbox", checked: true }), refitted = el("input", { type: "checkbox", disabled: true });
+  const kind = el("select", { "aria-label": "Prior" }, ...facts.refits.map((name) => el("option", {}, name)));
+  const refit = el("button", {}, "Refit this prior");
+  main.append(el("div", { class: "tools" }, el("label", {}, "Show ", shown), el("label", {}, samples, " samples of the prior"), el("label", {}, refitted, " after refitting"), kind, refit),
+    el("div", { class: "split" }, stage, el("div", {}, el("figure", {}, view, el("figcaption", {}, "click the plane to decode")), el("p", { class: "quiet" }, "Blue rings: pockets, where the prior expects latents and no row has any. Orange rings: leaks, where rows are and the prior expects none."), text)));
+  let found, plot, place = null;
+  function paint(context) {
+    const values = shown.value === "difference" ? found.log_p.map((value, at) => value - found.log_q[at]) : found[shown.value];
+    const top = values.reduce((a, b) => Math.max(a, b ?? -Infinity), -Infinity), floor = shown.value === "difference" ? -10 : top - 10, reach = shown.value === "difference" ? 20 : 10;
+    const side = found.side, [[left, bottom], [right, high]] = [plot.toPixel([found.x[0], found.y[0]]), plot.toPixel([found.x[side - 1], found.y[side - 1]])];
+    const [width, height] = [(right - left) / (side - 1), (bottom - high) / (side - 1)];
+    values.forEach((value, at) => {
+      if (value === null || value < floor) return;
+      const [column, row] = [at % side, Math.floor(at / side)];
+      context.fillStyle = `rgb(${ramp((value - floor) / reach)} / 0.75)`;
+      context.fillRect(left + (column - 0.5) * width, bottom - (row + 0.5) * height, width + 1, height + 1);
+    });
+  }
+  function ring(context, at, color) {
+    const [x, y] = plot.toPixel(at);
+    context.strokeStyle = color;
+    context.lineWidth = 2 * devicePixelRatio;
+    context.beginPath();
+    context.arc(x, y, 8 * devicePixelRatio, 0, 2 * Math.PI);
+    context.stroke();
+  }
+  // The cells whose density under the one exceeds that under the other most, weighed by the first.
+  function worst(first, second) {
+    const best = found[first].reduce((a, b) => Math.max(a, b), -Infinity);
+    return found[first].map((value, at) => [value - best > -4 ? value - found[second][at] : -Infinity, at]).sort((a, b) => b[0] - a[0]).filter(([gap]) => gap > 2).slice(0, 5)
+      .map(([, at]) => [found.x[at % found.side], found.y[Math.floor(at / found.side)]]);
+  }
+  async function load() {
+    found = await get(`${run}/density`, { refitted: refitted.checked });
+    plot?.close();
+    if (!found.log_p) {
+      stage.replaceChildren(el("p", {}, "The aggregate posterior of this model has no density to draw: its posterior is no diagonal Gaussian. The map and refitting work all the same."));
+      return;
+    }
+    plot = new Plot(map.names, "Densities: click to decode");
+    stage.replaceChildren(plot.node);
+    const [pockets, leaks] = [worst("log_p", "log_q"), worst("log_q", "log_p")];
+    plot.background = paint;
+    plot.foreground = (context) => {
+      pockets.forEach((at) => ring(context, at, "#0072b2"));
+      leaks.forEach((at) => ring(context, at, "#d55e00"));
+      if (place) cross(context, plot, place);
+    };
+    const corners = [[found.x[0], found.y[0]], [found.x.at(-1), found.y.at(-1)]];
+    plot.show(samples.checked ? found.samples : map.points, samples.checked ? "#ffffff" : "#1c2430", 2.5, corners);
+    plot.over.addEventListener("pointerdown", (event) => decode(plot.toPoint(event)));
+    plot.steer(decode);
+  }
+  function decode(point) {
+    place = point;
+    plot.draw();
+    decoder.decode([lift(map, point)], (buffer) => view.update(rowsOf(buffer, facts.drawer, 1)[0]));
+  }
+  refit.addEventListener("click", async () => {
+    refit.disabled = true;
+    try {
+      const answer = await post(`${run}/refit`, { prior: kind.value });
+      text.textContent = answer.text;
+      refitted.disabled = false;
+      refitted.checked = true;
+      await load();
+    } finally {
+      refit.disabled = false;
+    }
+  });
+  for (const input of [samples, refitted]) input.addEventListener("change", load);
+  shown.addEventListener("change", () => plot?.draw());
+  onLeave(() => plot?.close());
+  await load();
+}

@@ -1,0 +1,51 @@
+// Curves, live while a run trains; numbers with their errors; the same rows through every run.
+import { get } from "/api.js";
+import { el, svg, rowView, COLORS, fmt } from "/show.js";
+
+const EVERY = 2000; // milliseconds between two looks at metrics.jsonl
+
+export async function show({ main, all, onLeave }) {
+  const charts = el("div", { class: "cards" }), numbers = el("div", { class: "scroll" }), same = el("div");
+  const key = el("div", { class: "key" }, ...all.map((facts, run) => el("span", {}, el("i", { style: `background:${COLORS[run % COLORS.length]}` }), facts.name)));
+  const row = el("input", { type: "number", min: 0, value: 0, "aria-label": "Test row" });
+  main.append(el("h2", {}, "Curves"), key, charts, el("h2", {}, "Numbers"), numbers, el("h2", {}, "The same row through every run"), el("label", {}, "test row ", row), same);
+  numbers.append(table(all));
+  async function curves() {
+    const lines = await Promise.all(all.map((_, run) => get(`${run}/curves`)));
+    const names = [...new Set(lines.flatMap(({ lines }) => lines.flatMap((line) => Object.keys(line).filter((name) => typeof line[name] === "number"))))].filter((name) => !["step", "epoch", "seconds"].includes(name));
+    charts.replaceChildren(...names.map((name) => chart(name, lines.map(({ lines }) => lines.filter((line) => typeof line[name] === "number").map((line) => [line.step, line[name], line.split])))));
+  }
+  async function rows() {
+    const readable = all.map((facts, run) => [facts, run]).filter(([facts]) => !facts.error);
+    same.replaceChildren(el("div", { class: "pair" }, ...await Promise.all(readable.map(async ([facts, run]) => {
+      const answer = await get(`${run}/row`, { row: row.value });
+      return el("figure", {}, ...["x", "reconstruction"].map((part) => { const view = rowView(facts.drawer, part); view.update(answer[part][0]); return view; }), el("figcaption", {}, `${facts.name}: the row, and its reconstruction`));
+    }))));
+  }
+  row.addEventListener("change", rows);
+  await Promise.all([curves(), rows()]);
+  const timer = setInterval(() => document.hidden || curves().catch(() => clearInterval(timer)), EVERY);
+  onLeave(() => clearInterval(timer));
+}
+
+function chart(name, series) {
+  const all = series.flat(), xs = all.map(([x]) => x), ys = all.map(([, y]) => y).sort((a, b) => a - b);
+  const [low, high] = [ys[Math.floor(ys.length * 0.02)], ys[Math.ceil(ys.length * 0.98) - 1]];
+  const [first, last] = [Math.min(...xs), Math.max(...xs)];
+  const at = ([x, y]) => `${(40 + (250 * (x - first)) / (last - first || 1)).toFixed(1)},${(100 - (90 * (Math.max(low, Math.min(high, y)) - low)) / (high - low || 1)).toFixed(1)}`;
+  const lines = series.flatMap((points, run) => ["train", "validation"].map((split) => svg("polyline", {
+    points: points.filter(([, , own]) => own === split).map(at).join(" "), fill: "none", stroke: COLORS[run % COLORS.length], "stroke-width": split === "train" ? 1 : 2, "stroke-opacity": split === "train" ? 0.5 : 1,
+  })));
+  const labels = [[0, 12, fmt(high)], [0, 104, fmt(low)], [40, 117, `step ${first}`], [240, 117, String(last)]].map(([x, y, text]) => svg("text", { x, y }, text));
+  return el("figure", {}, el("figcaption", {}, name), svg("svg", { viewBox: "0 0 300 120", role: "img", "aria-label": `curve of ${name}` }, ...lines, ...labels));
+}
+
+function table(all) {
+  const rows = all.map((facts) => el("tr", {}, el("th", {}, facts.name), el("td", {}, facts.error ?? ""), el("td", {}, numberOf(facts.evaluation))));
+  return el("table", {}, el("thead", {}, el("tr", {}, ...["run", "", "log-likelihood"].map((name) => el("th", {}, name)))), el("tbody", {}, ...rows));
+}
+
+function numberOf(evaluation) {
+  const found = evaluation?.log_likelihood;
+  return found ? `${fmt(found.value)} ± ${fmt(found.standard_error)} nats, ${found.num_samples} samples` : "not evaluated: prioria evaluate RUN";
+}
