@@ -219,7 +219,7 @@ class Opened:
 
     def _means(self, z: Tensor) -> Tensor:
         # The groups below are drawn with the seed of every request: the same z gives the same picture.
-        event = self._sample().z[self.top].shape[2:]
+        event = self._once("event", lambda: self._sample().z[self.top].shape[2:])
         given = z.unflatten(-1, event).to(device_of(self.run.model))
         draw = self.run.model.generate(len(z), **{self.top: given.unsqueeze(0)})
         return mean(draw.px)[0].cpu()

@@ -21,7 +21,7 @@ export async function show({ main, run, facts, decoder, onLeave }) {
     values.forEach((value, at) => {
       if (value === null || value < floor) return;
       const [column, row] = [at % side, Math.floor(at / side)];
-      context.fillStyle = `rgb(${ramp((value - floor) / reach)} / 0.75)`;
+      context.fillStyle = `rgb(${ramp((value - floor) / reach).join(" ")} / 0.75)`;
       context.fillRect(left + (column - 0.5) * width, bottom - (row + 0.5) * height, width + 1, height + 1);
     });
   }
