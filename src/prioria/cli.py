@@ -31,7 +31,10 @@ COMMANDS = {
         "prioria.commands.explore:explore",
         "Draw pockets and leaks of a run, lines through its latent space, and single latents.",
     ),
-    "ui": ("prioria.commands.ui:explorer", "Explore runs in a browser on this machine: drag a latent, see what it decodes to."),
+    "ui": (
+        "prioria.commands.ui:explorer",
+        "Explore runs in a browser on this machine: drag a latent, see what it decodes to.",
+    ),
     "interpolate": (
         "prioria.commands.interpolate:interpolate",
         "Find shortest paths between test rows through a graph of prior samples.",

@@ -37,9 +37,9 @@ FRAMES = 40
 MARGIN = 0.001  # quantile on both sides of the aggregate posterior beyond which a latent's slider ends
 REFITS = {
     "mixture": lambda latents: priors.Mixture(latents, 50),
-    "realnvp": lambda latents: priors.RealNVP(latents),
-    "hierarchical": lambda latents: priors.Hierarchical(latents),
-    "standard": lambda latents: priors.StandardNormal(latents),
+    "realnvp": priors.RealNVP,
+    "hierarchical": priors.Hierarchical,
+    "standard": priors.StandardNormal,
 }
 
 P = ParamSpec("P")
@@ -165,7 +165,7 @@ class Opened:
 
     @_alone
     def scores(self, limit: int = 2000) -> dict[str, Any]:
-        """log p(x) of the rows of the map, and log p(z) - log q(z) where the aggregate posterior has a density."""
+        """Log p(x) of the rows of the map, and log p(z) - log q(z) where the aggregate posterior has a density."""
 
         def compute() -> dict[str, Any]:
             x = self.run.data.test.batch(self._rows(limit))
@@ -212,7 +212,9 @@ class Opened:
         found = torch.tensor(z, dtype=torch.float32)
         wanted = self._encoded(2000).shape[1]
         if found.dim() != 2 or found.shape[1] != wanted or not 0 < len(found) <= 256:
-            raise ValueError(f"z has shape {tuple(found.shape)}; between 1 and 256 rows of {wanted} latents are decoded")
+            raise ValueError(
+                f"z has shape {tuple(found.shape)}; give between 1 and 256 rows of {wanted} latents"
+            )
         if not found.isfinite().all():
             raise ValueError("z holds a number that is not finite")
         return found
@@ -241,7 +243,7 @@ class Opened:
 
     @_alone
     def density(self, refitted: bool = False) -> dict[str, Any]:
-        """log p(z) and log q(z) on a grid of the plane; with more than two latents, on its plane through their mean."""
+        """Log p(z) and log q(z) on a grid of the plane; with more than two latents, on its plane through their mean."""
 
         def compute() -> dict[str, Any]:
             prior = self._kept["refit"] if refitted else self.run.model.stages[self.top].prior(None)

@@ -28,7 +28,8 @@ class Plane:
         """Returns the plane of encodings z (n, L)."""
         latents = z.shape[1]
         if latents <= 2:
-            return cls(torch.zeros(latents), torch.eye(2, latents), (f"{group}[0]", f"{group}[1]" if latents == 2 else ""))
+            names = (f"{group}[0]", f"{group}[1]" if latents == 2 else "")
+            return cls(torch.zeros(latents), torch.eye(2, latents), names)
         origin = z.mean(0)
         _, _, directions = torch.linalg.svd(z - origin, full_matrices=False)
         return cls(origin, directions[:2], ("first component", "second component"))
