@@ -239,8 +239,10 @@ class VAE(Module):
         latents = sizes.generated(self).latents
         given = {name: sizes.as_tensor(self, value) for name, value in given.items()}
         leads = [sizes.lead(name, value, latents[name].z.shape[2:]) for name, value in given.items()]
-        _, above = descend(self.stages, torch.broadcast_shapes(*leads), given=given)
-        return self.likelihood(above)
+        lead = torch.broadcast_shapes(*leads)
+        shape = (1,) * (2 - len(lead)) + lead  # a draw has the axes (K, B), at least
+        _, above = descend(self.stages, shape, given=given)
+        return self.likelihood(above.reshape(*lead, *above.shape[len(shape) :]))
 
     def check(self, x: Any) -> str:
         """Draws once and returns a table of shapes.

@@ -109,6 +109,7 @@ def page(width: int = 1280, height: int = 900) -> Iterator[Page]:
                 made.send(
                     "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
                 )
+                made.send("Emulation.setFocusEmulationEnabled", enabled=True)
                 yield made
         finally:
             process.kill()
