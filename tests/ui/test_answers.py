@@ -167,13 +167,13 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_outside_the_package_is_in_what_is_served() -> None:
-    from prioria.ui.application import _static
+    from prioria.ui.routes import _static
 
     for content, _ in _static().values():
         assert b"http://" not in content.replace(b"http://www.w3.org/2000/svg", b"") and b"https://" not in content
 
 
 def test_numbers_that_are_not_finite_become_null(client: TestClient) -> None:
-    from prioria.ui.application import _json
+    from prioria.ui.routes import _json
 
     assert json.loads(bytes(_json({"a": [float("nan"), 1.0]}).body)) == {"a": [None, 1.0]}

@@ -8,7 +8,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from prioria.ui.application import application
+from prioria.ui.routes import application
 
 HOST = "127.0.0.1"
 
