@@ -81,9 +81,15 @@ def common_noise(accelerator: Accelerator) -> Iterator[None]:
         randomness.restore_torch(own, accelerator.device)
 
 
-@torch.compiler.disable
 def gathered(draw: Draw, rows: int) -> Draw:
-    """Returns the draw of all processes for a batch of so many rows, in the order of the batch."""
+    """Returns the draw of all processes for a batch of so many rows, in the order of the batch.
+
+    It is left out of compiled steps.
+    """
+    return torch.compiler.disable(_gathered)(draw, rows)  # here: as a decorator it would load the compiler at import
+
+
+def _gathered(draw: Draw, rows: int) -> Draw:
 
     def whole(value: Tensor, axis: int = 1) -> Tensor:
         return _Gather.apply(value, axis, rows)  # pyright: ignore[reportReturnType]
