@@ -7,6 +7,7 @@ from prioria.evaluate.aggregate import (
     prior_draws,
     top_posterior,
 )
+from prioria.evaluate.classical import Baseline, Baselines, baselines
 from prioria.evaluate.estimate import Estimate, PerExample, WeightQuality, doubt, join
 from prioria.evaluate.latent import (
     DCI,
@@ -77,6 +78,9 @@ from prioria.evaluate.output import (
 from prioria.evaluate.record import plus_minus
 
 __all__ = [
+    "Baseline",
+    "Baselines",
+    "baselines",
     "COUNTS",
     "DCI",
     "ActiveUnits",
