@@ -15,7 +15,6 @@ from torch.distributions import Distribution
 from prioria import sizes, storage
 from prioria.draw import Draw, Latent, descend
 from prioria.module import Module, evaluation_mode
-from prioria.priors import VampPrior
 from prioria.stage import Stage, Stages
 
 __all__ = ["VAE", "Condition", "evaluation_mode", "load", "posterior_mean", "require_finite"]
@@ -69,7 +68,7 @@ class VAE(Module):
 
     Raises:
         ValueError: neither or both of (posterior, prior) and stages are given, an encoder is missing for a group, or a
-            VampPrior was built on another encoder, posterior or group than the model's.
+            prior was built on another encoder, posterior or group than the model's.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors
@@ -99,7 +98,8 @@ class VAE(Module):
         self.encoder = nn.ModuleDict({name or "x": module for name, module in encoders.items()})
         self.stages = Stages(stages)
         self.likelihood = likelihood
-        self._check_shared()
+        for name, stage in self.stages.items():
+            stage.bind(name, self.encoder_of(name))
 
     @property
     def groups(self) -> list[str]:
@@ -269,11 +269,6 @@ class VAE(Module):
         unknown = sorted(set(names) - set(self.groups))
         if unknown:
             raise ValueError(f"group {unknown[0]!r} is unknown; this model has {', '.join(self.groups)}")
-
-    def _check_shared(self) -> None:
-        for name, stage in self.stages.items():
-            if isinstance(stage.p, VampPrior):
-                stage.p.check_shared(name, self.encoder_of(name), stage.q)
 
 
 def load(path: str | Path, modules: dict[str, nn.Module] | None = None) -> VAE:

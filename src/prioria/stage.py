@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from prioria import shared
 from prioria.module import Module
 
 
@@ -42,6 +43,22 @@ class Stage(Module):
     def merge(self, above: Tensor | None, z: Tensor) -> Tensor:
         """Returns what the groups below and the likelihood see."""
         return z if above is None else torch.cat([above, z], -1)
+
+    def bind(self, group: str, encoder: nn.Module) -> None:
+        """Told once by the model which group it is and through which network it reads x.
+
+        Raises:
+            ValueError: the prior was built for another group, or on networks that are not the model's.
+        """
+        shared.check_owned(group, self.p, encoder, self.q)
+        if (own := getattr(self.p, "bind", None)) is not None:
+            own(group, encoder, self.q)
+
+    def check_training(self, encoder: nn.Module) -> None:
+        """Raises ValueError, before the first step, where this stage cannot be trained with its encoder."""
+        shared.check_moments(self.p, encoder, self.q)
+        if (own := getattr(self.p, "check_training", None)) is not None:
+            own()
 
     @property
     def prior_parameters(self) -> list[nn.Parameter]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from prioria import priors
 from prioria.distributions import check_support
 from prioria.draw import Draw, Latent
 from prioria.model import VAE, evaluation_mode
@@ -53,23 +52,13 @@ def check_minimum(model: VAE, groups: Collection[str]) -> None:
     """
     for name in groups:
         stage = model.stages[name]
-        if not getattr(stage.q, "has_density", True) and stage.prior_parameters and _can_narrow(stage.p):
+        can_narrow = bool(stage.prior_parameters) and getattr(stage.p, "can_narrow", True)  # of the unknown the worst
+        if can_narrow and not getattr(stage.q, "has_density", True):
             raise ValueError(
                 f"group {name!r}: posterior={type(stage.q).__name__} has no density, and under a learned "
                 f"prior={type(stage.p).__name__} of any width the rate of its codes has no minimum; use ELBO(beta=0) "
-                "and refit-prior, or priors.StandardNormal"
+                "and refit-prior, or priors.StandardNormal (a prior whose scales are limited says can_narrow = False)"
             )
-
-
-def _can_narrow(prior: nn.Module) -> bool:
-    # the scales of a RealNVP, of a zuko flow and of a Gaussian with bounds are limited; of other classes nobody knows
-    match prior:
-        case priors.Hierarchical():
-            return _can_narrow(prior.decoder)
-        case priors.Gaussian():
-            return prior.bounds is None
-        case _:
-            return isinstance(prior, priors.Mixture)
 
 
 @contextmanager

@@ -43,6 +43,11 @@ class Gaussian(Module):
         self.heads = linear(context, 2 * latents)  # mean and log-variance in one product
         self.bounds = log_variance_bounds
 
+    @property
+    def can_narrow(self) -> bool:
+        """Whether, as a prior, it can become arbitrarily narrow."""
+        return self.bounds is None
+
     def forward(self, context: Tensor | None = None) -> Distribution:
         mean, log_variance = at_least_float32(self.heads(self.net(context))).chunk(2, -1)
         if self.bounds is not None:

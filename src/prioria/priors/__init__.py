@@ -5,6 +5,7 @@ cite and one line of docs.
 from prioria.posteriors.gaussian import FullGaussian as FullGaussian
 from prioria.posteriors.gaussian import Gaussian as Gaussian
 from prioria.priors.aggregate import AggregatePosterior as AggregatePosterior
+from prioria.priors.base import Prior as Prior
 from prioria.priors.bernoulli import Bernoulli as Bernoulli
 from prioria.priors.flow import RealNVP as RealNVP
 from prioria.priors.hierarchical import Hierarchical as Hierarchical

@@ -6,10 +6,10 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal
 
 from prioria.distributions import Mixture, bernoulli, families, normal
-from prioria.module import Module
+from prioria.priors.base import Prior
 
 
-class AggregatePosterior(Module):
+class AggregatePosterior(Prior):
     r"""p(z) = (1/N) sum_n q(z|x_n), the posteriors of N examples by an encoder that is fixed.
 
     It is the prior with the highest bound for that encoder (Hoffman and Johnson, 2016), as costly as the data set is
@@ -30,6 +30,8 @@ class AggregatePosterior(Module):
         >>> AggregatePosterior.of(two)().log_prob(torch.ones(1))
         tensor(-1.7431)
     """
+
+    can_narrow = False
 
     def __init__(self, location: Tensor, scale: Tensor | None = None) -> None:
         super().__init__()

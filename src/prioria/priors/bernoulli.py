@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from prioria.distributions import at_least_float32, bernoulli
-from prioria.module import Module
 from prioria.nets.gated import linear
+from prioria.priors.base import Prior
 
 
-class Bernoulli(Module):
+class Bernoulli(Prior):
     r"""p(z) = prod_j Bernoulli(z_j; sigmoid(d_j)); d is a parameter, or linear in (a network of) the group above.
 
     Args:
@@ -28,6 +28,8 @@ class Bernoulli(Module):
         >>> Bernoulli(3)().log_prob(torch.ones(3)).exp()
         tensor(0.1250, grad_fn=<ExpBackward0>)
     """
+
+    can_narrow = False
 
     def __init__(
         self, latents: int, *, above: int | None = None, net: nn.Module | None = None, uniform: bool = False

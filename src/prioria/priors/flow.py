@@ -7,11 +7,11 @@ from torch.distributions import Distribution
 
 from prioria import flows
 from prioria.flows import Coupling
-from prioria.module import Module
+from prioria.priors.base import Prior
 from prioria.priors.normal import StandardNormal
 
 
-class RealNVP(Module):
+class RealNVP(Prior):
     r"""log p(z) = log N(g(z); 0, I) + log|det dg/dz|, g a stack of affine couplings with alternating halves kept.
 
     The decoupled prior (Bhalodia, Lee and Elhabian, 2020, eq. 2-5): z is the representation space, where a regularizer
@@ -33,6 +33,8 @@ class RealNVP(Module):
         >>> torch.allclose(prior.from_generation(prior.to_generation(z)), z, atol=1e-5)
         True
     """
+
+    can_narrow = False
 
     def __init__(self, latents: int, blocks: int = 6, *, hidden: int = 64) -> None:
         super().__init__()

@@ -6,16 +6,16 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from prioria.distributions.marginal import Marginal
-from prioria.module import Module
 from prioria.nets import MLP
 from prioria.posteriors.gaussian import Gaussian
+from prioria.priors.base import Prior
 from prioria.priors.normal import StandardNormal
 
 HIDDEN = 256
 BOUNDS = (-10.0, 5.0)  # of log-variances: zeta far out must not make a density of e^(10^17)
 
 
-class Hierarchical(Module):
+class Hierarchical(Prior):
     r"""p(z) = integral of p(z|zeta) p(zeta) d zeta, p(zeta) = N(0, I), learned through q(zeta|z).
 
     ``log_prob`` is the K-sample importance-weighted lower bound (marked ``bound``), so that the rate of a model with
@@ -61,6 +61,11 @@ class Hierarchical(Module):
         self.zeta = StandardNormal(auxiliary_latents)
         self.decoder = auxiliary_decoder if auxiliary_decoder is not None else _gaussian(auxiliary_latents, latents)
         self.encoder = auxiliary_encoder if auxiliary_encoder is not None else _gaussian(latents, auxiliary_latents)
+
+    @property
+    def can_narrow(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether p(z|zeta) can."""
+        return getattr(self.decoder, "can_narrow", True)
 
     def forward(self, context: Tensor | None = None) -> Distribution:
         return Marginal(self.zeta(), self.decoder, self.encoder, Size([self.latents]), self.num_samples)

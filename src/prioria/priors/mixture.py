@@ -8,10 +8,10 @@ from torch.distributions import Distribution
 
 from prioria import distributions
 from prioria.distributions import normal
-from prioria.module import Module
+from prioria.priors.base import Prior
 
 
-class Mixture(Module):
+class Mixture(Prior):
     r"""p(z) = sum_k w_k N(z; m_k, diag s_k^2), all of it learned.
 
     The mixture-of-Gaussians prior that the VampPrior is compared with (Tomczak and Welling, 2018, section 5), where the

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from prioria.distributions import normal
-from prioria.module import Module
+from prioria.priors.base import Prior
 
 
-class StandardNormal(Module):
+class StandardNormal(Prior):
     """p(z) = N(0, I).
 
     Args:
@@ -23,6 +23,8 @@ class StandardNormal(Module):
         >>> StandardNormal(2)().log_prob(torch.zeros(2))
         tensor(-1.8379)
     """
+
+    can_narrow = False
 
     def __init__(self, latents: int) -> None:
         super().__init__()

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.distributions import Distribution
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from prioria.distributions import Mixture
-from prioria.module import Module
 from prioria.posteriors.iaf import IAF
+from prioria.priors.base import Prior
 
 
-class VampPrior(Module):
+class VampPrior(Prior):
     r"""p(z) = (1/K) sum_k q(z | u_k), with learned pseudo-inputs u_k (Tomczak and Welling, 2018, eq. 9).
 
     The gradient reaches the pseudo-inputs, and the encoder through the components too. With ``trainable=False`` and
@@ -101,33 +100,9 @@ class VampPrior(Module):
         """Returns the pseudo-inputs within the range of the data (K, inputs)."""
         return self.pseudo_inputs if self.bounds is None else _Clamp.apply(self.pseudo_inputs, self.bounds, self.beyond)  # pyright: ignore[reportReturnType]
 
-    def check_shared(self, group: str, encoder: nn.Module, posterior: nn.Module) -> None:
-        """Raises ValueError where a group of a model is not inferred as the components of its prior are.
-
-        Args:
-            group: the name of the group.
-            encoder: the network through which it reads x.
-            posterior: its posterior.
-        """
-        if encoder is not self.shared[0] or posterior is not self.shared[1]:
-            raise ValueError(
-                f"prior of {group!r} was built on another encoder or posterior; pass the model's own objects to it"
-            )
+    def bind(self, group: str, encoder: nn.Module, posterior: nn.Module) -> None:
         if self.group not in (None, group):
             raise ValueError(f"group={self.group!r} of the VampPrior names another than its own; use group={group!r}")
-
-    def check_training(self) -> None:
-        """Raises ValueError where training would give pseudo-inputs other posteriors than the same rows of data.
-
-        Batch normalization takes the moments of a batch while training: pseudo-inputs are a batch of their own. Outside
-        training, as where a prior is refitted, the moments are the same for both.
-        """
-        if any(isinstance(module, _BatchNorm) for part in self.shared for module in part.modules()):
-            raise ValueError(
-                "prior=VampPrior shares an encoder or a posterior with batch normalization, under which pseudo-inputs "
-                "are not encoded as data are; use networks without it, such as nets.MLP(batch_norm=False), or refit "
-                "the prior afterwards"
-            )
 
 
 class _Clamp(Function):

@@ -110,7 +110,8 @@ def diagnose(model: VAE, data: Dataset, *, name: str = "model", seed: int = 0, l
     rates = {group: averages.get(f"rate/{group}", averages["rate"]).value for group in model.groups}
     top = model.top
     seen = Measurements(
-        prior=type(top.p).__name__,
+        pseudo_inputs=hasattr(top.p, "pseudo_inputs"),
+        blocks=hasattr(top.p, "blocks"),
         is_binary=is_binary(top_posterior(model, data.test)),
         is_fused=type(top) is not Stage,
         units=active_units(model, data.test, seed=seed, limit=limit),

@@ -28,7 +28,8 @@ class Measurements:
     """What a diagnosis looks at.
 
     Attributes:
-        prior: class of the top group's prior.
+        pseudo_inputs: whether the top group's prior has pseudo-inputs.
+        blocks: whether it is a flow in blocks.
         is_binary: whether the latents of the top group are bits.
         is_fused: whether its posterior depends on its prior, so that no other prior can be fitted to it.
         units: variances of posterior means.
@@ -40,7 +41,8 @@ class Measurements:
         reconstruction: errors from means and draws.
     """
 
-    prior: str
+    pseudo_inputs: bool
+    blocks: bool
     is_binary: bool
     is_fused: bool
     units: ActiveUnits
@@ -155,9 +157,9 @@ def _better_prior(seen: Measurements) -> str:
             "that no other can be fitted to it."
         )
     options = "--prior vamp" if seen.is_binary else "--prior realnvp"  # a flow gives bits no probability
-    if seen.prior == "VampPrior" and seen.is_binary:
+    if seen.pseudo_inputs and seen.is_binary:
         options += " --prior.components with more of them"
-    if seen.prior == "RealNVP":
+    if seen.blocks:
         options += " --prior.blocks 12 and more --steps, or --prior vamp"
     return (
         "Fit another prior to this encoder, which leaves the representation as it is: prioria refit-prior RUN "
@@ -205,11 +207,11 @@ def _duplicates(seen: Measurements) -> Finding | None:
 
 
 def _components(seen: Measurements) -> str:
-    return "pseudo-inputs" if seen.prior == "VampPrior" else "components"
+    return "pseudo-inputs" if seen.pseudo_inputs else "components"
 
 
 def _start(seen: Measurements) -> str:
-    if seen.prior != "VampPrior":
+    if not seen.pseudo_inputs:
         return ""
     return (
         "Start pseudo-inputs apart, at training rows (priors.VampPrior(pseudo_inputs=...)) or with more noise "
@@ -220,7 +222,7 @@ def _start(seen: Measurements) -> str:
 def _weights(seen: Measurements) -> str:
     if seen.is_binary:  # the mixture's components are Gaussians
         return ""
-    return ", or learn the weights (" + "--prior mixture " * (seen.prior != "Mixture") + "--prior.learned-weights)"
+    return ", or learn the weights (" + "--prior mixture " * seen.pseudo_inputs + "--prior.learned-weights)"
 
 
 def _noise(seen: Measurements) -> Finding | None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from prioria.distributions import fuse
-from prioria.priors import VampPrior
+from prioria.shared import held
 from prioria.stage import Stage
 from prioria.stages.gates import Gates
 
@@ -36,8 +36,8 @@ class Fused(Stage):
             hierarchy, which needs a prior of the evidence's family.
 
     Raises:
-        ValueError: an unknown option, or a VampPrior, whose components would then be fused with the mixture of
-            themselves.
+        ValueError: an unknown option, or a prior that is made of its posterior, as a VampPrior is, and would be
+            fused with itself.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Fused(Stage):
             raise ValueError(f"parents={parents!r} is unknown; use 'last' for a chain or 'all' for a graph")
         if root not in ("evidence", "fused"):
             raise ValueError(f"root={root!r} is unknown; use 'evidence' or 'fused'")
-        if isinstance(prior, VampPrior):
+        if evidence in held(prior):
             raise ValueError(
-                "prior=VampPrior cannot be fused: its components are posteriors, which would contain it in turn; give "
-                "the top group a plain Stage(prior=VampPrior(...), posterior=...)"
+                f"prior={type(prior).__name__} cannot be fused: it is made of posteriors, which would contain it in "
+                "turn; give the top group a plain Stage(prior=..., posterior=...)"
             )
         self.bottom_up, self.gates, self.flow = bottom_up, gates, flow
         self.parents: Literal["last", "all"] = parents

@@ -18,7 +18,6 @@ from torch import Tensor
 from prioria import likelihoods, storage
 from prioria.data import Dataset, check_likelihood
 from prioria.objectives import Progress
-from prioria.priors import VampPrior
 from prioria.train import checkpoint, processes, randomness
 from prioria.train.display import Display
 from prioria.train.halves import Halves
@@ -238,9 +237,8 @@ class Training:
         self._check_shares()
         self._check_precision()
         self._check_likelihood()
-        for stage in self.step.model.stages.values():
-            if isinstance(stage.p, VampPrior):
-                stage.p.check_training()
+        for name, stage in self.step.model.stages.items():
+            stage.check_training(self.step.model.encoder_of(name))
         x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
         with self.accelerator.autocast():
             self.display.say(self.step.model.check(x.to(self.accelerator.device)))
