@@ -42,6 +42,7 @@ class Together(nn.Module):
     def __init__(self, step: Step, accelerator: Accelerator) -> None:
         super().__init__()
         self.step, self.accelerator = step, accelerator
+        self.gathered = torch.compiler.disable(gathered)  # here: it loads the compiler, which takes seconds
 
     def forward(self, x: Tensor, progress: Progress | None, rows: int) -> Loss:
         """Returns the loss of the whole batch.
@@ -51,7 +52,7 @@ class Together(nn.Module):
             progress: where training is.
             rows: of the whole batch.
         """
-        draw = gathered(self.step.draw(x, progress), rows)
+        draw = self.gathered(self.step.draw(x, progress), rows)
         with common_noise(self.accelerator):
             return self.step.objective(draw, progress)
 
