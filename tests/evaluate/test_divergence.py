@@ -141,7 +141,7 @@ def wide(latents: int, scale: float, spread: float, posterior: nn.Module | None 
         encoder=nn.Identity(),
         posterior=q if posterior is None else posterior,
         prior=priors.StandardNormal(latents),
-        likelihood=likelihoods.Bernoulli(nets.GatedMLP(latents, INPUTS)),
+        likelihood=likelihoods.Gaussian(nets.GatedMLP(latents, INPUTS)),
     )
 
 
@@ -155,7 +155,22 @@ def test_warns_where_draws_cannot_resolve_narrow_posteriors() -> None:
 
 def test_warns_in_many_dimensions() -> None:
     found = evaluate.nearest_neighbor_kl(wide(20, 1.0, 0.1), torch.randn(200, INPUTS), num_samples=500)
-    assert found.warning == "biased low in 20 dimensions; use symmetric_kl"
+    assert found.warning == "biased low in 20 dimensions, by a tenth or more; use symmetric_kl"
+
+
+@pytest.mark.parametrize(("latents", "warned"), [(2, False), (5, True)])
+def test_warns_from_the_dimension_on_where_the_estimate_is_low_by_a_tenth(latents: int, warned: bool) -> None:
+    """q(z) is N(0, 1.16 I) and p(z) = N(0, I): spread 0.4 by the rows, 1 by the posterior."""
+    x = torch.randn(500, INPUTS, generator=torch.Generator().manual_seed(0))
+    found = evaluate.nearest_neighbor_kl(wide(latents, 1.0, 0.4 / math.sqrt(INPUTS)), x, num_samples=500)
+    assert (found.warning is not None) == warned
+    # and that is so: KL of N((2, 0, ..), I) and N(0, I) both ways is 4; four sets give its mean to 0.01
+    found = []
+    for seed in range(4):
+        a, b = np.random.default_rng(seed).standard_normal((2, 5000, latents))
+        a[:, 0] += 2
+        found.append(perez_cruz(a, b).mean() + perez_cruz(b, a).mean())
+    assert (1 - np.mean(found) / 4 > 0.1) == warned
 
 
 def test_what_cannot_be_measured_is_refused() -> None:

@@ -45,6 +45,44 @@ def test_the_gradient_in_single_precision_is_that_written_out_in_double(
         assert (ours - exact).norm() < 1e-4 * exact.norm()
 
 
+@pytest.mark.parametrize(("mean", "scale"), [(5.0, 1e-8), (300.0, 1e-6), (-2e4, 1e-3), (0.3, 1e-7)])
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_narrow_component_has_its_own_density_at_and_beside_its_mode(
+    mean: float, scale: float, learned: bool
+) -> None:
+    means, scales = (
+        torch.tensor([[mean], [-mean], [0.0]]).double(),
+        torch.tensor([[scale], [3 * scale], [1.0]]).double(),
+    )
+    z = means[:2] + scales[:2] * torch.tensor([[0.0], [1.5]])
+    z = torch.cat([z, means[:2], torch.tensor([[0.2], [mean + 1]])]).double().requires_grad_(learned)
+    mixture = Mixture(normal(means, scales))
+    found = mixture.log_prob(z)
+    expected = written_out(z.detach(), means, scales, np.full(3, 1 / 3))
+    np.testing.assert_allclose(found.detach(), expected, rtol=1e-9, atol=1e-6)
+    each = stats.norm.logpdf(z.detach().numpy(), means.T, scales.T)
+    np.testing.assert_allclose(mixture.component_log_prob(z).detach(), each, rtol=1e-9, atol=1e-6)
+    if learned:
+        (gradient,) = torch.autograd.grad(found.sum(), z)
+        pull = (means.T.numpy() - z.detach().numpy()) / scales.T.numpy() ** 2
+        shares = special.softmax(each, 1)
+        np.testing.assert_allclose(gradient.squeeze(1), (shares * pull).sum(1), rtol=1e-6, atol=1e-6)
+
+
+def test_the_density_at_the_mode_of_a_narrow_component_in_single_precision() -> None:
+    for mean, scale, expected in ((5.0, 1e-8, 17.50), (300.0, 1e-6, 12.90)):  # -log s - log(2 pi) / 2
+        one = Mixture(normal(torch.tensor([[mean]]), torch.tensor([[scale]])))
+        assert one.log_prob(torch.tensor([mean])).item() == pytest.approx(expected, abs=0.005)
+
+
+def test_nothing_has_the_logarithm_of_nothing_and_no_gradient() -> None:
+    a = torch.tensor([[-torch.inf, -torch.inf], [0.0, -torch.inf]], requires_grad=True)
+    for found in (logsumexp(a), log_mean_exp(a) + np.log(2), logsumexp_(a.detach().clone())):
+        assert found.tolist() == [-torch.inf, 0.0]
+    (gradient,) = torch.autograd.grad(logsumexp(a).sum(), a)
+    assert gradient.tolist() == [[0.0, 0.0], [1.0, 0.0]]
+
+
 def test_components_far_below_the_nearest_change_nothing() -> None:
     terms = torch.cat([torch.zeros(8, 1), -40 - 1000 * torch.rand(8, 500)], -1).double()
     expected = special.logsumexp(terms.numpy(), axis=-1)

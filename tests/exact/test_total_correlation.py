@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from prioria import VAE, likelihoods, nets, objectives, posteriors, priors
 from prioria.distributions import factors, normal
 from prioria.draw import Draw, Latent
 from prioria.objectives.aggregate import aggregate_log_probs
+from prioria.train import fit
 from tests.contract.standins import OpaqueFlow
 
 MEAN = torch.tensor([[-1.0, 0.5], [1.5, 1.0], [0.2, -0.8], [0.9, 1.9]], dtype=torch.float64)
@@ -116,6 +118,17 @@ def test_a_weight_that_rewards_total_correlation_is_called_out() -> None:
         objectives.BetaTC(4.0, gamma=15.0, tc=tc).check(model())
     objectives.BetaTC(4.0, tc=tc).check(model())  # a warning would be an error here
     objectives.BetaTC(4.0, gamma=15.0, tc=tc).check(model(prior=priors.StandardNormal(3)))
+
+
+@pytest.mark.parametrize(("gamma", "wrong"), [(15.0, True), (1.0, False)])
+def test_training_warns_of_a_divergence_below_zero_that_it_weighs(gamma: float, wrong: bool) -> None:
+    """Minibatch-weighted densities are low by log N, D therefore by up to L log N."""
+    x = torch.rand(100, 6, generator=torch.Generator().manual_seed(0)).round()
+    objective = objectives.BetaTC(15.0, gamma=gamma)
+    with pytest.warns(UserWarning, match="no divergence is negative") if wrong else nullcontext():
+        run = fit(model(prior=priors.StandardNormal(3)), objective, x, epochs=2, batch_size=24, progress=False)
+    best = run.best
+    assert best is not None and best["dimension_wise"] < -1  # of both: only the weight makes it worth lowering
 
 
 def test_objective_weighs_each_part() -> None:

@@ -52,6 +52,21 @@ def test_high_posterior_samples_are_the_encodings_that_the_prior_hardly_draws() 
     assert found.z.abs().min() >= every.abs().flatten().sort(descending=True).values[29]
 
 
+def test_encodings_rank_by_the_density_with_or_without_the_log_determinant() -> None:
+    """The log-determinant is -log 1000 in the squeezed middle: there log p(z) is least, log N(g(z); 0, 1) largest."""
+    model, x = two_clusters(SqueezedPrior()), torch.linspace(-4, 4, 41)[:, None]
+    whole = explore.high_posterior(model, x, num_samples=20)
+    alone = explore.high_posterior(model, x, num_samples=20, by="base")
+    assert whole.z.abs().max() < 2.5 < alone.z.abs().min()
+    normal = torch.distributions.Normal(0.0, 1.0)
+    expected = normal.log_prob(whole.z / 1000).squeeze(1) - math.log(1000)
+    torch.testing.assert_close(whole.log_density, expected)
+    torch.testing.assert_close(alone.log_density, normal.log_prob(alone.z.abs() - 0.999 * 2.5).squeeze(1))
+    assert whole.ranking == "density of the prior" and "without the log-determinant" in alone.ranking
+    with pytest.raises(ValueError, match="by='volume' is unknown; use 'density' or 'base'"):
+        explore.high_posterior(two_clusters(), X, num_samples=5, by="volume")
+
+
 def test_a_prior_of_estimated_density_ranks_by_the_seed() -> None:
     model = two_clusters(priors.Hierarchical(1, 1, num_samples=2))
     found = []

@@ -192,12 +192,21 @@ def test_foreign_modules_are_handed_over_again(tmp_path: Path) -> None:
     assert same(state(whole.model), state(one.model)) and same(state(whole.model), state(two.model))
 
 
-def test_patience_counts_once_warm_up_has_ended() -> None:
+@pytest.mark.parametrize(("warmup", "patience", "last"), [("5 epochs", 1, 6), ("5 epochs", 3, 8), (None, 2, 3)])
+def test_patience_counts_from_the_end_of_warm_up(warmup: str | None, patience: int, last: int) -> None:
     model = vamp()
     objective = Scripted(model, [1.0] + [2.0] * 20)
-    objective.ramp = objectives.ELBO(warmup="5 epochs").ramp
-    run = train(model, objective, epochs=20, patience=3)
-    assert run.history[-1]["epoch"] == 7  # epochs 5, 6 and 7 are the first that count
+    objective.ramp = objectives.ELBO(warmup=warmup).ramp
+    assert train(model, objective, epochs=20, patience=patience).history[-1]["epoch"] == last
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_patience_counts_from_the_epoch_after_the_last_step_of_warm_up(extra: int) -> None:
+    model = vamp()
+    steps = len(train(model, objectives.ELBO(), epochs=1, log_every=1).history) - 1  # and a line of validation
+    objective = Scripted(model, [1.0] + [2.0] * 20)
+    objective.ramp = objectives.ELBO(warmup=f"{3 * steps + extra} steps").ramp
+    assert train(model, objective, epochs=20, patience=1).history[-1]["epoch"] == 4 + extra
 
 
 def test_bf16_trains_the_networks_and_keeps_densities_in_float32() -> None:

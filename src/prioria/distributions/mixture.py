@@ -14,6 +14,7 @@ from torch.distributions import Distribution, Normal, constraints
 
 from prioria.distributions.families import base, natural_parameters, sufficient_statistics, take
 from prioria.distributions.reduce import exp_of_far_, logsumexp, logsumexp_
+from prioria.distributions.simple import normal
 
 TILE = 2**21  # terms (rows, C) of one float64 temporary, 16 MB: the aggregate posterior has as many components as data
 
@@ -22,7 +23,8 @@ class Mixture(Distribution):
     r"""Mixture of diagonal Gaussians or of Bernoulli products, p(z) = sum_k w_k p_k(z).
 
     log p_k(z) = <t(z), eta_k> + c_k for every k is one GEMM, in float64: the float32 expansion of (z - m)^2 / s^2
-    cancels and is wrong by nats for small variances.
+    cancels and is wrong by nats for small variances. Components so narrow that float64 cancels too (m / s of 50,000)
+    have their terms written out, outside of compiled steps.
 
     Args:
         components: a diagonal Gaussian or Bernoulli with batch shape (C,).
@@ -54,6 +56,10 @@ class Mixture(Distribution):
     def _natural(self) -> tuple[Tensor, Tensor]:
         return _natural(self.components)
 
+    @cached_property
+    def _narrow(self) -> Tensor:
+        return _narrow(self.components)
+
     def log_prob(self, value: Tensor) -> Tensor:
         tiles = value.reshape(-1, *self.event_shape).split(max(1, TILE // len(self.log_weights)))
         parameters = [each for each in vars(base(self.components)).values() if isinstance(each, Tensor)]
@@ -68,12 +74,11 @@ class Mixture(Distribution):
         return log_density.reshape(value.shape[: -len(self.event_shape)]).to(kind.dtype)
 
     def _differentiable(self, tiles: tuple[Tensor, ...]) -> Tensor:
-        d = base(self.components)
-        if not isinstance(d, Normal):
+        if not isinstance(base(self.components), Normal) or len(self._narrow):
             return torch.cat([logsumexp(self._log_terms(tile, self.log_weights)) for tile in tiles])
         with torch.no_grad():
             eta, constant = _natural(self.components)
-        mean, scale = (each.flatten(1) for each in (d.loc, d.scale))
+        mean, scale = _mean_and_scale(self.components)
         parts = [_Gaussians.apply(tile.flatten(1), mean, scale, self.log_weights, eta, constant) for tile in tiles]
         return torch.cat(parts)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
@@ -86,7 +91,17 @@ class Mixture(Distribution):
         eta, constant = self._natural
         statistics = sufficient_statistics(self.components, value, eta.dtype)
         rows = torch.addmm(constant + log_weights, statistics.reshape(-1, eta.shape[-1]), eta.mT)
+        if len(self._narrow):
+            shift = self.log_weights if isinstance(log_weights, Tensor) else torch.zeros_like(self.log_weights)
+            rows = rows.index_copy(-1, self._narrow, self._written_out(value) + shift[self._narrow])
         return rows.reshape(*statistics.shape[:-1], len(constant))
+
+    def _written_out(self, value: Tensor) -> Tensor:
+        """Returns log p_k(value) of the narrow components (rows, narrow) without an expansion, one after another."""
+        each = normal(*(part.to(self._natural[0].dtype) for part in _mean_and_scale(self.components)))
+        rows = value.reshape(-1, *self.event_shape).flatten(1).to(each.mean.dtype)
+        terms = [normal(each.mean[k], each.stddev[k]).log_prob(rows) for k in self._narrow.tolist()]
+        return torch.stack(terms, -1)
 
     def sample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:
         with torch.no_grad():
@@ -145,6 +160,23 @@ class _Gaussians(Function):
 def _kind(components: Distribution) -> torch.dtype:
     # Apple's GPUs have no double precision
     return torch.float32 if components.mean.device.type == "mps" else torch.float64
+
+
+def _mean_and_scale(components: Distribution) -> tuple[Tensor, Tensor]:
+    return components.mean.flatten(1), components.stddev.flatten(1)
+
+
+def _narrow(components: Distribution) -> Tensor:
+    """Returns the indices of the Gaussians whose <t(z), eta> + c loses more than eps^0.4 nats (5e-7 in float64).
+
+    At its own mode the terms m^2 / s^2 of a component cancel; each is rounded to eps of itself.
+    """
+    if torch.compiler.is_compiling() or not isinstance(base(components), Normal):
+        return torch.empty(0, dtype=torch.long, device=components.mean.device)
+    with torch.no_grad():
+        mean, scale = _mean_and_scale(components)
+        lost = (mean / scale).to(_kind(components)).square().sum(-1)
+        return (lost > torch.finfo(lost.dtype).eps ** -0.6).nonzero().squeeze(-1)
 
 
 def _natural(components: Distribution) -> tuple[Tensor, Tensor]:

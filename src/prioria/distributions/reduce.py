@@ -15,10 +15,13 @@ class _LogSumExp(Function):
     # times the GEMM that feeds it.
     @staticmethod
     def forward(ctx: Any, a: Tensor, dim: int) -> Tensor:
-        probabilities = a.softmax(dim)
+        largest = a.amax(dim, keepdim=True)
+        nothing = largest == -math.inf  # log 0, whose gradient is zero as in torch.logsumexp
+        probabilities = a.softmax(dim).masked_fill_(nothing, 0.0)
         ctx.save_for_backward(probabilities)
         ctx.dim = dim
-        return a.amax(dim) - probabilities.amax(dim).log()
+        value = largest - probabilities.amax(dim, keepdim=True).log()
+        return value.masked_fill(nothing, -math.inf).squeeze(dim)
 
     @staticmethod
     @once_differentiable
@@ -63,9 +66,16 @@ def logsumexp_(a: Tensor) -> Tensor:
         tensor(0.6931, dtype=torch.float64)
     """
     largest = a.amax(-1, keepdim=True)
-    return exp_of_far_(a.sub_(largest).float()).sum(-1).to(a.dtype).log_() + largest.squeeze(-1)
+    value = exp_of_far_(a.sub_(largest).float()).sum(-1).to(a.dtype).log_() + largest.squeeze(-1)
+    return value.masked_fill_(largest.squeeze(-1) == -math.inf, -math.inf)
 
 
 def log_mean_exp(a: Tensor, dim: int = -1) -> Tensor:
-    """Returns log mean exp(a) along one axis, such as the importance-weighted bound from log-weights."""
+    """Returns log mean exp(a) along one axis, such as the importance-weighted bound from log-weights.
+
+    Example:
+        >>> import torch
+        >>> log_mean_exp(torch.full((3,), -math.inf))
+        tensor(-inf)
+    """
     return logsumexp(a, dim) - math.log(a.shape[dim])

@@ -183,7 +183,7 @@ class Objective(Module):
         return groups
 
     def settled(self, progress: Progress) -> bool:
-        """Whether warm-up and phases have ended: early stopping loses patience only from then on."""
+        """Whether warm-up and phases have ended where an epoch begins: patience counts the epochs after them only."""
         return True
 
     def status(self) -> dict[str, float | str]:
@@ -196,6 +196,10 @@ class Objective(Module):
 
     def verdict(self, terms: dict[str, Tensor]) -> str | None:
         """Returns in one sentence whether the averaged terms of the best weights meet what is demanded."""
+        return None
+
+    def doubt(self, terms: dict[str, Tensor]) -> str | None:
+        """Returns in one sentence why the averaged terms of the best weights cannot be right; training warns of it."""
         return None
 
     def _shaped(self, method: str, found: Tensor, draw: Draw) -> Tensor:

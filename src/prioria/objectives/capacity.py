@@ -77,7 +77,7 @@ class Capacity(Objective):
         return ()  # the rate ends at C
 
     def settled(self, progress: Progress) -> bool:
-        return self.ramp(progress) == 1
+        return self.ramp.ended(progress)
 
     def weighting(self) -> str | None:
         return "a capacity"

@@ -99,6 +99,9 @@ class Constrained(Objective):
     def verdict(self, terms: dict[str, Tensor]) -> str:
         return self.target.verdict(terms["constraint"].item())
 
+    def doubt(self, terms: dict[str, Tensor]) -> str | None:
+        return self.inner.doubt(terms)
+
     def weighting(self) -> str | None:
         return "a multiplier of its own"
 

@@ -69,7 +69,7 @@ class ELBO(Objective):
         super().check(model, data)
 
     def settled(self, progress: Progress) -> bool:
-        return self.ramp(progress) == 1
+        return self.ramp.ended(progress)
 
     def cost(self, draw: Draw, progress: Progress | None = None) -> Tensor:
         return -draw.log_w + (self._beta(progress) - 1) * draw.rate

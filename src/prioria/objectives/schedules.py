@@ -39,3 +39,13 @@ class Ramp:
             return 1.0
         done = progress.epoch if self.unit == "epochs" else progress.step
         return min(1.0, (done + 1) / self.length)
+
+    def ended(self, progress: Progress) -> bool:
+        """Whether all of it has passed.
+
+        Example:
+            >>> ramp = Ramp.parse("20 epochs")
+            >>> ramp.ended(Progress(step=0, epoch=19)), ramp.ended(Progress(step=0, epoch=20))
+            (False, True)
+        """
+        return (progress.epoch if self.unit == "epochs" else progress.step) >= self.length

@@ -25,6 +25,8 @@ from prioria.objectives.base import BatchTerms, Objective, Progress
 from prioria.objectives.density_ratio import DensityRatio
 from prioria.objectives.probe import group_of, probe
 
+NEGATIVE = -0.1  # nats: no divergence is, and no average over a validation set scatters so far
+
 
 class BetaTC(Objective):
     r"""-log_w + (alpha - 1) I + (beta - 1) TC + (gamma - 1) D (Chen et al., 2018, eq. 4).
@@ -100,12 +102,26 @@ class BetaTC(Objective):
         latent = group_of(draw, self.group)
         aggregate = self.tc(latent)
         parts = _parts(latent, aggregate)
-        weights = {"mutual_information": self.alpha, "total_correlation": self.beta, "dimension_wise": self.gamma}
         return BatchTerms(
-            added=[(weights[name] - 1) * part.mean() for name, part in parts.items()],
+            added=[(self.weights[name] - 1) * part.mean() for name, part in parts.items()],
             reported={name: part.detach() for name, part in parts.items()},
             fit=aggregate.fit,
         )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each part."""
+        return {"mutual_information": self.alpha, "total_correlation": self.beta, "dimension_wise": self.gamma}
+
+    def doubt(self, terms: dict[str, Tensor]) -> str | None:
+        for name, weight in self.weights.items():
+            if weight > 1 and name in terms and terms[name] < NEGATIVE:
+                return (
+                    f"{name} is {terms[name]:.2f} nats at the best weights, and no divergence is negative: with weight "
+                    f"{weight:g} the objective lowers the estimate's error, not the part; use larger batches, "
+                    "tc=Stratified(), or a weight of 1"
+                )
+        return None
 
     def weighting(self) -> str | None:
         return None if self.alpha == self.gamma == 1 else f"alpha={self.alpha} and gamma={self.gamma}"

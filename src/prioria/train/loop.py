@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -106,6 +107,8 @@ class Training:
             terms = {name: torch.tensor(value) for name, value in best.items() if isinstance(value, float)}
             verdict = self.step.objective.verdict(terms)
             self.display.say(f"best weights: epoch {best['epoch']}" + (f"; {verdict}" if verdict else ""))
+            if doubt := self.step.objective.doubt(terms):
+                warnings.warn(doubt, stacklevel=2)
 
     @contextmanager
     def _tracked(self) -> Iterator[None]:
@@ -160,6 +163,11 @@ class Training:
     def progress(self) -> Progress:
         return Progress(step=self.state.step, epoch=self.state.epoch, total_steps=self.total_steps())
 
+    def _beginning(self) -> Progress:
+        """Returns where the epoch under way began, also in a run that was resumed in the middle of it."""
+        epoch, total = self.state.epoch, self.total_steps()
+        return Progress(step=epoch * total // self.options.epochs, epoch=epoch, total_steps=total)
+
     def total_steps(self) -> int:
         return self.options.epochs * steps_per_epoch(len(self.data.train), self.options.batch_size)
 
@@ -178,7 +186,7 @@ class Training:
             terms = validate(self.step, self.data.validation, rows, self.accelerator)
             rank = [max(self.step.objective.violation(terms), 0.0), terms["selection"].item()]
             better = self.best.offer(rank)
-        settled = self.step.objective.settled(self.progress())
+        settled = self.step.objective.settled(self._beginning())
         self.state.stale = 0 if better or not settled else self.state.stale + 1
         return {name: value.item() for name, value in terms.items()} | {"best": better}
 

@@ -7,14 +7,17 @@ prior density (Rosca, Lakshminarayanan and Mohamed, 2018; Bhalodia, Lee and Elha
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Distribution
 
 from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, prior_draws
 from prioria.evaluate.sampling import Examples, device_of, measuring, sampling_of, seed_generators
+from prioria.flows import base_log_prob
 from prioria.model import VAE
 
 
@@ -107,10 +110,26 @@ def low_posterior_as_released(
     return Extremes(z[order], density[order], batch_size / drawn, drawn * len(parts), ranking)
 
 
+RANKINGS: dict[str, tuple[Callable[[Distribution, Tensor], Tensor], str]] = {
+    "density": (lambda p, z: p.log_prob(z), "density of the prior"),
+    "base": (base_log_prob, "density of the prior's base at g(z), without the log-determinant"),
+}
+
+
 def high_posterior(
-    model: VAE, x: Examples, *, num_samples: int = 100, seed: int = 0, fraction: float = 0.1, limit: int | None = None
+    model: VAE,
+    x: Examples,
+    *,
+    num_samples: int = 100,
+    seed: int = 0,
+    fraction: float = 0.1,
+    limit: int | None = None,
+    by: str = "density",
 ) -> Extremes:
     """Draws from the aggregate posterior what the prior supports least.
+
+    "density" ranks by log p(z), "base" by log N(g(z); 0, I) as the dpVAE paper does (Bhalodia, Lee and Elhabian, 2020,
+    section 4.1): without the log-determinant of the flow g. Both are one where the prior is no flow.
 
     Args:
         model: the model, with any posterior; its mode and the global random numbers are left as they were.
@@ -119,15 +138,19 @@ def high_posterior(
         seed: of the draws.
         fraction: kept of all draws, 10 % in the paper's code.
         limit: take so many rows only, at even distances.
+        by: "density" or "base".
 
     Raises:
-        ValueError: no sample, or a fraction that is none.
+        ValueError: no sample, a fraction that is none, or no such density.
     """
+    if by not in RANKINGS:
+        raise ValueError(f"by={by!r} is unknown; use {' or '.join(map(repr, RANKINGS))}")
+    log_density, ranking = RANKINGS[by]
     z = aggregate_draws(model, x, num_samples=_drawn(num_samples, fraction), seed=seed, limit=limit)
     with measuring(model):
         seed_generators(device_of(model), (seed, len(z)))  # of a prior whose density is estimated
-        log_p = model.top.prior(None).log_prob(z)
-    return _least(z, log_p, num_samples, "density of the prior")
+        log_p = log_density(model.top.prior(None), z)
+    return _least(z, log_p, num_samples, ranking)
 
 
 def _drawn(num_samples: int, fraction: float) -> int:
