@@ -27,7 +27,7 @@ LAYERS = [
     {"priors", "posteriors", "likelihoods", "stages"},
     {"draw", "model", "sizes"},
     {"adoption", "objectives", "evaluate", "explore", "theory", "data", "export"},
-    {"build"},
+    {"build", "starts"},
     {"train"},
     {"estimator", "hashing"},
     {"report", "export", "estimator"},

@@ -66,7 +66,7 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
 def _without_values(value: Any) -> Any:
     if isinstance(value, Tensor):
         return TensorArgument(tuple(value.shape), str(value.dtype).removeprefix("torch."))
-    return value
+    return value.to_json() if hasattr(value, "to_json") else value  # a schema of columns, which is read back as that
 
 
 @contextmanager

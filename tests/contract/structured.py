@@ -20,6 +20,14 @@ def bits(inputs: int, features: int) -> VAE:
     )
 
 
+def classes(inputs: int, features: int) -> VAE:
+    return VAE(
+        encoder=nets.GatedMLP(inputs, features, gated_output=True),
+        stages=stages.Classes(3, 2, features=features),
+        likelihood=likelihoods.Bernoulli(nets.GatedMLP(5, inputs)),
+    )
+
+
 def binary_hierarchy(inputs: int, features: int) -> VAE:
     sizes = {"z0": 2, "z1": 3, "z2": 4}
     return VAE(
@@ -74,6 +82,7 @@ def structures(inputs: int, features: int) -> dict[str, Callable[[], VAE]]:
     """Name -> a builder of the model on rows of so many inputs."""
     builders = {
         "bits": bits,
+        "classes": classes,
         "binary-hierarchy": binary_hierarchy,
         "ladder": ladder,
         "dependency-graph": dependency_graph,

@@ -63,7 +63,7 @@ def test_gradient_reaches_every_parameter(model: VAE, objective: str, request: p
             loss.check(model, rows(64))
         return
     loss.check(model, rows(64))
-    loss(model.draw(rows(16), num_samples=loss.num_samples)).surrogate.backward()
+    loss(loss.draw(model, rows(16))).surrogate.backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name

@@ -10,11 +10,23 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from prioria import VAE, likelihoods, nets, objectives, posteriors, priors, stages
+from prioria import VAE, likelihoods, nets, objectives, posteriors, priors, stages, starts
 from tests.contract.standins import FeatureMapStage, FusedStage, OpaqueFlow
 from tests.contract.structured import structures
 
 INPUTS, FEATURES, LATENTS, LOWER, COMPONENTS = 6, 7, 2, 4, 3
+
+# One column of each kind; rows of bits are legal values of all of them.
+SCHEMA = {
+    "columns": [
+        {"name": "height", "kind": "real"},
+        {"name": "price", "kind": "positive", "treatment": "log", "center": 1.0, "scale": 2.0},
+        {"name": "visits", "kind": "count"},
+        {"name": "sex", "kind": "binary", "levels": ["f", "m"]},
+        {"name": "color", "kind": "category", "levels": ["red", "green", "blue"]},
+        {"name": "grade", "kind": "ordinal", "levels": ["low", "middle", "high"]},
+    ]
+}
 
 PriorFactory = Callable[[nn.Module, nn.Module, int], nn.Module]
 
@@ -62,9 +74,14 @@ LIKELIHOODS: dict[str, Callable[[int], nn.Module]] = {
     "gaussian-global": lambda latents: likelihoods.Gaussian(nets.MLP(latents, 8, INPUTS), variance="global"),
     "gaussian-pixel": lambda latents: likelihoods.Gaussian(nets.MLP(latents, 8, 2 * INPUTS), variance="pixel"),
     "discretized-logistic": lambda latents: likelihoods.DiscretizedLogistic(nets.MLP(latents, 8, 2 * INPUTS), bins=4),
+    "columns": lambda latents: likelihoods.Columns(
+        nets.MLP(latents, 8, likelihoods.Columns.outputs(SCHEMA, FAMILIES)), SCHEMA, families=FAMILIES
+    ),
     "categorical": lambda latents: likelihoods.Categorical(nets.MLP(latents, 8, 3 * INPUTS), categories=3),
     "multinomial": lambda latents: likelihoods.Multinomial(nets.MLP(latents, 8, INPUTS)),
 }
+
+FAMILIES = {"height": "student-t"}
 
 
 def encoder() -> nn.Module:
@@ -120,10 +137,21 @@ def feature_map_standin() -> VAE:
     return VAE(encoder=encoder(), stages=ladder, likelihood=decoder)
 
 
+def mixture_start() -> VAE:
+    """A model that begins as a mixture, moved a little, so that no network is at zero any more."""
+    rows = torch.bernoulli(torch.full((40, INPUTS), 0.5)).double().numpy()
+    model = starts.build(starts.mixture(rows[:30], rows[30:], SCHEMA, budget=1e6), hidden=8)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
+
+
 STRUCTURES: dict[str, Callable[[], VAE]] = {
     "fused-standin": fused_standin,
     "feature-map-standin": feature_map_standin,
     **structures(INPUTS, FEATURES),
+    "mixture-start": mixture_start,
 }
 
 MODELS: dict[str, Callable[[], VAE]] = {
@@ -148,6 +176,7 @@ OBJECTIVES: dict[str, Callable[[int], objectives.Objective]] = {
     # Several draws: the sampled rate of a group whose posterior starts at its prior may fall below any floor.
     "free-bits": lambda latents: objectives.ELBO(free_bits=1e-6, num_samples=8),
     "iwae": lambda latents: objectives.IWAE(num_samples=3),
+    "enumerated": lambda latents: objectives.Enumerated(num_samples=2),
     "geco": lambda latents: objectives.GECO(objectives.ELBO(), "nats=3", beta=0.5),
     "rewo": lambda latents: objectives.REWO(objectives.ELBO(), "nats=3", beta=0.5),
     "capacity": lambda latents: objectives.Capacity(4.0, warmup=None),
@@ -171,3 +200,8 @@ REFUSED = {
     for model in [*MODELS, *POINTS]
     if any(part in model for part in ("iaf", "opaque-flow", "delta"))
 } | {("rewo", model) for model in [*MODELS, *POINTS] if model not in LEARNED}
+# A class that is drawn has no gradient: it takes several draws and a score function, or a sum over the classes.
+CLASSES = ("classes", "mixture-start")
+SCORED = ("elbo-two-draws", "free-bits", "iwae", "enumerated")
+REFUSED |= {(objective, model) for objective in OBJECTIVES if objective not in SCORED for model in CLASSES}
+REFUSED |= {("enumerated", model) for model in [*MODELS, *POINTS] if model not in CLASSES}

@@ -9,14 +9,14 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from prioria import data, likelihoods, module, nets, objectives, posteriors, priors, stages, storage
+from prioria import data, likelihoods, module, nets, objectives, posteriors, priors, stages, starts, storage
 from prioria.model import VAE
 from prioria.report import citations, evaluation
 from prioria.train.options import Options
 from prioria.train.step import Step
 from tests.contract.variants import MODELS
 
-PACKAGES = (priors, posteriors, likelihoods, stages, objectives, nets)
+PACKAGES = (priors, posteriors, likelihoods, stages, objectives, nets, starts)
 BASES = {module.Module, objectives.Objective}
 CLASSES = {
     module.public_name(cls)
@@ -27,6 +27,7 @@ CLASSES = {
 DATA = {f"data.{entry.protocol.name}" for entry in data.catalogue()}
 OPTIMIZERS = {f"optimizer.{name}" for name in get_args(get_type_hints(Options)["optimizer"])}
 STAGES = {
+    "Classes": None,
     "TwoLevel": None,  # plain stages: what is cited is the prior on top
     "Ladder": "sonderby2016ladder",
     "BinaryHierarchy": "bengio2013estimating",

@@ -1,5 +1,6 @@
 """Distributions, and the questions that objectives and evaluations may ask of them."""
 
+from prioria.distributions.columns import Columns as Columns
 from prioria.distributions.discretized import DiscretizedLogistic as DiscretizedLogistic
 from prioria.distributions.families import concatenate as concatenate
 from prioria.distributions.families import fuse as fuse
@@ -10,6 +11,7 @@ from prioria.distributions.families import natural_parameters as natural_paramet
 from prioria.distributions.families import sufficient_statistics as sufficient_statistics
 from prioria.distributions.families import take as take
 from prioria.distributions.full_normal import FullNormal as FullNormal
+from prioria.distributions.levels import Levels as Levels
 from prioria.distributions.marginal import Marginal as Marginal
 from prioria.distributions.mixture import Mixture as Mixture
 from prioria.distributions.reduce import log_mean_exp as log_mean_exp

@@ -16,6 +16,7 @@ class Bernoulli(Module):
         net: network (..., L) -> logits (..., D).
 
     Example:
+        >>> import torch
         >>> Bernoulli(nn.Linear(2, 3))(torch.zeros(4, 5, 2)).log_prob(torch.ones(5, 3)).shape
         torch.Size([4, 5])
     """

@@ -20,6 +20,7 @@ class Multinomial(Module):
         net: network (..., L) -> logits (..., W).
 
     Example:
+        >>> import torch
         >>> Multinomial(nn.Linear(2, 4))(torch.zeros(3, 5, 2)).log_prob(torch.ones(5, 4)).shape
         torch.Size([3, 5])
     """

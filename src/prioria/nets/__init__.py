@@ -1,6 +1,7 @@
 """Networks. Any ``torch.nn.Module`` will do in their place; these are the ones of the papers."""
 
 from prioria.nets.bottom_up import BottomUp as BottomUp
+from prioria.nets.columns import ColumnsEncoder as ColumnsEncoder
 from prioria.nets.conv import ConvDecoder as ConvDecoder
 from prioria.nets.conv import ConvEncoder as ConvEncoder
 from prioria.nets.conv import GatedConvDecoder as GatedConvDecoder
@@ -18,5 +19,9 @@ from prioria.nets.residual import ResidualDecoder as ResidualDecoder
 from prioria.nets.residual import ResidualEncoder as ResidualEncoder
 from prioria.nets.residual import ResidualMLP as ResidualMLP
 from prioria.nets.rows import Rows as Rows
+from prioria.nets.skip import ByClass as ByClass
+from prioria.nets.skip import Select as Select
+from prioria.nets.skip import Skip as Skip
+from prioria.nets.skip import Squash as Squash
 from prioria.nets.stack import ConvStack as ConvStack
 from prioria.nets.stack import DeconvStack as DeconvStack

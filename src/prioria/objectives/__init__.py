@@ -10,6 +10,7 @@ from prioria.objectives.base import Rates as Rates
 from prioria.objectives.capacity import Capacity as Capacity
 from prioria.objectives.density_ratio import DensityRatio as DensityRatio
 from prioria.objectives.elbo import ELBO as ELBO
+from prioria.objectives.enumerated import Enumerated as Enumerated
 from prioria.objectives.geco import GECO as GECO
 from prioria.objectives.geco import geco_update as geco_update
 from prioria.objectives.iwae import IWAE as IWAE

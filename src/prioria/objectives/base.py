@@ -147,6 +147,10 @@ class Objective(Module):
         per_example, terms = self.reduction(cost).detach(), terms_of(draw) | batch.reported
         return Loss(value + batch.reported_only, surrogate + batch.fit, per_example, terms, fit=batch.fit)
 
+    def draw(self, model: VAE, x: Tensor) -> Draw:
+        """Draws what the training loop scores; ``num_samples`` latents for each example."""
+        return model.draw(x, self.num_samples)
+
     def check(self, model: VAE, data: Sized | None = None) -> None:
         """Raises ValueError, before the first step, where this objective cannot train this model on this data.
 

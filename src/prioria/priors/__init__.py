@@ -7,6 +7,7 @@ from prioria.posteriors.gaussian import Gaussian as Gaussian
 from prioria.priors.aggregate import AggregatePosterior as AggregatePosterior
 from prioria.priors.base import Prior as Prior
 from prioria.priors.bernoulli import Bernoulli as Bernoulli
+from prioria.priors.categorical import Categorical as Categorical
 from prioria.priors.flow import RealNVP as RealNVP
 from prioria.priors.hierarchical import Hierarchical as Hierarchical
 from prioria.priors.mixture import Mixture as Mixture

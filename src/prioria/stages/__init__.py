@@ -2,6 +2,7 @@
 
 from prioria.stages.chain import BinaryHierarchy as BinaryHierarchy
 from prioria.stages.chain import Ladder as Ladder
+from prioria.stages.classes import Classes as Classes
 from prioria.stages.conv_ladder import ConvLadder as ConvLadder
 from prioria.stages.conv_ladder import ConvStage as ConvStage
 from prioria.stages.conv_ladder import groups_at as groups_at

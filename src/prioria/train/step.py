@@ -31,7 +31,7 @@ class Step(Module):
     def draw(self, x: Float[Tensor, "B D"], progress: Progress | None = None) -> Draw:
         """Returns what the objective scores; the model is told where training is."""
         self.model.at_epoch(None if progress is None else progress.epoch)
-        return self.model.draw(x, self.objective.num_samples)
+        return self.objective.draw(self.model, x)
 
     def forward(self, x: Float[Tensor, "B D"], progress: Progress | None = None) -> Loss:
         return self.objective(self.draw(x, progress), progress)

@@ -1,0 +1,79 @@
+"""Rows of a table: columns of several families, some of their entries missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Size, Tensor
+from torch.distributions import Distribution
+
+
+@dataclass(frozen=True)
+class Part:
+    """Columns of one family.
+
+    Attributes:
+        index: positions of its n columns in the row (n,).
+        values: their distributions, batch shape (..., n), each column for itself.
+        fill: a value that the family allows, put in place of a missing one.
+    """
+
+    index: Tensor
+    values: Distribution
+    fill: float = 0.0
+
+
+class Columns(Distribution):
+    r"""log p(x) = sum over the observed d of log p_d(x_d) - log |dv_d/dx_d|, x_d a column's number and v_d its value.
+
+    An entry that is NaN is missing and adds nothing: what is left is the density of the others, in the units of the
+    data, in nats.
+
+    Args:
+        parts: families, whose positions together are 0 to D - 1.
+        log_scale: log s_d of each column (D,), where x = (t(v) - center) / s.
+        center: of each column whose number is a logarithm, nan for the others (D,): they add center + s x = log v.
+    """
+
+    arg_constraints: dict = {}
+
+    def __init__(self, parts: Sequence[Part], log_scale: Tensor, center: Tensor) -> None:
+        self.parts, self.log_scale, self.center = list(parts), log_scale, center
+        self.order = torch.cat([part.index for part in self.parts]).argsort()
+        batch = torch.broadcast_shapes(*(part.values.batch_shape[:-1] for part in self.parts))
+        super().__init__(batch, log_scale.shape, validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        return self._join([part.values.mean for part in self.parts])
+
+    @property
+    def variance(self) -> Tensor:
+        return self._join([part.values.variance for part in self.parts])
+
+    @property
+    def mode(self) -> Tensor:
+        """The likeliest value of each column."""
+        return self._join([part.values.mode for part in self.parts])
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        total = -self.log_volume(value)
+        for part in self.parts:
+            x = value[..., part.index]
+            missing = x.isnan()
+            total = total + part.values.log_prob(x.masked_fill(missing, part.fill)).masked_fill(missing, 0.0).sum(-1)
+        return total
+
+    def log_volume(self, value: Tensor) -> Tensor:
+        """Returns sum_d log |dv_d/dx_d| (...) over the observed entries, in nats."""
+        logarithm = torch.where(self.center.isnan(), 0.0, self.center + self.log_scale.exp() * value)
+        return (self.log_scale + logarithm).masked_fill(value.isnan(), 0.0).sum(-1)
+
+    def sample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:
+        with torch.no_grad():
+            return self._join([part.values.sample(Size(sample_shape)) for part in self.parts])
+
+    def _join(self, parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(parts), -1)[..., self.order]

@@ -1,0 +1,112 @@
+"""The exact posterior of a mixture of factor analysers, and what a network adds to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prioria import nets
+from prioria.likelihoods import Heads
+from prioria.module import Module
+from prioria.nets.skip import zero_last
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class MixtureEncoder(Module):
+    r"""x (B, D) -> {"c": logits (B, K), "z": mean and spread of the factors for each class (B, K, F)}.
+
+    Given the class k, the real columns are m_k + U_k (A_k z + noise), U_k diagonal, and the other columns independent.
+    The posteriors of c and of z given c are those of that model, exactly, of whatever entries a row has; a network adds
+    to the logits and moves mean and spread. What it adds starts at zero.
+
+    Args:
+        schema: the columns.
+        components: K.
+        latents: L.
+        families: as for ``likelihoods.Columns``.
+        levels: as for ``likelihoods.Columns``.
+        hidden: width of the network's two hidden layers.
+        full: give the full covariance of z, which is that of a row with missing entries, in the form of
+            ``posteriors.Given``; else the best diagonal one, exact for whole rows.
+    """
+
+    def __init__(
+        self,
+        schema: Any,
+        components: int,
+        latents: int,
+        *,
+        families: Mapping[str, str] | None = None,
+        levels: Mapping[str, Sequence[float]] | None = None,
+        hidden: int = 64,
+        full: bool = False,
+    ) -> None:
+        super().__init__()
+        heads = Heads(schema, families, levels, omit=("gaussian",))
+        self.components, self.latents, self.full = components, latents, full
+        real = [d for d, family in enumerate(heads.families) if family == "gaussian"]
+        self.register_buffer("real", torch.tensor(real, dtype=torch.long), persistent=False)
+        self.others = heads
+        self.logits = nn.Parameter(torch.zeros(components))
+        self.center = nn.Parameter(torch.zeros(components, len(real)))
+        self.log_unit = nn.Parameter(torch.zeros(components, len(real)))
+        self.loadings = nn.Parameter(torch.zeros(components, len(real), latents))
+        self.tables = nn.Parameter(torch.zeros(components, sum(self.others.sizes)))
+        self.inputs = nets.ColumnsEncoder(schema, nn.Identity())
+        outputs = components * (1 + 2 * latents)
+        self.net = nets.MLP(nets.ColumnsEncoder.inputs(schema), hidden, hidden, outputs, activation="silu")
+        zero_last(self.net)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        logits, mean, precision = self._exact(x)
+        added = self.net(self.inputs(x))
+        more, moved = added[..., : self.components], added[..., self.components :]
+        shift, widen = moved.unflatten(-1, (self.components, 2 * self.latents)).chunk(2, -1)
+        widen = torch.tanh(widen / 2)  # log s moves by one at most
+        if self.full:
+            triangle = _triangle(precision)
+            mean = mean + (triangle @ shift.unsqueeze(-1)).squeeze(-1)
+            diagonal = triangle.diagonal(dim1=-2, dim2=-1).log()
+            triangle = triangle.tril(-1) * widen.exp().unsqueeze(-2) + torch.diag_embed(diagonal + widen)
+            spread = triangle.expand(*mean.shape, self.latents).flatten(-2)
+        else:
+            log_variance = -precision.diagonal(dim1=-2, dim2=-1).log()
+            mean = mean + shift * (0.5 * log_variance).exp()
+            spread = log_variance + 2 * widen
+        return {"c": (logits + more).log_softmax(-1), "z": torch.cat([mean, spread], -1)}
+
+    def _exact(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns log p(x, c) (B, K), and mean (B, K, L) and precision (B or 1, K, L, L) of z given c."""
+        values = x[..., self.get_buffer("real")]
+        seen = ~values.isnan()
+        y = (values.nan_to_num().unsqueeze(-2) - self.center) * (-self.log_unit).exp() * seen.unsqueeze(-2)  # (B, K, G)
+        precision = torch.eye(self.latents, dtype=x.dtype, device=x.device) + self.loadings.mT @ self.loadings
+        precision = precision.unsqueeze(0)
+        if not seen.all():
+            outer = (self.loadings.unsqueeze(-1) * self.loadings.unsqueeze(-2)).transpose(0, 1)  # (G, K, L, L)
+            precision = precision - torch.tensordot((~seen).to(x.dtype), outer, 1)
+        root = torch.linalg.cholesky(precision)
+        evidence = torch.einsum("kgl,bkg->bkl", self.loadings, y).unsqueeze(-1)
+        mean = torch.cholesky_solve(evidence, root.expand(len(x), *root.shape[1:])).squeeze(-1)
+        # |y|^2 - |explained|^2 in a form where nothing large cancels
+        rest = (y - torch.einsum("kgl,bkl->bkg", self.loadings, mean)) * seen.unsqueeze(-2)
+        distance = rest.square().sum(-1) + mean.square().sum(-1)
+        volume = (self.log_unit * seen.unsqueeze(-2)).sum(-1) + root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        log_p = -0.5 * distance - volume - 0.5 * LOG_2PI * seen.sum(-1, keepdim=True)
+        if self.others.sizes:
+            log_p = log_p + self.others(self.tables).log_prob(x.unsqueeze(-2))
+        return log_p + self.logits.log_softmax(-1), mean, precision
+
+
+def _triangle(precision: Tensor) -> Tensor:
+    """Returns the lower triangle T with T T' = P^-1."""
+    # P = R R' with R upper, from the Cholesky factor of P read backwards; then T = R'^-1
+    backwards = torch.linalg.cholesky(precision.flip(-1, -2))
+    upper = backwards.flip(-1, -2)
+    eye = torch.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
+    return torch.linalg.solve_triangular(upper.mT, eye.expand_as(precision), upper=False)

@@ -1,0 +1,107 @@
+"""A model that begins as a mixture is that mixture, and training leaves it no worse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.datasets import load_iris, load_wine
+from sklearn.mixture import GaussianMixture
+
+from prioria import evaluate, objectives, starts
+from prioria.starts.choice import from_gaussians
+from prioria.starts.factors import Rows, Settings, fit
+
+
+def real(x: np.ndarray) -> Rows:
+    return Rows(x, np.zeros((len(x), 0)), (), np.zeros((len(x), 0)), np.zeros(len(x)))
+
+
+def schema(x: np.ndarray) -> dict:
+    options = {"kind": "real", "treatment": "standardize"}
+    centers, scales = x.mean(0), x.std(0)
+    return {
+        "columns": [
+            {"name": f"x{d}", **options, "center": float(m), "scale": float(s)}
+            for d, (m, s) in enumerate(zip(centers, scales, strict=True))
+        ]
+    }
+
+
+def standardized(x: np.ndarray) -> np.ndarray:
+    order = np.random.default_rng(0).permutation(len(x))
+    return ((x - x.mean(0)) / x.std(0))[order]
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_a_gaussian_mixture_of_scikit_learn_is_held_exactly(kind: str) -> None:
+    x = standardized(load_wine().data)
+    theirs = GaussianMixture(3, covariance_type=kind, reg_covar=1e-2, random_state=0).fit(x)
+    ours = from_gaussians(real(x), theirs, np.full(13, 1e-6))
+    broad = np.exp(ours.log_shares[3:]).sum()
+    assert broad < 0.01
+    kept = logsumexp(ours.log_joint(real(x))[:, :3], 1) - np.log1p(-broad)
+    np.testing.assert_allclose(kept, theirs.score_samples(x), atol=1e-6)
+
+
+def test_a_mixture_has_the_density_that_scipy_gives_it_and_em_never_falls() -> None:
+    x = standardized(load_wine().data)
+    found = fit(real(x), Settings(2, 3), np.full(13, 1e-6), np.arange(len(x)) % 2, tolerance=1e-6)
+    classes = zip(found.log_shares, found.mean, found.factors, found.noise, strict=True)
+    parts = [a + multivariate_normal(m, w @ w.T + np.diag(psi)).logpdf(x) for a, m, w, psi in classes]
+    np.testing.assert_allclose(found.log_prob(real(x)), logsumexp(parts, 0), atol=1e-8)
+    assert found.history[-1] > found.history[0] + 1
+
+
+@pytest.mark.parametrize("data", [load_iris, load_wine])
+def test_the_model_is_the_mixture_and_its_posterior_is_exact(data) -> None:
+    values = data().data
+    x = standardized(values)
+    start = starts.mixture(x[:100], x[100:], schema(values), budget=3e8)
+    model = starts.build(start)
+    volume = np.log(values.std(0)).sum()
+    mixture, rows = start.mixture, torch.from_numpy(x).float()
+    classes = zip(mixture.log_shares, mixture.mean, mixture.factors, mixture.noise, strict=True)
+    u = (x - start.center) / start.scale
+    parts = [a + multivariate_normal(m, w @ w.T + np.diag(psi)).logpdf(u) for a, m, w, psi in classes]
+    exact = logsumexp(parts, 0) - np.log(start.scale).sum() - volume
+    torch.manual_seed(0)
+    log_w = model.draw(rows, 3).log_w.detach().double().numpy()
+    np.testing.assert_allclose(log_w, np.broadcast_to(exact, log_w.shape), atol=1e-3)
+    found = evaluate.log_likelihood(model, rows, num_samples=2)
+    np.testing.assert_allclose(found.pointwise.numpy(), exact, atol=1e-3)
+
+
+def test_the_sum_over_classes_is_the_log_likelihood_at_the_start() -> None:
+    values = load_wine().data
+    x = standardized(values)
+    model = starts.build(starts.mixture(x[:100], x[100:], schema(values), budget=3e8))
+    objective, rows = objectives.Enumerated(), torch.from_numpy(x).float()
+    objective.check(model)
+    loss = objective(objective.draw(model, rows))
+    exact = evaluate.log_likelihood(model, rows, num_samples=1).pointwise
+    torch.testing.assert_close(-loss.per_example.double(), exact, rtol=0, atol=1e-3)
+    fewer = objectives.Enumerated(2)
+    assert (fewer(fewer.draw(model, rows)).per_example >= loss.per_example - 1e-3).all()
+
+
+def test_the_density_of_rows_with_missing_entries_is_the_marginal() -> None:
+    values = load_wine().data
+    x = standardized(values)
+    start = starts.mixture(x[:100], x[100:], schema(values), budget=3e8)
+    model = starts.build(start, full=True)
+    kept = np.random.default_rng(1).random(13) < 0.6
+    rows = torch.from_numpy(np.where(kept, x, np.nan)).float()
+    mixture = start.mixture
+    u = ((x - start.center) / start.scale)[:, kept]
+    classes = zip(mixture.log_shares, mixture.mean, mixture.factors, mixture.noise, strict=True)
+    parts = [
+        a + multivariate_normal(m[kept], (w @ w.T + np.diag(psi))[np.ix_(kept, kept)]).logpdf(u)
+        for a, m, w, psi in classes
+    ]
+    exact = logsumexp(parts, 0) - np.log(start.scale[kept]).sum() - np.log(values.std(0)[kept]).sum()
+    torch.manual_seed(0)
+    log_w = model.draw(rows, 3).log_w.detach().double().numpy()
+    np.testing.assert_allclose(log_w, np.broadcast_to(exact, log_w.shape), atol=1e-3)
