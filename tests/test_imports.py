@@ -29,7 +29,7 @@ LAYERS = [
     {"adoption", "objectives", "evaluate", "explore", "theory", "data", "export"},
     {"build", "starts"},
     {"train"},
-    {"estimator", "hashing"},
+    {"estimator", "hashing", "improvement"},
     {"report", "export", "estimator"},
     {"papers", "ui"},
     {"commands"},

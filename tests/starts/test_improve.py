@@ -7,10 +7,10 @@ import torch
 
 from prioria import evaluate, starts
 from prioria.data import Dataset, Protocol, Split
+from prioria.improvement import improve
 from prioria.likelihoods import Heads
 from prioria.starts.factors import Settings, fit
 from prioria.starts.table import Reader, TableStart
-from prioria.train import improve
 
 SCHEMA = {"columns": [{"name": name, "kind": "real"} for name in "ab"]}
 

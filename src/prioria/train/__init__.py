@@ -2,8 +2,6 @@
 
 from prioria.train.fitting import fit as fit
 from prioria.train.fitting import resume as resume
-from prioria.train.improvement import Improvement as Improvement
-from prioria.train.improvement import improve as improve
 from prioria.train.pilot import Suggestion as Suggestion
 from prioria.train.pilot import suggest_target as suggest_target
 from prioria.train.refit import Refit as Refit

@@ -65,16 +65,16 @@ def improve(
     rows = dataset.validation.tensor()
     before = _log_likelihood(model, rows)
     epochs = max(1, math.ceil(steps / steps_per_epoch(len(dataset.train), BATCH)))
-    chosen: dict[str, Any] = {
-        "epochs": epochs,
-        "batch_size": BATCH,
-        "learning_rate": 1e-3,
-        "schedule": "cosine",
-        "gradient_clip": 10.0,
-        "ema": 0.99,
-        "patience": max(10, epochs // 5),
-        "progress": False,
-    }
+    chosen = dict(
+        epochs=epochs,
+        batch_size=BATCH,
+        learning_rate=1e-3,
+        schedule="cosine",
+        gradient_clip=10.0,
+        ema=0.99,
+        patience=max(10, epochs // 5),
+        progress=False,
+    )
     run = fit(model, Enumerated(CLASSES), dataset, seed=seed, out=out, **(chosen | options))
     gained = _log_likelihood(run.model, rows) - before
     found = Improvement(run, float(gained.mean()), float(gained.std() / math.sqrt(len(gained))))
