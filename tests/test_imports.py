@@ -25,7 +25,7 @@ PARTS = [path for path in FILES if path != SOURCE / "__init__.py"]  # the root o
 LAYERS = [
     {"distributions", "flows", "nets", "module", "shared", "spelling", "storage", "stage"},
     {"priors", "posteriors", "likelihoods", "stages"},
-    {"draw", "model", "sizes"},
+    {"draw", "conditionals", "model", "sizes"},
     {"adoption", "objectives", "evaluate", "explore", "theory", "data", "export"},
     {"build", "starts"},
     {"train"},

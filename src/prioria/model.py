@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from prioria import sizes, storage
+from prioria import conditionals, sizes, storage
 from prioria.draw import Draw, Latent, descend
 from prioria.module import Module, evaluation_mode
 from prioria.stage import Stage, Stages
@@ -193,6 +193,24 @@ class VAE(Module):
     def sample(self, num_samples: int) -> Tensor:
         """Returns rows (n, *event) that the model generates, drawn from p(x | z); see :meth:`generate` for p(x | z)."""
         return self.generate(num_samples).px.sample()[0]
+
+    def conditional(self, x: Any, num_draws: int = 10, *, num_samples: int = 1000) -> conditionals.Conditional:
+        """Draws the entries of rows that are NaN given the others; see :func:`prioria.conditionals.conditional`.
+
+        Example:
+            >>> from torch import nn
+            >>> from prioria import likelihoods, nets, posteriors, priors
+            >>> schema = {"columns": [{"name": "a", "kind": "real"}, {"name": "b", "kind": "real"}]}
+            >>> model = VAE(
+            ...     encoder=nets.ColumnsEncoder(schema, nn.Linear(nets.ColumnsEncoder.inputs(schema), 3)),
+            ...     posterior=posteriors.Gaussian(3, 1),
+            ...     prior=priors.StandardNormal(1),
+            ...     likelihood=likelihoods.Columns(nn.Linear(1, likelihoods.Columns.outputs(schema)), schema),
+            ... )
+            >>> model.conditional([[2.0, torch.nan]], 5).draws[..., 0].tolist()
+            [[2.0], [2.0], [2.0], [2.0], [2.0]]
+        """
+        return conditionals.conditional(self, x, num_draws, num_samples=num_samples)
 
     @torch.no_grad()
     def encode(self, x: Any, group: str | None = None) -> Tensor:
