@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import AffineTransform, Distribution, Independent, Normal, Transform, constraints
 
-from prioria.distributions import at_least_float32
+from prioria.distributions import Rescaled, at_least_float32
 from prioria.module import Module
 from prioria.nets import MLP
 
@@ -112,23 +112,31 @@ def to_generation(prior: Distribution, z: Tensor) -> Tensor:
         >>> to_generation(prior, torch.tensor([3.0, 1.0]))
         tensor([1., 0.])
     """
+    if isinstance(prior, Rescaled):
+        return to_generation(prior.base, prior.to_base(z))
     return _generation(prior)(z)  # pyright: ignore[reportReturnType]
 
 
 def from_generation(prior: Distribution, z0: Tensor) -> Tensor:
     """Returns z = g^-1(z0) (..., L), the inverse of :func:`to_generation`."""
+    if isinstance(prior, Rescaled):
+        return prior.from_base(from_generation(prior.base, z0))
     return _generation(prior).inv(z0)  # pyright: ignore[reportReturnType]
 
 
 def base_log_prob(prior: Distribution, z: Tensor) -> Tensor:
     """Returns log N(g(z); 0, I), the density of a flow's base without the log-determinant; else log p(z) itself."""
+    if isinstance(prior, Rescaled):
+        return base_log_prob(prior.base, prior.to_base(z))
     if isinstance(prior, NormalizingFlow):
         return prior.base.log_prob(prior.transform(z))  # pyright: ignore[reportArgumentType]
     return prior.log_prob(z)
 
 
 def has_generation(prior: Distribution) -> bool:
-    """Says whether there is a map to the generation space: for flows and diagonal Gaussians."""
+    """Says whether there is a map to the generation space: for flows and diagonal Gaussians, moved or not."""
+    if isinstance(prior, Rescaled):
+        return has_generation(prior.base)
     return isinstance(prior, NormalizingFlow) or (
         isinstance(prior, Independent) and isinstance(prior.base_dist, Normal)
     )

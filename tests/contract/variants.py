@@ -48,6 +48,9 @@ PRIORS: dict[str, PriorFactory] = {
         torch.randn(5, latents), 0.5 + torch.rand(5, latents)
     ),
     "realnvp": lambda encoder, posterior, latents: priors.RealNVP(latents, hidden=8),
+    "standardized": lambda encoder, posterior, latents: priors.Standardized(
+        priors.Mixture(latents, COMPONENTS), latents
+    ),
     "hierarchical": lambda encoder, posterior, latents: priors.Hierarchical(latents, 3, num_samples=4),
 }
 

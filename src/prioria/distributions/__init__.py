@@ -16,6 +16,7 @@ from prioria.distributions.marginal import Marginal as Marginal
 from prioria.distributions.mixture import Mixture as Mixture
 from prioria.distributions.reduce import log_mean_exp as log_mean_exp
 from prioria.distributions.reduce import logsumexp as logsumexp
+from prioria.distributions.rescaled import Rescaled as Rescaled
 from prioria.distributions.simple import at_least_float32 as at_least_float32
 from prioria.distributions.simple import bernoulli as bernoulli
 from prioria.distributions.simple import categorical as categorical

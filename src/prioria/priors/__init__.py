@@ -12,4 +12,5 @@ from prioria.priors.flow import RealNVP as RealNVP
 from prioria.priors.hierarchical import Hierarchical as Hierarchical
 from prioria.priors.mixture import Mixture as Mixture
 from prioria.priors.normal import StandardNormal as StandardNormal
+from prioria.priors.standardized import Standardized as Standardized
 from prioria.priors.vamp import VampPrior as VampPrior

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from prioria import likelihoods, storage
 from prioria.data import Dataset, check_likelihood
+from prioria.evaluate import aggregate_draws
 from prioria.objectives import Progress
 from prioria.train import checkpoint, processes, randomness
 from prioria.train.display import Display
@@ -31,6 +32,8 @@ from prioria.train.step import Step, means
 from prioria.train.together import LEAST, Together, share
 from prioria.train.validation import Best, validate
 from prioria.train.watch import REMEDIES, NonFiniteLoss, Signals, culprit
+
+DRAWS = 5000  # rows at most whose posteriors say where latents are
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -146,6 +149,7 @@ class Training:
     def _step(self, rows: Tensor) -> None:
         before = randomness.capture_torch(self.accelerator.device)
         accelerator, progress = self.accelerator, self.progress()
+        self._standardize(progress)
         x = share(self.rows, rows, accelerator).to(accelerator.device)
         with self.halves.step():
             loss = self.wrapped(x, progress) if self.alone else self.wrapped(x, progress, len(rows))
@@ -159,6 +163,15 @@ class Training:
         if self.average is not None:
             self.average.update(progress.step)
         self.meter.add(terms | {"gradient_norm": norm})
+
+    def _standardize(self, progress: Progress) -> None:
+        """Lets priors that await draws of their aggregate posterior have them, once nothing is held or warming up."""
+        if progress.epoch < 1 or not self.step.objective.settled(progress):
+            return
+        model = self.step.model
+        for name, stage in model.stages.items():
+            if getattr(stage.p, "awaits_draws", False):
+                stage.p.set(aggregate_draws(model, self.rows, seed=self.options.seed, group=name, limit=DRAWS))
 
     def progress(self) -> Progress:
         return Progress(step=self.state.step, epoch=self.state.epoch, total_steps=self.total_steps())

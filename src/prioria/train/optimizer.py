@@ -94,16 +94,26 @@ class Optimizer:
         self.adam.load_state_dict({"state": state, "param_groups": self.adam.state_dict()["param_groups"]})
 
 
-def _groups(step: Step, options: Options) -> tuple[ParameterGroup, ParameterGroup]:
+def _groups(step: Step, options: Options) -> list[ParameterGroup]:
     model = [p for p in step.model.parameters() if p.requires_grad]
     mine = {id(p) for p in step.model.parameters()}
     own = [p for p in step.objective.parameters() if p.requires_grad and id(p) not in mine]
     learning_rate, betas, clip = options.learning_rate, (0.9, 0.999), options.gradient_clip
-    rates = step.objective.rates
-    return (
-        ParameterGroup(model, learning_rate, betas, clip, normalized=options.optimizer == "adam-normalized"),
+    rates, normalized = step.objective.rates, options.optimizer == "adam-normalized"
+    priors: list[nn.Parameter] = []
+    if options.prior_learning_rate is not None:
+        apart = {id(p) for p in step.model.top.prior_parameters}
+        priors, model = [p for p in model if id(p) in apart], [p for p in model if id(p) not in apart]
+        if not priors:
+            raise ValueError(
+                f"prior_learning_rate={options.prior_learning_rate} moves nothing: the prior of "
+                f"{step.model.groups[0]!r} has no parameters of its own; leave it out"
+            )
+    return [
+        ParameterGroup(model, learning_rate, betas, clip, normalized=normalized),
+        ParameterGroup(priors, options.prior_learning_rate or learning_rate, betas, clip, normalized=normalized),
         ParameterGroup(own, rates.learning_rate or learning_rate, rates.betas or betas, rates.gradient_clip or clip),
-    )
+    ]
 
 
 class Average:

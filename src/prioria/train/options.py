@@ -42,6 +42,9 @@ class Options:
     epochs: int = option("passes over the training data.", least=0, free=True)
     batch_size: int = option("rows of a step, over all processes.", 100, least=1)
     learning_rate: float = option("Adam's.", 5e-4, above=0)
+    prior_learning_rate: float | None = option(
+        "Adam's of what the prior of the top group owns alone, as a group apart; None: as for the model.", None, above=0
+    )
     seed: int = option(
         "of the order of the data and of all noise, not of the weights: those the model has already.", 0, least=0
     )
