@@ -28,7 +28,7 @@ def used(modules: list[nn.Module]) -> set[type]:
 @pytest.mark.parametrize(
     ("part", "kind", "listed"),
     [
-        (priors, nn.Module, used(MODULES)),
+        (priors, nn.Module, used(MODULES) | {priors.Prior}),
         (posteriors, nn.Module, used(MODULES)),
         (likelihoods, nn.Module, used(MODULES)),
         (stages, Stage, used(MODULES)),

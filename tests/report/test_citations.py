@@ -17,7 +17,7 @@ from prioria.train.step import Step
 from tests.contract.variants import MODELS
 
 PACKAGES = (priors, posteriors, likelihoods, stages, objectives, nets, starts)
-BASES = {module.Module, objectives.Objective}
+BASES = {module.Module, objectives.Objective, priors.Prior}
 CLASSES = {
     module.public_name(cls)
     for package in PACKAGES

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from prioria.distributions import Rescaled
-from prioria.module import Module
+from prioria.priors.base import Prior
 
 
-class Standardized(Module):
+class Standardized(Prior):
     r"""p(z) = p_0((z - m) / s) / prod_j s_j, with m and s the moments of the aggregate posterior, set once (ours).
 
     Learned priors start near N(0, I). Where the posterior has gone far from it before the prior is trained, as after
