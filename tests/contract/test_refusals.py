@@ -29,7 +29,6 @@ def without_shape_checks() -> Iterator[None]:
         (lambda: nets.GatedMLP(5), "sizes=\\(5,\\)"),
         (lambda: nets.MLP(5, 3, activation="gelu"), "activation='gelu'.*relu"),  # pyright: ignore
         (lambda: nets.Parallel((1, 2), (nn.Identity(),)), "2 parts.*1"),
-        (lambda: nets.ConvDecoder(3, (1, 30, 28)), "shape=\\(1, 30, 28\\).*divisible"),
         (lambda: nets.GatedConvEncoder((1, 1, 1), layers=((4, 3, 1, 0),)), "nothing of the image"),
         (lambda: posteriors.Gaussian(3, 2, log_variance_bounds=(2.0, -6.0)), "log_variance_bounds"),
         (lambda: priors.StandardNormal(0), "latents=0"),

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from prioria import objectives
 from prioria.build.families import Choice
@@ -26,6 +26,7 @@ from prioria.build.networks import Networks
 from prioria.build.structures import Structure
 from prioria.data import Dataset, check_likelihood
 from prioria.data import load as load_data
+from prioria.data.base import OWN
 from prioria.likelihoods import Categorical
 from prioria.model import VAE
 from prioria.stages import Edge, TwoLevel
@@ -33,6 +34,8 @@ from prioria.stages import Edge, TwoLevel
 Decode = Callable[[Callable[[int], nn.Module]], nn.Module]  # a decoder for so many outputs a value -> the likelihood
 
 LATENTS = 40
+FEWEST_PLACES = 16  # pixels of a side, or steps, from which on networks are convolutions
+SPECTRUM_ROWS = 5000  # of the training data, at even distances: whose spectrum a likelihood starts at
 ROWS = 1000  # of the training data, at even distances: where pseudo-inputs start
 
 
@@ -60,9 +63,11 @@ def model(
         data: a :class:`prioria.data.Dataset`, or what :func:`prioria.data.load` takes.
         prior: standard, mixture, vamp, hierarchical or realnvp; standard by default.
         posterior: gaussian, iaf or delta; gaussian by default.
-        likelihood: bernoulli, gaussian, discretized-logistic, categorical or multinomial; by default the first that is
+        likelihood: bernoulli, gaussian, discretized-logistic, frequency-gaussian, categorical or
+            multinomial; by default the first that is
             legal for the data.
-        network: gated, mlp, residual, gated-conv or conv, with ``hidden`` widths; gated by default.
+        network: gated, mlp, residual, gated-conv or conv, with ``hidden`` widths; by default gated, and conv for
+            pictures and series of one's own from 16 pixels or steps on, unless the likelihood is one of frequencies.
         latents: dimensions of z, of each level; 40 by default.
         levels: 1, or 2 for the two-level hierarchy of Tomczak and Welling (2018), under any prior.
         stages: a deeper hierarchy in place of prior, posterior, latents and levels: ladder, binary, graph, conv-ladder.
@@ -85,7 +90,8 @@ def model(
         ValueError: prior vampp is unknown; did you mean vamp?
     """
     dataset = load_data(data)
-    networks = NETWORKS.build(network or "gated", {"shape": dataset.shape})
+    usual = _usual_network(dataset, likelihood) if stages is None else "gated"
+    networks = NETWORKS.build(network or usual, {"shape": dataset.shape})
     decode = partial(_likelihood, dataset, likelihood, relaxed=relaxed)
     with _seeded(seed):
         if stages is None:
@@ -208,20 +214,25 @@ def _two_levels(
 def _prior(data: Dataset, choice: Choice, encoder: nn.Module, posterior: nn.Module, latents: int) -> nn.Module:
     """Builds a prior; what starts at data starts where these are, within bounds that hold them."""
     facts: dict[str, Any] = {"latents": latents, "encoder": encoder, "posterior": posterior, "inputs": data.dimensions}
-    if data.protocol.kind not in ("continuous", "count", "columns"):
+    own, kind = data.protocol.source == OWN, data.protocol.kind
+    if not own and kind not in ("continuous", "count"):
         return PRIORS.build(choice, facts)
-    counts, rows = data.protocol.kind == "count", data.train.tensor(ROWS)
-    bounds = (0.0, data.train.maximum()) if counts else None
-    built = PRIORS.build(choice, facts | {"bounds": bounds, "initial": _moments(rows)})
+    rows = data.train.tensor(ROWS)
+    facts["initial"] = rows.mean().item(), rows.std().item()
+    facts["bounds"] = {"count": (0.0, data.train.maximum()), "grey": (0.0, 1.0), "binary": (0.0, 1.0)}.get(kind)
+    built = PRIORS.build(choice, facts)
     start_between, given = getattr(built, "start_between", None), isinstance(choice, Mapping) and choice.get("initial")
-    if counts and start_between is not None and not given:
+    if (own or kind == "count") and start_between is not None and not given:
         start_between(rows)  # around a mean half of the pseudo-inputs would lie below zero, where a clamp is flat
     return built
 
 
-def _moments(rows: Tensor) -> tuple[float, float]:
-    known = rows[~rows.isnan()]
-    return known.mean().item(), known.std().item()
+def _usual_network(data: Dataset, likelihood: Choice | None) -> str:
+    """Convolutions for the user's pictures and series that are large, if outputs belong to places of x."""
+    large = len(data.shape) > 1 and min(data.shape[1:]) >= FEWEST_PLACES
+    named = likelihood is None or isinstance(likelihood, str | Mapping)
+    part = LIKELIHOODS.kinds[_named(data, likelihood)[0]] if named else likelihood
+    return "conv" if data.protocol.source == OWN and large and getattr(part, "local", True) else "gated"
 
 
 def _likelihood(
@@ -249,7 +260,17 @@ def _likelihood(
         )
     outputs = getattr(chosen, "outputs_per_value", None)
     per_value = 1 if outputs is None else outputs(**options)
-    return LIKELIHOODS.build({"kind": kind, **options}, {"net": decoder(per_value)})
+    built = LIKELIHOODS.build({"kind": kind, **options}, {"net": decoder(per_value), "shape": data.shape})
+    if (start_at := getattr(built, "start_at", None)) is not None:
+        start_at(data.train.tensor(SPECTRUM_ROWS))
+    return built
+
+
+def _named(data: Dataset, choice: str | Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
+    """The kind of likelihood and its options, by default the first that is legal for the data."""
+    kinds = {cls.__name__: kind for kind, cls in LIKELIHOODS.kinds.items()}
+    options = {"kind": choice} if isinstance(choice, str) else dict(choice or {})
+    return LIKELIHOODS.named(options | {"kind": options.get("kind") or kinds[data.protocol.likelihoods[0]]})
 
 
 def _check_latents(latents: int | None, levels: int) -> None:

@@ -49,6 +49,7 @@ LIKELIHOODS = Family(
         "bernoulli": likelihoods.Bernoulli,
         "gaussian": likelihoods.Gaussian,
         "discretized-logistic": likelihoods.DiscretizedLogistic,
+        "frequency-gaussian": likelihoods.FrequencyGaussian,
         "categorical": likelihoods.Categorical,
         "multinomial": likelihoods.Multinomial,
     },

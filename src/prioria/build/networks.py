@@ -30,7 +30,7 @@ class Networks(ABC):
 
     def __init__(self, shape: tuple[int, ...], hidden: tuple[int, ...] | None = None) -> None:
         self.shape = tuple(shape)
-        self.hidden = self.default if hidden is None else tuple(hidden)
+        self.hidden = self.usual(self.shape) if hidden is None else tuple(hidden)
         if not self.count[0] <= len(self.hidden) <= self.count[1] or min(self.hidden) < 1:
             given = " ".join(map(str, self.hidden))
             raise ValueError(f"network.hidden {given} does not fit network {self.name}; give {self.meaning}")
@@ -41,6 +41,11 @@ class Networks(ABC):
                 "(N, channels, height, width), in numpy by x.transpose(0, 3, 1, 2), or as flat rows (N, D) if these "
                 "are no pictures"
             )
+
+    @classmethod
+    def usual(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns the widths where none are given."""
+        return cls.default
 
     @property
     def inputs(self) -> int:
@@ -63,6 +68,15 @@ class Networks(ABC):
             raise ValueError(f"network {self.name} needs images, and the data has shape {self.shape}; use gated or mlp")
         channels, height, width = self.shape
         return channels, height, width
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Channels and places of a row: height and width of a picture, or steps of a series.
+
+        Raises:
+            ValueError: the rows are neither.
+        """
+        return self.shape if len(self.shape) == 2 else self.image
 
     @abstractmethod
     def encoder(self) -> nn.Module:
@@ -146,18 +160,25 @@ class GatedConv(Networks):
 
 
 class Conv(Networks):
-    """Convolutions that halve a picture, then a layer of features.
+    """Convolutions that halve a picture or a series, then a layer of features.
 
     Args:
         shape: of a row of data.
-        hidden: channels of each layer, then the width of the features [300 300].
+        hidden: channels of each layer, then the width of the features; by default 32 64 128 256, with fewer layers for
+            rows of fewer than 32 pixels or steps.
     """
 
-    name, count = "conv", (2, math.inf)
+    name, default, count = "conv", (32, 64, 128, 256), (2, math.inf)
     meaning = "the channels of each layer, then the width of the features, as in 32 64 256"
 
+    @classmethod
+    def usual(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns so many layers that four places are left on the shortest side."""
+        *channels, features = cls.default
+        return (*channels[: max(1, min(len(channels), int(math.log2(min(shape[1:], default=4))) - 2))], features)
+
     def encoder(self) -> nn.Module:
-        return nets.ConvEncoder(self.image, self.features, channels=self.hidden[:-1])
+        return nets.ConvEncoder(self.places, self.features, channels=self.hidden[:-1])
 
     def decoder(self, latents: int, per_value: int) -> nn.Module:
-        return nets.ConvDecoder(latents, self.image, channels=self.hidden[:-1], outputs_per_pixel=per_value)
+        return nets.ConvDecoder(latents, self.places, channels=self.hidden[:-1], outputs_per_pixel=per_value)

@@ -10,6 +10,8 @@ from prioria.distributions.families import log_normalizer as log_normalizer
 from prioria.distributions.families import natural_parameters as natural_parameters
 from prioria.distributions.families import sufficient_statistics as sufficient_statistics
 from prioria.distributions.families import take as take
+from prioria.distributions.frequencies import Cosines as Cosines
+from prioria.distributions.frequencies import Frequencies as Frequencies
 from prioria.distributions.full_normal import FullNormal as FullNormal
 from prioria.distributions.levels import Levels as Levels
 from prioria.distributions.marginal import Marginal as Marginal

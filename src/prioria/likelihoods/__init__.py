@@ -6,4 +6,5 @@ from prioria.likelihoods.columns import Columns as Columns
 from prioria.likelihoods.columns import Heads as Heads
 from prioria.likelihoods.counts import Multinomial as Multinomial
 from prioria.likelihoods.discretized_logistic import DiscretizedLogistic as DiscretizedLogistic
+from prioria.likelihoods.frequency_gaussian import FrequencyGaussian as FrequencyGaussian
 from prioria.likelihoods.gaussian import Gaussian as Gaussian

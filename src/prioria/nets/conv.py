@@ -99,16 +99,17 @@ class ConvEncoder(Module):
     """Strided convolutions (kernel 4, stride 2, padding 1) with ReLU, then a dense layer.
 
     Args:
-        shape: image shape (C, H, W).
+        shape: (C, H, W) of images or (C, T) of series.
         features: width of the output (..., features).
-        channels: channels of the layers, each of which halves the image.
+        channels: channels of the layers, each of which halves the image or the series.
     """
 
-    def __init__(self, shape: tuple[int, int, int], features: int, *, channels: Sequence[int] = (32, 64)) -> None:
+    def __init__(self, shape: tuple[int, ...], features: int, *, channels: Sequence[int] = (32, 64)) -> None:
         super().__init__()
+        convolution = nn.Conv1d if len(shape) == 2 else nn.Conv2d
         layers: list[nn.Module] = [nn.Unflatten(1, shape)]
         for inputs, outputs in zip([shape[0], *channels[:-1]], channels, strict=True):
-            layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.ReLU()]
+            layers += [convolution(inputs, outputs, 4, 2, 1), nn.ReLU()]
         sides = [reduced(side, [(c, 4, 2, 1) for c in channels]) for side in shape[1:]]
         self.net = Rows(
             nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * math.prod(sides), features), nn.ReLU())
@@ -121,35 +122,43 @@ class ConvEncoder(Module):
 class ConvDecoder(Module):
     """Mirror of :class:`ConvEncoder`: a dense layer and transposed convolutions (kernel 4, stride 2, padding 1).
 
+    A side that is not divisible by 2 for each of the channels is decoded longer, and cut.
+
     Args:
         inputs: width of the input (..., inputs).
-        shape: image shape (C, H, W); H and W must be divisible by 2 for each of the channels.
+        shape: (C, H, W) of images or (C, T) of series.
         channels: channels from the encoder's first layer to its last.
         outputs_per_pixel: quantities per pixel, 1 for logits, 2 for a mean and a log-scale, as many as categories
             for their logits.
-
-    Raises:
-        ValueError: the image cannot be halved that often.
     """
 
     def __init__(
         self,
         inputs: int,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         *,
         channels: Sequence[int] = (32, 64),
         outputs_per_pixel: int = 1,
     ) -> None:
         super().__init__()
-        scale = 2 ** len(channels)
-        if shape[1] % scale or shape[2] % scale:
-            raise ValueError(f"shape={shape} is not divisible by {scale}; use fewer channels, or GatedConvDecoder")
-        start = (channels[-1], shape[1] // scale, shape[2] // scale)
+        convolution = nn.ConvTranspose1d if len(shape) == 2 else nn.ConvTranspose2d
+        start = (channels[-1], *(math.ceil(side / 2 ** len(channels)) for side in shape[1:]))
         layers: list[nn.Module] = [nn.Linear(inputs, math.prod(start)), nn.ReLU(), nn.Unflatten(1, start)]
         for before, after in zip(channels[:0:-1], channels[-2::-1], strict=True):
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(channels[0], outputs_per_pixel * shape[0], 4, 2, 1), nn.Flatten()]
+            layers += [convolution(before, after, 4, 2, 1), nn.ReLU()]
+        layers += [convolution(channels[0], outputs_per_pixel * shape[0], 4, 2, 1), Cut(tuple(shape[1:])), nn.Flatten()]
         self.net = Rows(nn.Sequential(*layers))
 
     def forward(self, h: Tensor) -> Tensor:
         return self.net(h)
+
+
+class Cut(nn.Module):
+    """Keeps the first places of each side, for images or series (N, C, ...) that are too large by some."""
+
+    def __init__(self, sides: tuple[int, ...]) -> None:
+        super().__init__()
+        self.sides = sides
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[(..., *(slice(side) for side in self.sides))]
