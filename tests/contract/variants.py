@@ -79,6 +79,7 @@ LIKELIHOODS: dict[str, Callable[[int], nn.Module]] = {
     "discretized-logistic": lambda latents: likelihoods.DiscretizedLogistic(nets.MLP(latents, 8, 2 * INPUTS), bins=4),
     "columns": lambda latents: likelihoods.Columns(
         nets.MLP(latents, 8, likelihoods.Columns.outputs(SCHEMA, FAMILIES)), SCHEMA, families=FAMILIES
+    ),
     "frequency-gaussian": lambda latents: likelihoods.FrequencyGaussian(
         nets.MLP(latents, 8, 2 * INPUTS), shape=(2, INPUTS // 2)
     ),

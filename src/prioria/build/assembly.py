@@ -22,7 +22,7 @@ from prioria.build.kinds import (
     STAGES,
     TOTAL_CORRELATIONS,
 )
-from prioria.build.networks import Networks
+from prioria.build.networks import FEWEST_PLACES, Networks
 from prioria.build.structures import Structure
 from prioria.data import Dataset, check_likelihood
 from prioria.data import load as load_data
@@ -34,9 +34,7 @@ from prioria.stages import Edge, TwoLevel
 Decode = Callable[[Callable[[int], nn.Module]], nn.Module]  # a decoder for so many outputs a value -> the likelihood
 
 LATENTS = 40
-FEWEST_PLACES = 16  # pixels of a side, or steps, from which on networks are convolutions
-SPECTRUM_ROWS = 5000  # of the training data, at even distances: whose spectrum a likelihood starts at
-ROWS = 1000  # of the training data, at even distances: where pseudo-inputs start
+ROWS, SPECTRUM_ROWS = 1000, 5000  # of the training data, evenly: where pseudo-inputs start, and spectra
 
 
 def model(
@@ -63,11 +61,9 @@ def model(
         data: a :class:`prioria.data.Dataset`, or what :func:`prioria.data.load` takes.
         prior: standard, mixture, vamp, hierarchical or realnvp; standard by default.
         posterior: gaussian, iaf or delta; gaussian by default.
-        likelihood: bernoulli, gaussian, discretized-logistic, frequency-gaussian, categorical or
-            multinomial; by default the first that is
-            legal for the data.
-        network: gated, mlp, residual, gated-conv or conv, with ``hidden`` widths; by default gated, and conv for
-            pictures and series of one's own from 16 pixels or steps on, unless the likelihood is one of frequencies.
+        likelihood: one of ``build.LIKELIHOODS``; by default the first that is legal for the data.
+        network: one of ``build.NETWORKS``, with ``hidden`` widths; by default gated, but frequency under likelihood
+            frequency-gaussian, and conv for other pictures and series of one's own from 16 pixels or steps on.
         latents: dimensions of z, of each level; 40 by default.
         levels: 1, or 2 for the two-level hierarchy of Tomczak and Welling (2018), under any prior.
         stages: a deeper hierarchy in place of prior, posterior, latents and levels: ladder, binary, graph, conv-ladder.
@@ -98,13 +94,13 @@ def model(
             _check_latents(latents, levels)
             make = _two_levels if levels == 2 else _one_level
             chosen = prior or "standard", posterior or "gaussian"
-            return make(dataset, networks, *chosen, latents=latents or LATENTS, decode=decode)
+            return _started(make(dataset, networks, *chosen, latents=latents or LATENTS, decode=decode), dataset)
         hierarchy = structure(stages)
         given = {"prior": prior, "posterior": posterior, "latents": latents, "levels": None if levels == 1 else levels}
         own = {"network": network} if hierarchy.own_networks else {}
         _check_alone(STAGES.name_of(stages), given | own)
         found = hierarchy.assembled(networks, edges)
-        return VAE(encoder=found.encoder, stages=found.stages, likelihood=decode(found.decoder))
+        return _started(VAE(encoder=found.encoder, stages=found.stages, likelihood=decode(found.decoder)), dataset)
 
 
 def structure(choice: Choice | Structure) -> Structure:
@@ -227,12 +223,19 @@ def _prior(data: Dataset, choice: Choice, encoder: nn.Module, posterior: nn.Modu
     return built
 
 
+def _started(model: VAE, data: Dataset) -> VAE:
+    """The model, with those parts started that begin at statistics of the training rows."""
+    for start_at in filter(None, (getattr(part, "start_at", None) for part in model.modules())):
+        start_at(data.train.tensor(SPECTRUM_ROWS))
+    return model
+
+
 def _usual_network(data: Dataset, likelihood: Choice | None) -> str:
-    """Convolutions for the user's pictures and series that are large, if outputs belong to places of x."""
+    """What suits the likelihood; else convolutions for the user's pictures and series that are large."""
     large = len(data.shape) > 1 and min(data.shape[1:]) >= FEWEST_PLACES
     named = likelihood is None or isinstance(likelihood, str | Mapping)
     part = LIKELIHOODS.kinds[_named(data, likelihood)[0]] if named else likelihood
-    return "conv" if data.protocol.source == OWN and large and getattr(part, "local", True) else "gated"
+    return getattr(part, "usual_network", "conv" if data.protocol.source == OWN and large else "gated")
 
 
 def _likelihood(
@@ -260,10 +263,7 @@ def _likelihood(
         )
     outputs = getattr(chosen, "outputs_per_value", None)
     per_value = 1 if outputs is None else outputs(**options)
-    built = LIKELIHOODS.build({"kind": kind, **options}, {"net": decoder(per_value), "shape": data.shape})
-    if (start_at := getattr(built, "start_at", None)) is not None:
-        start_at(data.train.tensor(SPECTRUM_ROWS))
-    return built
+    return LIKELIHOODS.build({"kind": kind, **options}, {"net": decoder(per_value), "shape": data.shape})
 
 
 def _named(data: Dataset, choice: str | Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:

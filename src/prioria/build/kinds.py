@@ -10,7 +10,7 @@ from types import ModuleType
 
 from prioria import likelihoods, objectives, posteriors, priors
 from prioria.build.families import Family
-from prioria.build.networks import MLP, Conv, Gated, GatedConv, Residual
+from prioria.build.networks import MLP, Conv, Frequency, Gated, GatedConv, Residual
 from prioria.build.structures import Binary, ConvLadder, Graph, Ladder
 
 FACTS = frozenset(
@@ -70,7 +70,7 @@ TOTAL_CORRELATIONS = Family(
 CONSTRAINTS = Family("constraint", WRAPPERS, FACTS)
 NETWORKS = Family(
     "network",
-    {"gated": Gated, "mlp": MLP, "residual": Residual, "gated-conv": GatedConv, "conv": Conv},
+    {"gated": Gated, "mlp": MLP, "residual": Residual, "gated-conv": GatedConv, "conv": Conv, "frequency": Frequency},
     FACTS,
     default="gated",
 )

@@ -10,6 +10,8 @@ from torch import nn
 
 from prioria import nets
 
+FEWEST_PLACES = 16  # pixels of a side, or steps, from which on networks are convolutions where none is chosen
+
 
 class Networks(ABC):
     """An encoder with the width of its features, and how to make a decoder.
@@ -182,3 +184,20 @@ class Conv(Networks):
 
     def decoder(self, latents: int, per_value: int) -> nn.Module:
         return nets.ConvDecoder(latents, self.places, channels=self.hidden[:-1], outputs_per_pixel=per_value)
+
+
+class Frequency(Networks):
+    """Gated layers between the frequencies of pictures or series, for likelihood frequency-gaussian.
+
+    Args:
+        shape: of a row of data.
+        hidden: widths of hidden layers [300 300].
+    """
+
+    name = "frequency"
+
+    def encoder(self) -> nn.Module:
+        return nets.FrequencyEncoder(self.places, *self.hidden)
+
+    def decoder(self, latents: int, per_value: int) -> nn.Module:
+        return nets.FrequencyDecoder(latents, *self.hidden[::-1], per_value * self.inputs)

@@ -24,7 +24,7 @@ class FrequencyGaussian(Module):
         y = R C (x - m),   y_k | z ~ N(e_k a_k(z), e_k^2 exp(2 b_k(z)) + minimum_scale^2).
 
     At a = b = 0 it is a Gaussian with the correlations of all places at one distance; z then says what each picture
-    has more or less of: a Gaussian scale mixture (Wainwright and Simoncelli, 1999) in the frequencies of the cosine
+    has more or less of: a Gaussian scale mixture (Wainwright and Simoncelli, 2000) in the frequencies of the cosine
     transform (Ahmed, Natarajan and Rao, 1974). A likelihood of independent pixels has to put every correlation into z.
 
     Args:
@@ -42,7 +42,7 @@ class FrequencyGaussian(Module):
         torch.Size([5])
     """
 
-    local = False  # its outputs belong to frequencies, and not to places, where a convolution would put them
+    usual_network = "frequency"  # outputs belong to frequencies, and not to places, where a convolution puts them
     center: Tensor
     spectrum: Tensor
     rotation: Tensor

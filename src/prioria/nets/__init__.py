@@ -6,6 +6,8 @@ from prioria.nets.conv import ConvDecoder as ConvDecoder
 from prioria.nets.conv import ConvEncoder as ConvEncoder
 from prioria.nets.conv import GatedConvDecoder as GatedConvDecoder
 from prioria.nets.conv import GatedConvEncoder as GatedConvEncoder
+from prioria.nets.frequency import FrequencyDecoder as FrequencyDecoder
+from prioria.nets.frequency import FrequencyEncoder as FrequencyEncoder
 from prioria.nets.gated import GatedLinear as GatedLinear
 from prioria.nets.gated import GatedMLP as GatedMLP
 from prioria.nets.join import Chain as Chain

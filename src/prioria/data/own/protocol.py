@@ -17,7 +17,7 @@ from prioria.data.own.sources import Source
 from prioria.data.splits import Part, assemble, assemble_members, assemble_random
 
 MINIMUM_ROWS = 10
-FREQUENCIES, SMALLEST_SIDE, COMPARED = "FrequencyGaussian", 8, 1000  # a likelihood, pixels, rows
+FREQUENCIES, SMALLEST_SIDE, COMPARED = "FrequencyGaussian", 16, 1000  # a likelihood, pixels, rows
 NARROWEST = 1e3 * float(np.finfo(np.float32).eps)  # deviation over mean: below, float32 leaves a thousand steps of it
 
 
