@@ -54,9 +54,10 @@ def with_compilation(training: Training) -> Options:
     """
     if training.options.compile != "auto":
         return training.options
+    if not training.alone:
+        return _decided(training.options, "compile", False)
     ahead = training.total_steps() * min(_try(training), _try(training))  # the first step of a process is a slow one
-    pays = ahead > WORTHWHILE and training.accelerator.num_processes == 1
-    return _decided(training.options, "compile", pays and _compiles(training))
+    return _decided(training.options, "compile", ahead > WORTHWHILE and _compiles(training))
 
 
 def _decided(options: Options, name: str, value: Any) -> Options:
