@@ -23,7 +23,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 PARTS = [path for path in FILES if path != SOURCE / "__init__.py"]  # the root only re-exports
 
 LAYERS = [
-    {"distributions", "flows", "nets", "module", "shared", "spelling", "storage", "stage"},
+    {"atomic", "distributions", "flows", "memory", "nets", "module", "rebuilding", "shared", "spelling", "storage", "stage"},
     {"priors", "posteriors", "likelihoods", "stages"},
     {"draw", "conditionals", "model", "sizes"},
     {"adoption", "objectives", "evaluate", "explore", "theory", "data", "export"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from typing import get_args
 
 from cyclopts import App, CycloptsError
 
@@ -69,16 +70,53 @@ FAMILIES = frozenset({"prior", "posterior", "likelihood", "objective", "constrai
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command line; a bad argument ends it with one line, not with a traceback."""
+    """Runs the command line; whatever goes wrong is one line and status 2, and a traceback with ``--debug``."""
     app = _app()
     if arguments is None:
         keep_freed_memory()
+    given = sys.argv[1:] if arguments is None else arguments
+    typed = [each for each in given if each != "--debug"]
     try:
-        typed = shorthand(sys.argv[1:] if arguments is None else arguments, FAMILIES)
-        app(typed, exit_on_error=False, print_error=False)
-    except (CycloptsError, ValueError, OSError, ArithmeticError) as error:
-        print(f"prioria: {error}", file=sys.stderr)
+        _check_alone(typed)
+        spelled = shorthand(typed, FAMILIES)
+        _check_whole(app, spelled)
+        app(spelled, exit_on_error=False, print_error=False)
+    except Exception as error:
+        if len(typed) < len(given):
+            raise
+        print(f"prioria: {_line(error)}", file=sys.stderr)
         sys.exit(2)
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, (CycloptsError, ValueError, OSError, ArithmeticError, MemoryError)) and str(error):
+        return str(error)
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first[:200]} (this should not happen; --debug shows where it did)"
+
+
+def _check_alone(arguments: list[str]) -> None:
+    """Refuses what --version would pass over."""
+    if arguments[:1] == ["--version"] and len(arguments) > 1:
+        raise ValueError(f"--version takes no argument, and {arguments[1]!r} follows; leave it out")
+
+
+def _check_whole(app: App, arguments: list[str]) -> None:
+    """Refuses 1.5 where a whole number is asked for, which the parser would round."""
+    _, apps, rest = app.parse_commands(arguments)
+    if not rest or apps[-1].default_command is None:
+        return
+    whole = {
+        name
+        for argument in apps[-1].assemble_argument_collection()
+        for name in argument.names
+        if int in (argument.hint, *get_args(argument.hint)) and float not in get_args(argument.hint)
+    }
+    for word, following in zip(rest, [*rest[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        value = value if equals else following
+        if name in whole and "." in value and value.replace(".", "").lstrip("+-").isdecimal():
+            raise ValueError(f"{name} {value} must be a whole number")
 
 
 def shorthand(arguments: list[str], families: frozenset[str]) -> list[str]:

@@ -7,15 +7,12 @@ module as JSON. Nothing is unpickled and no name outside prioria is ever resolve
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from prioria.spelling import check_keywords
@@ -117,83 +114,6 @@ def _describe(value: Any, *, path: str, seen: dict[int, int]) -> Any:
             raise ValueError(f"{path}={value!r} cannot be written as JSON; pass numbers, text, tensors or modules")
 
 
-def rebuild(description: Any, *, modules: dict[str, nn.Module] | None = None) -> Any:
-    """Builds the module that :func:`describe` wrote down; weights are loaded afterwards.
-
-    Raises:
-        ValueError: a class is not prioria's, or a module that is not prioria's is missing from ``modules``.
-    """
-    missing = [path for path in foreign(description) if path not in (modules or {})]
-    if missing:
-        raise ValueError(
-            f"modules lacks {', '.join(missing)}: not prioria's own; pass load(path, modules={{{missing[0]!r}: ...}})"
-        )
-    return _rebuild(description, modules=modules or {}, built=[])
-
-
-def _rebuild(item: Any, *, modules: dict[str, nn.Module], built: list[nn.Module]) -> Any:
-    again = functools.partial(_rebuild, modules=modules, built=built)
-    match item:
-        case {"class": str(name), "args": dict(args)}:
-            built.append(_construct(public_class(name), {key: again(value) for key, value in args.items()}))
-            return built[-1]
-        case {"foreign": str(path)}:
-            built.append(modules[path])
-            return built[-1]
-        case {"ref": int(number)}:
-            return built[number]
-        case {"tensor": list(shape), "dtype": str(dtype)}:
-            return torch.zeros(shape, dtype=getattr(torch, dtype))
-        case {"tuple": list(items)}:
-            return tuple(again(value) for value in items)
-        case {"dict": dict(items)}:
-            return {key: again(value) for key, value in items.items()}
-        case list():
-            return [again(value) for value in item]
-        case _:
-            return item
-
-
-def _construct(cls: type[Module], args: dict[str, Any]) -> Module:
-    parameters = inspect.signature(cls.__init__).parameters.values()
-    unknown = set(args) - {parameter.name for parameter in parameters}
-    if unknown:
-        raise ValueError(
-            f"{cls.__name__} has no argument {sorted(unknown)}; was the model saved by another version of prioria?"
-        )
-    variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
-    if variadic is None:
-        return cls(**args)
-    return cls(*args.pop(variadic, ()), **args)  # none: no constructor was written
-
-
-def foreign(description: Any) -> list[str]:
-    """Returns the paths of the modules in a description that are not prioria's."""
-    match description:
-        case {"foreign": str(path)}:
-            return [path]
-        case dict():
-            return [path for value in description.values() for path in foreign(value)]
-        case list():
-            return [path for value in description for path in foreign(value)]
-        case _:
-            return []
-
-
 def public_name(cls: type[Module]) -> str:
     """Returns where prioria exports a class, such as ``priors.Mixture``."""
     return f"{cls.__module__.split('.')[1]}.{cls.__name__}"
-
-
-def public_class(name: str) -> type[Module]:
-    """Returns the class that prioria exports under a name.
-
-    Raises:
-        ValueError: prioria exports no module of that name.
-    """
-    package, _, cls = name.partition(".")
-    known = package.isidentifier() and importlib.util.find_spec(f"prioria.{package}") is not None
-    found = getattr(importlib.import_module(f"prioria.{package}"), cls, None) if known else None
-    if not (isinstance(found, type) and issubclass(found, Module)):
-        raise ValueError(f"class {name!r} is not exported by prioria; only prioria's own classes are loaded")
-    return found

@@ -12,7 +12,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """Returns what to say to who wrote a word that is not known.
+    """Returns what to say to who wrote a word that is not known; capitals and underscores do not count.
 
     Example:
         >>> nearest("optimiser", ["optimizer", "epochs"])
@@ -20,8 +20,9 @@ def nearest(word: str, known: Collection[str]) -> str:
         >>> nearest("xyz", ["optimizer", "epochs"])
         'use one of optimizer, epochs'
     """
-    found = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {found[0]}?" if found else f"use one of {', '.join(known) or 'none'}"
+    plain = {each.lower().replace("_", "-"): each for each in reversed(list(known))}
+    found = difflib.get_close_matches(word.lower().replace("_", "-"), plain, n=1)
+    return f"did you mean {plain[found[0]]}?" if found else f"use one of {', '.join(known) or 'none'}"
 
 
 def check_keywords(name: str, given: Collection[str], known: Collection[str]) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from prioria import VAE, likelihoods, load, nets, objectives, posteriors, priors, stages
-from prioria.module import rebuild
+from prioria.rebuilding import rebuild
 from tests.contract.variants import FEATURES, INPUTS, LATENTS, encoder, single
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from prioria import VAE, likelihoods, nets, objectives, posteriors, priors, stages
-from prioria.module import describe, rebuild
+from prioria.module import describe
 from prioria.objectives import GECO, REWO, Progress, geco_update, rewo_update
+from prioria.rebuilding import rebuild
 
 INPUTS, LATENTS = 6, 2
 

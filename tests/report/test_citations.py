@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from prioria import data, likelihoods, module, nets, objectives, posteriors, priors, stages, starts, storage
+from prioria import data, likelihoods, module, nets, objectives, posteriors, priors, rebuilding, stages, starts, storage
 from prioria.model import VAE
 from prioria.report import citations, evaluation
 from prioria.train.options import Options
@@ -53,7 +53,7 @@ def test_nothing_is_listed_that_does_not_exist() -> None:
     assert names - classes == DATA | OPTIMIZERS | {"evaluation.importance sampling", "evaluation.certificate"}
     for name in classes - known:
         owner, _, argument = name.rpartition(".")
-        assert argument in inspect.signature(module.public_class(owner).__init__).parameters, name
+        assert argument in inspect.signature(rebuilding.public_class(owner).__init__).parameters, name
 
 
 def test_every_function_that_builds_stages_is_covered() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from prioria import VAE, likelihoods, objectives, posteriors, priors
 from prioria.train import Run, fit, resume
+from prioria.train.run import read_specification, write_specification
 from tests.train.small import OPTIONS, digits, elbo, exact, replace_rows, vamp
 
 
@@ -242,13 +243,9 @@ def test_bf16_trains_the_networks_and_keeps_densities_in_float32() -> None:
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("metrics.jsonl", '{"split": "tra', "--resume .* writes it anew"),
+        ("metrics.jsonl", '{"split": "tra', "digest is another; bring .* back, or remove it .* --resume, without its history"),
         ("run.json", '{"format": 1}', "is not a run of format"),
-        (
-            "run.json",
-            '{"format": 2, "step": 0, "data": 0, "options": {"epochs": 1, "warp": 9}}',
-            "'warp'.; put the file",
-        ),
+        ("run.json", '{"format": 3, "step": 0, "data": 0, "options": {"epochs": 1, "warp": 9}}', "digest is another"),
         ("best/model.json", '{"format": 1}', "is not a model of format"),
     ],
 )
@@ -256,4 +253,12 @@ def test_a_damaged_run_is_one_line(file: str, content: str, message: str, tmp_pa
     train(vamp(), elbo(), epochs=1, out=tmp_path, trackers=(), overwrite=True)
     (tmp_path / file).write_text(content)
     with pytest.raises(ValueError, match=message):
+        Run.load(tmp_path, data=digits())
+
+
+def test_a_sealed_run_with_an_unknown_option_is_one_line(tmp_path: Path) -> None:
+    train(vamp(), elbo(), epochs=1, out=tmp_path, trackers=())
+    written = read_specification(tmp_path)
+    write_specification(tmp_path, written | {"options": {**written["options"], "warp": 9}})
+    with pytest.raises(ValueError, match=r"run.json' has other options than a run, or is none \(warp: unexpected"):
         Run.load(tmp_path, data=digits())

@@ -17,8 +17,10 @@ import safetensors.torch
 import torch
 from filelock import FileLock
 
-from prioria import objectives
+from prioria import objectives, storage
+from prioria.atomic import write_atomically
 from prioria.train import Run, checkpoint, fit, log, loop, resume, validation
+from prioria.train.run import read_specification, write_specification
 from prioria.train.step import Step
 from tests.train.small import OPTIONS, assert_same_run, digits, elbo, images, vamp
 
@@ -72,7 +74,7 @@ KILLS = {
     "during the backward pass of the last batch": (torch.optim.Adam, "step", 10, die),
     "during validation": (validation, "_block", 4, die),
     "while a line is logged": (log.Metrics, "append", 5, die),
-    "while a checkpoint is half written": (checkpoint, "save_file", 6, half_written),
+    "while a checkpoint is half written": (storage, "save_file", 6, half_written),
     "between the checkpoint and the best weights": (validation.Best, "export", 5, die),
 }
 
@@ -129,12 +131,13 @@ def test_a_run_is_trained_by_one_process_at_a_time(unbroken: Path, tmp_path: Pat
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
     (tmp_path / "best").mkdir()
-    left = [".checkpoint.safetensors.12ab34cd", ".tmp8VWEju", "best/.model.safetensors.12ab34cd", "best/.tmp8VWEju"]
-    for name in [*left, ".gitignore", "checkpoint.safetensors", "best/model.safetensors"]:
-        (tmp_path / name).touch()
+    (tmp_path / ".gitignore").touch()
+    for name in ("checkpoint.safetensors", "best/model.json"):
+        assert killed(lambda name=name: write_atomically(tmp_path / name, die)) == -signal.SIGKILL
+    assert len(list(tmp_path.rglob(".prioria-*"))) == 2
+    (tmp_path / ".prioria-another-host@1-0").mkdir()  # of a machine whose processes nobody here knows
     checkpoint.sweep(tmp_path)
-    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert found == {".gitignore", "checkpoint.safetensors", "best/model.safetensors"}
+    assert {path.name for path in tmp_path.rglob(".*")} == {".gitignore", ".prioria-another-host@1-0"}
 
 
 def test_a_full_disk_is_an_os_error_and_leaves_the_old_checkpoint(tmp_path: Path) -> None:
@@ -142,7 +145,7 @@ def test_a_full_disk_is_an_os_error_and_leaves_the_old_checkpoint(tmp_path: Path
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # bytes of a file
     try:
-        with pytest.raises(OSError, match=r"checkpoint\.safetensors cannot be written \(.*File too large"):
+        with pytest.raises(OSError, match=r"cannot be written \(.*File too large.*checkpoint\.safetensors"):
             checkpoint.write(tmp_path, {"step": {"w": torch.ones(1000)}}, {"epoch": 2})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -238,9 +241,8 @@ def test_what_was_frozen_stays_frozen_and_moments_keep_their_parameters(tmp_path
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
     with pytest.raises(ValueError, match=r"frozen=\[\] but the run .* has \['model.encoder"):
         train(tmp_path / "parts", resume=True, epochs=3)
-    specification = json.loads((tmp_path / "parts/run.json").read_text())
-    del specification["frozen"]  # an older run
-    (tmp_path / "parts/run.json").write_text(json.dumps(specification))
+    specification = read_specification(tmp_path / "parts")
+    write_specification(tmp_path / "parts", specification | {"frozen": []})
     with pytest.raises(ValueError, match="moments of other parameters than are trained now"):
         resume(tmp_path / "parts", epochs=3, data=digits(), trackers=(), progress=False)
 

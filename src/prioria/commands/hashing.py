@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prioria.commands.sample import write_arrays
+from prioria.commands.sample import numpy
+from prioria.data.written import check_written, write_arrays
 from prioria.hashing import hash_documents
 
 Widths = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative_iterable="")]
@@ -41,6 +42,7 @@ def hashing(
         learning_rate: of Adam.
         seed: of the split and everything random.
     """
+    check_written(out / "codes.npz")
     found = hash_documents(
         counts,
         bits=bits,
@@ -53,7 +55,8 @@ def hashing(
         out=out,
     )
     codes = {name: code.byte() for name, code in found.codes.items()}
-    write_arrays(out / "codes.npz", codes | {f"{name}_labels": labels for name, labels in found.labels.items()})
     if found.precision is not None:
-        print(f"precision {found.precision}")
+        print(f"precision {found.precision}", flush=True)
+    labels = {f"{name}_labels": labels for name, labels in found.labels.items()}
+    write_arrays(out / "codes.npz", numpy(codes | labels), main="test")
     print(f"{sum(map(len, codes.values())):,} documents as {bits} bits in {out / 'codes.npz'}")

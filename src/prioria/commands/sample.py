@@ -5,25 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import torch
 from cyclopts import Parameter
+from numpy.typing import NDArray
 from torch import Tensor
 
 from prioria import evaluate, likelihoods
 from prioria.data import DataError, Split, load
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.loading import read_rows
+from prioria.data.written import check_written, write_arrays
 from prioria.distributions import Words, mean
+from prioria.memory import check_memory
 from prioria.stage import check_decided
-from prioria.storage import write_atomically
 from prioria.train import Run
+
+COPIES = 4  # of what is drawn, that are in memory at once
 
 RunFolder = Annotated[Path, Parameter(help="Folder of a run, as prioria train wrote it.")]
 DataFile = Annotated[
     str, Parameter(help="A data set's name (its test split), or a file of rows like the training data.")
 ]
-OutFile = Annotated[Path, Parameter(help="The .npz file to write.")]
+OutFile = Annotated[Path, Parameter(help="The file to write: .npz with all arrays, or .npy, .csv or .parquet.")]
 
 
 def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0) -> None:
@@ -36,8 +39,11 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
     """
     if num_samples < 1:
         raise ValueError(f"--num-samples {num_samples} must be at least 1")
+    check_seed(seed)
+    check_written(out)
     opened = Run.load(run)
     check_decided(opened.model.stages)
+    check_memory("--num-samples", num_samples, COPIES * 4 * opened.data.dimensions)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
@@ -48,7 +54,7 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
         values = {"mean": mean(px)[0], "x": px.sample()[0]}
     arrays = {name: _as_in_the_data(opened, value) for name, value in values.items()}
     arrays |= {group: z[0] for group, z in draw.z.items()}
-    write_arrays(out, arrays)
+    write_arrays(out, numpy(arrays), main="x")
     print(f"{num_samples} samples in {out}")
 
 
@@ -64,12 +70,13 @@ def encode(
     Args:
         level: latent group, the top one by default.
     """
+    check_written(out)
     opened = Run.load(run)
     check_decided(opened.model.stages)
     x = rows(opened, data).tensor()
     with torch.inference_mode():
         z = torch.cat([opened.model.encode(part, level) for part in x.split(1000)])
-    write_arrays(out, {"z": z})
+    write_arrays(out, numpy({"z": z}), main="z")
     print(f"{len(z)} rows encoded in {out}")
 
 
@@ -82,14 +89,17 @@ def score(
         num_samples: importance samples for each row.
         seed: of the random numbers.
     """
+    check_seed(seed)
+    if out is not None:
+        check_written(out)
     opened = Run.load(run)
     split = rows(opened, data)
     if isinstance(opened.model.likelihood, likelihoods.Categorical):
         opened.model.likelihood.check(split.maximum(), data)
     estimate = evaluate.log_likelihood(opened.model, split, num_samples=num_samples, seed=seed)
+    print(f"log-likelihood {estimate}" + (f", rows in {out}" if out is not None else ""), flush=True)
     if out is not None:
-        write_arrays(out, {"log_likelihood": estimate.pointwise})
-    print(f"log-likelihood {estimate}" + (f", rows in {out}" if out is not None else ""))
+        write_arrays(out, numpy({"log_likelihood": estimate.pointwise}), main="log_likelihood")
     if note := opened.data.protocol.note:
         print(f"Note: {note}")
 
@@ -117,12 +127,12 @@ def _as_in_the_data(run: Run, x: Tensor) -> Tensor:
     return values.unflatten(-1, run.data.shape)
 
 
-def write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:
-    """Writes arrays by name into an .npz file, atomically."""
-    stored = {name: array.cpu().numpy() for name, array in arrays.items()}
+def numpy(arrays: dict[str, Tensor]) -> dict[str, NDArray]:
+    """Returns arrays as files hold them."""
+    return {name: array.cpu().numpy() for name, array in arrays.items()}
 
-    def save(file: Path) -> None:
-        with file.open("wb") as opened:
-            np.savez(opened, allow_pickle=False, **stored)
 
-    write_atomically(path, save)
+def check_seed(seed: int) -> None:
+    """Raises ValueError where a seed is below zero."""
+    if seed < 0:
+        raise ValueError(f"--seed {seed} must be at least 0")

@@ -18,6 +18,7 @@ from prioria import build
 from prioria import data as data_sets
 from prioria.commands.data import kinds_of
 from prioria.commands.options import chosen, flags, record
+from prioria.memory import building
 from prioria.train import Run, Suggestion, fit, fit_dependency_graph, processes, resume, suggest_target
 from prioria.train.options import Options
 from prioria.train.run import exists
@@ -108,6 +109,8 @@ def train(
     if resume_run is not None:
         _check_resumed(given)
         return _finish(_resumed(resume_run, epochs))
+    if out is not None:
+        processes.place(out)
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
     columns: Any = {"schema": schema, "label": label, "ignore": ignore, "kinds": kinds_of(kind), "dates": dates}
     pictures: Any = {"resize": resize, "crop": crop, "colour": colour, "alpha": alpha, "frames": frames}
@@ -129,7 +132,8 @@ def train(
         stages=hierarchy,
         relaxed=relaxed,
     )
-    built = make()
+    with building():
+        built = make()
     options = vars(training)
     if suggest:
         return _propose(suggest_target(built, source, epochs=total, **options))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from prioria.module import public_class
+from prioria.rebuilding import public_class
 from prioria.report import evaluation
 from prioria.train.run import read_specification
 

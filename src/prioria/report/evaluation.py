@@ -15,7 +15,7 @@ from torch import Tensor
 import prioria
 from prioria.evaluate import ActiveUnits, BoundCurve, Certificate, Estimate
 from prioria.evaluate.record import Record
-from prioria.storage import WEIGHTS, read_json, read_tensors, write_json, write_tensors
+from prioria.storage import FORMAT, WEIGHTS, read_sealed, read_tensors, write_sealed, write_tensors
 from prioria.train.run import BEST, exists, read_specification
 
 FILE, POINTWISE = "evaluation.json", "evaluation.safetensors"
@@ -138,7 +138,7 @@ class Evaluation:
         # Never the examples of one evaluation beside the numbers of another.
         (folder / POINTWISE).unlink(missing_ok=True)
         digests = {"weights": weights or digest(folder), "rows": _rows(folder, self.split)}
-        write_json(folder / FILE, self.to_json() | digests)
+        write_sealed(folder / FILE, {"format": FORMAT} | self.to_json() | digests)
         if pointwise:
             write_tensors(folder / POINTWISE, dict(pointwise))
         return folder / FILE
@@ -153,7 +153,8 @@ def read(folder: str | Path) -> Evaluation:
     path = _file(folder)
     if not path.exists():
         raise ValueError(f"path={str(path)!r} does not exist; make it with: prioria evaluate {path.parent}")
-    return Evaluation.from_json(read_json(path), source=str(path))
+    found = read_sealed(path, "an evaluation")
+    return Evaluation.from_json({name: value for name, value in found.items() if name != "format"}, source=str(path))
 
 
 def read_pointwise(folder: str | Path) -> Tensor | None:

@@ -80,13 +80,11 @@ def fit(
     if overwrite and resume:
         raise ValueError("overwrite=True and resume=True contradict each other; give one")
     dataset, step = load_data(data), Step(model, objective)
-    folder = None if out is None else Path(out)
+    folder = None if out is None else processes.place(out)
     going_on = folder is not None and run.exists(folder) and not overwrite
     if folder is not None and going_on:
         if not resume:
-            raise ValueError(
-                f"out={str(out)!r} holds a run; pass resume=True or overwrite=True, or choose another folder"
-            )
+            _check_free(folder)
         before = run.read_specification(folder)
         chosen = choice.stored(chosen, before["options"])
         run.check_same(folder, before, run.specify(step, dataset, chosen))
@@ -99,7 +97,7 @@ def fit(
             chosen = choice.with_compilation(training)
             training.adopt(chosen)
         specification = {} if folder is None else run.specify(step, dataset, training.options)
-        return _start(training, specification, going_on, anew=not resume)
+        return _start(training, specification, going_on, overwrite=overwrite, anew=not resume)
 
 
 def resume(
@@ -142,18 +140,26 @@ def resume(
     dataset = run.find_data(specification, None if data is None else load_data(data))
     accelerator = processes.accelerator(folder, bf16=options.precision == "bf16", trackers=trackers, cpu=cpu)
     with _own_randomness(options, accelerator):
-        step = run.rebuild_step(specification, modules)
+        step = run.rebuild_step(folder, specification, modules)
         training = Training(step, dataset, options, folder, accelerator=accelerator, progress=progress)
         again = specification | {"options": asdict(options)}
         return _start(training, again, going_on=True, more=epochs is not None)
 
 
 def _start(
-    training: Training, specification: dict[str, Any], going_on: bool, *, anew: bool = False, more: bool = False
+    training: Training,
+    specification: dict[str, Any],
+    going_on: bool,
+    *,
+    overwrite: bool = False,
+    anew: bool = False,
+    more: bool = False,
 ) -> Run:
     folder, accelerator = training.folder, training.accelerator
     accelerator.wait_for_everyone()  # every process has seen whether there is a run before one of them writes
     with processes.alone(folder if accelerator.is_main_process else None):
+        if folder is not None and not going_on and not overwrite and accelerator.is_main_process:
+            _check_free(folder)  # again: another process may have trained there while this one waited for the lock
         if folder is not None and going_on:
             # an objective learns N from the data, which no checkpoint holds
             training.step.objective.check(training.step.model, training.data.train)
@@ -166,6 +172,13 @@ def _start(
         if folder is not None and accelerator.is_main_process:
             run.write_specification(folder, specification)
         return training.run()
+
+
+def _check_free(folder: Path) -> None:
+    if run.exists(folder):
+        raise ValueError(
+            f"out={str(folder)!r} holds a run; pass resume=True or overwrite=True, or choose another folder"
+        )
 
 
 @contextmanager

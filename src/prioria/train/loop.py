@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 import time
@@ -11,15 +12,18 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from prioria import likelihoods, storage
+from prioria.atomic import own_folder
 from prioria.data import Dataset, check_likelihood
 from prioria.evaluate import aggregate_draws
 from prioria.objectives import Progress
+from prioria.storage import first_fault
 from prioria.train import checkpoint, processes, randomness
 from prioria.train.display import Display
 from prioria.train.halves import Halves
@@ -49,6 +53,7 @@ class State:
         step: steps done.
         stale: validations since the last best one, after every schedule has ended.
         lines: lines of ``metrics.jsonl``.
+        digest: SHA-256 of these lines.
         seconds: time spent.
     """
 
@@ -57,7 +62,19 @@ class State:
     step: int = 0
     stale: int = 0
     lines: int = 0
+    digest: str = ""
     seconds: float = 0.0
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], path: Path) -> State:
+        """Returns the state that a checkpoint holds; ValueError where it is none."""
+        try:
+            found = TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
+        except ValidationError as error:
+            raise ValueError(f"path={str(path)!r} is not a checkpoint of prioria ({first_fault(error)})") from error
+        if min(found.epoch, found.batch, found.step, found.stale, found.lines, found.seconds) < 0:
+            raise ValueError(f"path={str(path)!r} is not a checkpoint of prioria (a count below zero)")
+        return found
 
 
 class Training:
@@ -305,13 +322,14 @@ class Training:
         """Writes a checkpoint, then the best weights as a model of their own, if there is a folder."""
         now = time.monotonic()
         self.state.seconds += now - self.saved_at
-        self.saved_at, self.saved_step, self.state.lines = now, self.state.step, len(self.metrics.lines)
+        self.saved_at, self.saved_step = now, self.state.step
+        self.state.lines, self.state.digest = len(self.metrics.lines), self.metrics.digest
         if self.folder is None:
             return
         parts = {name: part.state_dict() for name, part in self._parts().items()}  # gathered from all processes
         if self.accelerator.is_main_process:
             checkpoint.write(self.folder, parts, asdict(self.state))
-            self.best.export(self.folder / BEST)
+            self.best.export(own_folder(self.folder, BEST))
         self.accelerator.wait_for_everyone()
 
     def load(self, folder: Path) -> None:
@@ -319,10 +337,12 @@ class Training:
         if self.accelerator.is_main_process:
             checkpoint.sweep(folder)
         parts, state = checkpoint.read(folder)
-        self.state = State(**state)
+        path = folder / checkpoint.NAME
+        self.state = State.parse(state, path)
         for name, part in self._parts().items():
-            part.load_state_dict(parts.get(name, {}))
-        self.metrics.load(folder, self.state.lines)
+            with checkpoint.fitting(path, name):
+                part.load_state_dict(parts.get(name, {}))
+        self.metrics.load(folder, self.state.lines, self.state.digest)
         self.saved_step = self.state.step
 
     def _parts(self) -> dict[str, checkpoint.Stateful]:

@@ -86,12 +86,26 @@ class Optimizer:
             state.setdefault(int(index), {})[name] = value
         parameters = [parameter for group in self.groups for parameter in group.parameters]
         shapes = {index: parameter.shape for index, parameter in enumerate(parameters)}
+        for index, moments in state.items():
+            _check_moments(index, moments)
         if any(moments["exp_avg"].shape != shapes.get(index) for index, moments in state.items()):
             raise ValueError(
                 "the checkpoint has moments of other parameters than are trained now; freeze those that were frozen, "
                 "and go on with fit(..., resume=True)"
             )
         self.adam.load_state_dict({"state": state, "param_groups": self.adam.state_dict()["param_groups"]})
+
+
+def _check_moments(index: int, moments: dict[str, Tensor]) -> None:
+    """Raises ValueError where moments are none that Adam has written."""
+    if moments.keys() != {"step", "exp_avg", "exp_avg_sq"}:
+        raise ValueError(f"the moments of parameter {index} are {', '.join(sorted(moments))}, not those of Adam")
+    first, second, step = moments["exp_avg"], moments["exp_avg_sq"], moments["step"]
+    whole = step.numel() == 1 and step.item() >= 1 and step.item() == int(step.item())
+    if not whole or first.shape != second.shape or not (first.isfinite().all() and second.isfinite().all()):
+        raise ValueError(f"the moments of parameter {index} are not finite, of two shapes, or of no whole step")
+    if not first.is_floating_point() or second.dtype != first.dtype or second.min() < 0:
+        raise ValueError(f"the moments of parameter {index} are of another type, or a square is below zero")
 
 
 def _groups(step: Step, options: Options) -> list[ParameterGroup]:

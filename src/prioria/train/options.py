@@ -105,6 +105,10 @@ class Options:
 def _check(name: str, value: Any, hint: Any, *, least: int | None, above: int | None, **_: Any) -> None:
     if get_origin(hint) is Literal and value not in get_args(hint):
         raise ValueError(f"{name}={value!r} is unknown; use one of {', '.join(get_args(hint))}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name}={value} must be a finite number")
+    if hint is int and (isinstance(value, bool) or not isinstance(value, int)):
+        raise ValueError(f"{name}={value!r} must be a whole number")
     leave = "; leave it out for none" if type(None) in get_args(hint) else ""
     if value is not None and least is not None and value < least:
         raise ValueError(f"{name}={value} must be at least {least}{leave}")

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 
-def batches(
-    examples: int, batch_size: int, *, seed: int, epoch: int, one_size: bool = False
-) -> tuple[Tensor, ...]:
+def batches(examples: int, batch_size: int, *, seed: int, epoch: int, one_size: bool = False) -> tuple[Tensor, ...]:
     """Returns the batches of one epoch as row numbers: a permutation of (seed, epoch), cut as evenly as can be.
 
     Every row comes once. Batches have at most ``batch_size`` rows and differ by at most one, so that no small rest

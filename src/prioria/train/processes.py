@@ -55,6 +55,16 @@ def accelerator(folder: Path | None, *, bf16: bool, trackers: Sequence[str], cpu
     return found
 
 
+def place(out: str | Path) -> Path:
+    """Returns the folder of a run; ValueError where a name is none, or there is something else."""
+    if str(out).strip() in ("", "."):  # an empty path is the folder that one is in
+        raise ValueError(f"out={str(out)!r} names no folder of its own; give one, such as runs/first")
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"out={str(out)!r} is no folder; give another name")
+    return folder
+
+
 def is_first() -> bool:
     """Whether this is the first process of a launcher, or the only one: the one that speaks."""
     return os.environ.get("RANK", "0") == "0"

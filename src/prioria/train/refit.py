@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -244,11 +245,13 @@ def _write(found: Refit, source: Run, folder: Path) -> None:
     assert source.path is not None
     specification = runs.read_specification(source.path)
     specification["step"]["args"]["model"] = describe(found.model)
+    lines = "".join(json.dumps(line) + "\n" for line in found.history)
     specification["refit"] = {
         "from": str(source.path),
         "before": found.before.to_json(),
         "after": found.after.to_json(),
+        "metrics": hashlib.sha256(lines.encode()).hexdigest(),
     }
     found.model.save(folder / BEST)
-    write_text(folder / METRICS, "".join(json.dumps(line) + "\n" for line in found.history))
+    write_text(folder / METRICS, lines)
     runs.write_specification(folder, specification)

@@ -14,18 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from torch import nn
 
 import prioria
+from prioria.atomic import own_folder
 from prioria.data import Dataset
 from prioria.data import load as load_data
 from prioria.model import VAE, require_finite
 from prioria.model import load as load_model
-from prioria.module import describe, rebuild
-from prioria.storage import BEST, FORMAT, read_json, write_json
+from prioria.module import describe
+from prioria.rebuilding import Limit, rebuild
+from prioria.storage import BEST, FORMAT, first_fault, read_sealed, read_shapes, write_sealed
 from prioria.train import checkpoint
 from prioria.train.log import NAME as METRICS
-from prioria.train.log import Line
+from prioria.train.log import Line, read_lines
 from prioria.train.options import Options
 from prioria.train.step import Step
 
@@ -89,19 +92,46 @@ class Run:
                 f"prioria train --resume {shlex.quote(str(path))}"
             )
         model = load_model(folder / BEST, modules=modules)
-        return cls(model, find_data(specification, data), _lines(folder), folder)
+        return cls(model, find_data(specification, data), _lines(folder, specification), folder)
 
 
-def _lines(folder: Path) -> list[Line]:
+def _lines(folder: Path, specification: dict[str, Any]) -> list[Line]:
     """The lines up to the last checkpoint, where there is one: later ones call best what it has not kept."""
-    kept = checkpoint.read_state(folder).get("lines") if (folder / checkpoint.NAME).exists() else None
-    try:
-        return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()[:kept]]
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"path={str(folder / METRICS)!r} is damaged ({error}); prioria train --resume {shlex.quote(str(folder))} "
-            "writes it anew from the last checkpoint on"
-        ) from error
+    if (folder / checkpoint.NAME).exists():
+        state = checkpoint.read_state(folder)
+        return read_lines(folder / METRICS, state.get("lines"), state.get("digest"))
+    return read_lines(folder / METRICS, None, specification.get("refit", {}).get("metrics"))
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+    origin: dict[str, Any] | None
+    name: str
+    rows: dict[str, int]
+    columns: int
+    digest: dict[str, str]
+
+
+class _Refit(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", populate_by_name=True)
+    source: str = Field(alias="from")
+    before: dict[str, Any]
+    after: dict[str, Any]
+    metrics: str
+
+
+class _Specification(BaseModel):
+    """What ``run.json`` holds; options are checked by themselves."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    format: int
+    prioria: str
+    torch: str
+    step: dict[str, Any]
+    frozen: list[str]
+    data: _Data
+    options: dict[str, Any]
+    refit: _Refit | None = None
 
 
 def specify(step: Step, data: Dataset, options: Options) -> dict[str, Any]:
@@ -135,7 +165,7 @@ def exists(folder: Path) -> bool:
 
 def write_specification(folder: Path, specification: dict[str, Any]) -> None:
     """Writes ``run.json``."""
-    write_json(folder / SPECIFICATION, specification)
+    write_sealed(folder / SPECIFICATION, specification)
 
 
 def read_specification(folder: Path) -> dict[str, Any]:
@@ -144,18 +174,15 @@ def read_specification(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: there is none, or one of another format or with other options.
     """
-    specification = read_json(folder / SPECIFICATION)
-    known = {"format", "step", "data", "options"}
-    if not isinstance(specification, dict) or not known <= set(specification) or specification["format"] != FORMAT:
-        raise ValueError(
-            f"path={str(folder)!r} is not a run of format {FORMAT}: an older version wrote it; train it again"
-        )
+    path = folder / SPECIFICATION
+    specification = read_sealed(path, "a run")
     try:
-        options = Options(**specification["options"])  # an older run lacks options that are newer, at their defaults
-    except TypeError as error:
+        _Specification.model_validate(specification)
+        # a run of before lacks options that are newer, at their defaults
+        options = TypeAdapter(Options).validate_json(json.dumps(specification["options"]), strict=True)
+    except ValidationError as error:
         raise ValueError(
-            f"path={str(folder / SPECIFICATION)!r} has other options than a run ({error}); put the file right, or "
-            "train again"
+            f"path={str(path)!r} has other options than a run, or is none ({first_fault(error)}); train again"
         ) from error
     return specification | {"options": asdict(options)}
 
@@ -170,7 +197,10 @@ def find_data(specification: dict[str, Any], data: Dataset | None) -> Dataset:
     origin = recorded.pop("origin")
     if data is None and origin is None:
         raise ValueError(f"data: this run was trained on {recorded['name']!r} handed over in memory; pass data= again")
-    found = load_data(**origin) if data is None else data
+    try:
+        found = load_data(**origin) if data is None else data
+    except TypeError as error:
+        raise ValueError(f"data.origin={origin} of the run cannot be loaded ({error}); pass data= again") from error
     now = fingerprint(found)
     if {name: now.get(name) for name in recorded} != recorded:  # older runs have no digest
         raise ValueError(
@@ -179,13 +209,16 @@ def find_data(specification: dict[str, Any], data: Dataset | None) -> Dataset:
     return found
 
 
-def rebuild_step(specification: dict[str, Any], modules: dict[str, nn.Module] | None) -> Step:
+def rebuild_step(folder: Path, specification: dict[str, Any], modules: dict[str, nn.Module] | None) -> Step:
     """Returns model and objective as they were built and frozen; their weights are in the checkpoint."""
     paths = {f"model.{path}": module for path, module in (modules or {}).items()}  # as Run.load names them
-    step = rebuild(specification["step"], modules=paths | (modules or {}))
-    assert isinstance(step, Step)
-    for name in specification.get("frozen", []):
-        step.get_parameter(name).requires_grad_(False)
+    limit = Limit.of(list(read_shapes(folder / checkpoint.NAME).values()), modules)
+    step = rebuild(specification["step"], modules=paths | (modules or {}), limit=limit)
+    if not isinstance(step, Step):
+        raise ValueError(f"path={str(folder / SPECIFICATION)!r} describes no training; train it again")
+    for name in specification["frozen"]:
+        with checkpoint.fitting(folder / SPECIFICATION, "frozen"):
+            step.get_parameter(name).requires_grad_(False)
     return step
 
 
@@ -215,8 +248,8 @@ def clear(folder: Path, anew: bool) -> None:
     files = [
         folder / METRICS,
         folder / checkpoint.NAME,
-        *(folder / BEST).glob("*"),
-        *(folder / "tensorboard").glob("*"),
+        *own_folder(folder, BEST).glob("*"),
+        *own_folder(folder, "tensorboard").glob("*"),
         *([folder / PROBABILITIES] if anew else []),
     ]
     for file in files:

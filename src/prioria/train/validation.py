@@ -12,7 +12,6 @@ from torch import Tensor
 from prioria import storage
 from prioria.data import Split
 from prioria.model import VAE
-from prioria.module import describe
 from prioria.train import randomness
 from prioria.train.order import steps_per_epoch
 from prioria.train.step import Step
@@ -55,9 +54,7 @@ class Best:
     def export(self, folder: Path) -> None:
         """Writes the model with its best weights into a folder, if there are any."""
         if self.weights:
-            architecture = {"format": storage.FORMAT, "architecture": describe(self.model)}
-            storage.write_json(folder / storage.ARCHITECTURE, architecture)
-            storage.write_tensors(folder / storage.WEIGHTS, self.weights)
+            storage.write_model(folder, self.model, self.weights)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns rank and weights; nothing before the first validation."""

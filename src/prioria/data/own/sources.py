@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import math
 import sys
@@ -26,6 +25,7 @@ from prioria.data.own.pictures import holds_pictures, read
 from prioria.data.own.room import check_room, check_sizes
 from prioria.data.own.series import Series
 from prioria.data.own.tables import TABLES, prepared, read_table
+from prioria.spelling import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,9 +132,7 @@ def read_path(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source | Table:
     if not path.exists():
         if str(path) in BY_NAME:
             raise DataError(f"{path} is the name of a known data set (prioria data list), but here a file is read")
-        close = difflib.get_close_matches(str(path), BY_NAME, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(BY_NAME)}"
-        raise DataError(f"{path} is neither a file nor a known data set; {hint}")
+        raise DataError(f"{path} is neither a file nor a known data set; {nearest(str(path), list(BY_NAME))}")
     if not path.is_dir() and not path.is_file():
         raise DataError(f"{path} is a pipe or a device, which is read once; save the rows in a file")
     if holds_pictures(path):
