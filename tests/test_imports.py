@@ -23,7 +23,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 PARTS = [path for path in FILES if path != SOURCE / "__init__.py"]  # the root only re-exports
 
 LAYERS = [
-    {"atomic", "distributions", "flows", "memory", "nets", "module", "rebuilding", "shared", "spelling", "storage", "stage"},
+    {"atomic", "memory", "module", "rebuilding", "shared", "spelling", "storage"},
+    {"distributions", "flows", "nets", "stage"},
     {"priors", "posteriors", "likelihoods", "stages"},
     {"draw", "conditionals", "model", "sizes"},
     {"adoption", "objectives", "evaluate", "explore", "theory", "data", "export"},

@@ -228,5 +228,6 @@ def load(folder: Path, modules: dict[str, nn.Module] | None = None) -> nn.Module
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"path={str(folder)!r}: the weights do not fit the architecture ({error})") from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"path={str(folder)!r}: the weights do not fit the architecture ({reason})") from error
     return module.eval()

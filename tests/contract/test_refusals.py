@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import inspect
+import resource
 from collections.abc import Iterator
+from pathlib import Path
 
 import jaxtyping
 import pytest
 import torch
 from torch import nn
 
-from prioria import VAE, likelihoods, load, nets, objectives, posteriors, priors, stages
-from prioria.rebuilding import rebuild
+from prioria import VAE, likelihoods, load, nets, objectives, posteriors, priors, stages, storage
+from prioria.rebuilding import loadable, rebuild
 from tests.contract.variants import FEATURES, INPUTS, LATENTS, encoder, single
 
 
@@ -138,14 +140,54 @@ def test_closed_form_kl_is_refused_where_there_is_none() -> None:
         objectives.ELBO(closed_form_kl=True).check(single(posterior="opaque-flow"))
 
 
-def test_only_priorias_own_classes_are_loaded(tmp_path) -> None:
+def reseal(folder: Path, architecture: object) -> None:
+    """Puts another architecture into a saved model, with the digests that belong to it."""
+    saved = {"format": storage.FORMAT, "architecture": architecture}
+    tensors = storage.read_tensors(folder / "model.safetensors")
+    storage.write_sealed(folder / "model.json", saved)
+    texts = {"architecture": storage.digest_of_json(saved)}
+    storage.write_tensors(folder / "model.safetensors", tensors, texts)
+
+
+def crafted() -> dict[str, object]:
+    linear = {"class": "nets.MLP", "args": {"sizes": {"tuple": [4, 10**5, 10**5, 4]}}}
+    deep: object = 1
+    for _ in range(200):
+        deep = [deep]
+    return {
+        "a function": {"class": "os.system", "args": {"command": "true"}},
+        "the command line": {"class": "__main__.VAE", "args": {}},
+        "a path": {"class": "evaluate.InceptionFeatures", "args": {"weights": "/etc/passwd"}},
+        "an attribute": {"class": "module.Module.__init__", "args": {}},
+        "a base": {"class": "nets.nn", "args": {}},
+        "a class that is none": {"class": "storage.json", "args": {}},
+        "a huge tensor": {"tensor": [10**6, 10**6], "dtype": "float32"},
+        "a huge network": linear,
+        "many layers": {"class": "nets.MLP", "args": {"sizes": {"tuple": [4] * 100_000}}},
+        "a huge number": {"class": "priors.StandardNormal", "args": {"latents": 10**13}},
+        "depth": deep,
+        "a reference ahead": {"ref": 99},
+        "another module": {"class": "priors.StandardNormal", "args": {"latents": 2}},
+        "another type": {"class": "priors.StandardNormal", "args": {"latents": "x"}},
+        "none": None,
+    }
+
+
+@pytest.mark.parametrize("name", crafted())
+def test_crafted_architectures_are_one_line_and_cost_nothing(name: str, tmp_path: Path) -> None:
     single().save(tmp_path)
-    saved = json.loads((tmp_path / "model.json").read_text())
-    for name in ("os.system", "module.Module.__init__", "storage.json", "..evil", "nets.nn"):
-        saved["architecture"]["class"] = name
-        (tmp_path / "model.json").write_text(json.dumps(saved))
-        with pytest.raises(ValueError, match="not exported by prioria|no argument"):
-            load(tmp_path)
+    reseal(tmp_path, crafted()[name])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError) as refused:
+        load(tmp_path)
+    assert len(str(refused.value).splitlines()) == 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_no_class_that_is_loaded_takes_a_path() -> None:
+    for name, cls in loadable().items():
+        hints = inspect.signature(cls.__init__).parameters.values()
+        assert not [each for each in hints if "Path" in str(each.annotation)], name
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "other-format", "weights"])

@@ -243,7 +243,11 @@ def test_bf16_trains_the_networks_and_keeps_densities_in_float32() -> None:
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("metrics.jsonl", '{"split": "tra', "digest is another; bring .* back, or remove it .* --resume, without its history"),
+        (
+            "metrics.jsonl",
+            '{"split": "tra',
+            "digest is another; bring .* back, or remove it .* --resume, without its history",
+        ),
         ("run.json", '{"format": 1}', "is not a run of format"),
         ("run.json", '{"format": 3, "step": 0, "data": 0, "options": {"epochs": 1, "warp": 9}}', "digest is another"),
         ("best/model.json", '{"format": 1}', "is not a model of format"),
@@ -260,5 +264,5 @@ def test_a_sealed_run_with_an_unknown_option_is_one_line(tmp_path: Path) -> None
     train(vamp(), elbo(), epochs=1, out=tmp_path, trackers=())
     written = read_specification(tmp_path)
     write_specification(tmp_path, written | {"options": {**written["options"], "warp": 9}})
-    with pytest.raises(ValueError, match=r"run.json' has other options than a run, or is none \(warp: unexpected"):
+    with pytest.raises(ValueError, match=r"run.json' has other options than a run, or is none \(warp"):
         Run.load(tmp_path, data=digits())

@@ -178,11 +178,15 @@ def read_specification(folder: Path) -> dict[str, Any]:
     specification = read_sealed(path, "a run")
     try:
         _Specification.model_validate(specification)
+        unknown = specification["options"].keys() - {each.name for each in fields(Options)}
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))} is no option")
         # a run of before lacks options that are newer, at their defaults
         options = TypeAdapter(Options).validate_json(json.dumps(specification["options"]), strict=True)
-    except ValidationError as error:
+    except ValueError as error:
+        reason = first_fault(error) if isinstance(error, ValidationError) else error
         raise ValueError(
-            f"path={str(path)!r} has other options than a run, or is none ({first_fault(error)}); train again"
+            f"path={str(path)!r} has other options than a run, or is none ({reason}); train again"
         ) from error
     return specification | {"options": asdict(options)}
 
