@@ -266,3 +266,12 @@ def test_a_sealed_run_with_an_unknown_option_is_one_line(tmp_path: Path) -> None
     write_specification(tmp_path, written | {"options": {**written["options"], "warp": 9}})
     with pytest.raises(ValueError, match=r"run.json' has other options than a run, or is none \(warp"):
         Run.load(tmp_path, data=digits())
+def test_a_run_and_its_data_are_shown_in_one_line_and_escaped_in_a_notebook() -> None:
+    protocol = replace(digits().protocol, name="<i>ours", title="<i>ours")
+    named = replace(digits(), protocol=protocol)
+    run = Run(vamp(), named, [{"split": "validation", "epoch": 2, "loss": 31.416, "best": True}], Path("runs/a"))
+    assert repr(run) == "Run(z VampPrior, <i>ours, validation loss 31.42 at epoch 2, path='runs/a')"
+    assert repr(Run(vamp(), named, [])) == "Run(z VampPrior, <i>ours)"
+    assert repr(named) == "Dataset('<i>ours', shape (1, 8, 8), 240 + 90 + 300 rows, grey, dynamic bits)"
+    for shown in (run, named):
+        assert "&lt;i&gt;ours" in shown._repr_html_() and "<i>" not in shown._repr_html_()

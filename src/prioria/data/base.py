@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -205,7 +206,7 @@ def rows_per_tile(dimensions: int) -> int:
     return max(1, TILE_BYTES // (32 * dimensions))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Training, validation and test rows under one protocol.
 
@@ -215,6 +216,11 @@ class Dataset:
         validation: Validation rows.
         test: Test rows.
         origin: The arguments that load it again, where it came from a name or a path.
+
+    Example:
+        >>> from prioria.data import load
+        >>> load("digits")
+        Dataset('digits', shape (1, 8, 8), 1,297 + 200 + 300 rows, grey, dynamic bits)
     """
 
     protocol: Protocol
@@ -237,6 +243,17 @@ class Dataset:
     def dimensions(self) -> int:
         """The number of values in one row."""
         return self.protocol.dimensions
+
+    def __repr__(self) -> str:
+        rows = " + ".join(f"{len(split):,}" for split in (self.train, self.validation, self.test))
+        bits = "" if self.protocol.binarization == "none" else f", {self.protocol.binarization} bits"
+        return f"Dataset({self.name!r}, shape {self.shape}, {rows} rows, {self.protocol.kind}{bits})"
+
+    def _repr_html_(self) -> str:
+        splits = {"training": self.train, "validation": self.validation, "test": self.test}
+        rows = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
+        what = f"{self.protocol.kind} values of shape {self.shape}, {self.protocol.binarization} binarization"
+        return f"<b>{escape(self.protocol.title)}</b> <small>({rows} rows; {what})</small>"
 
 
 def check_likelihood(protocol: Protocol, likelihood: str, relaxed: bool = False) -> None:

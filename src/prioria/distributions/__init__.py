@@ -1,39 +1,77 @@
 """Distributions, and the questions that objectives and evaluations may ask of them."""
 
-from prioria.distributions.columns import Columns as Columns
-from prioria.distributions.discretized import DiscretizedLogistic as DiscretizedLogistic
-from prioria.distributions.families import concatenate as concatenate
-from prioria.distributions.families import fuse as fuse
-from prioria.distributions.families import is_binary as is_binary
-from prioria.distributions.families import is_diagonal as is_diagonal
-from prioria.distributions.families import log_normalizer as log_normalizer
-from prioria.distributions.families import natural_parameters as natural_parameters
-from prioria.distributions.families import sufficient_statistics as sufficient_statistics
-from prioria.distributions.families import take as take
-from prioria.distributions.frequencies import Cosines as Cosines
-from prioria.distributions.frequencies import Frequencies as Frequencies
-from prioria.distributions.full_normal import FullNormal as FullNormal
-from prioria.distributions.levels import Levels as Levels
-from prioria.distributions.marginal import Marginal as Marginal
-from prioria.distributions.mixture import Mixture as Mixture
-from prioria.distributions.reduce import log_mean_exp as log_mean_exp
-from prioria.distributions.reduce import logsumexp as logsumexp
-from prioria.distributions.rescaled import Rescaled as Rescaled
-from prioria.distributions.simple import at_least_float32 as at_least_float32
-from prioria.distributions.simple import bernoulli as bernoulli
-from prioria.distributions.simple import categorical as categorical
-from prioria.distributions.simple import normal as normal
-from prioria.distributions.straight_through import StraightThroughBernoulli as StraightThroughBernoulli
-from prioria.distributions.straight_through import straight_through_bernoulli as straight_through_bernoulli
-from prioria.distributions.traits import check_support as check_support
-from prioria.distributions.traits import factors as factors
-from prioria.distributions.traits import has_kl as has_kl
-from prioria.distributions.traits import has_kl_per_dimension as has_kl_per_dimension
-from prioria.distributions.traits import is_bound as is_bound
-from prioria.distributions.traits import is_discrete as is_discrete
-from prioria.distributions.traits import is_reparameterized as is_reparameterized
-from prioria.distributions.traits import kl as kl
-from prioria.distributions.traits import kl_per_dimension as kl_per_dimension
-from prioria.distributions.traits import mean as mean
-from prioria.distributions.traits import sample_and_log_prob as sample_and_log_prob
-from prioria.distributions.words import Words as Words
+from prioria.distributions.columns import Columns
+from prioria.distributions.discretized import DiscretizedLogistic
+from prioria.distributions.families import (
+    concatenate,
+    fuse,
+    is_binary,
+    is_diagonal,
+    log_normalizer,
+    natural_parameters,
+    sufficient_statistics,
+    take,
+)
+from prioria.distributions.frequencies import Cosines, Frequencies
+from prioria.distributions.full_normal import FullNormal
+from prioria.distributions.levels import Levels
+from prioria.distributions.marginal import Marginal
+from prioria.distributions.mixture import Mixture
+from prioria.distributions.reduce import log_mean_exp, logsumexp
+from prioria.distributions.rescaled import Rescaled
+from prioria.distributions.simple import at_least_float32, bernoulli, categorical, normal
+from prioria.distributions.straight_through import StraightThroughBernoulli, straight_through_bernoulli
+from prioria.distributions.traits import (
+    check_support,
+    factors,
+    has_kl,
+    has_kl_per_dimension,
+    is_bound,
+    is_discrete,
+    is_reparameterized,
+    kl,
+    kl_per_dimension,
+    mean,
+    sample_and_log_prob,
+)
+from prioria.distributions.words import Words
+
+__all__ = [
+    "Columns",
+    "Cosines",
+    "DiscretizedLogistic",
+    "Frequencies",
+    "FullNormal",
+    "Levels",
+    "Marginal",
+    "Mixture",
+    "Rescaled",
+    "StraightThroughBernoulli",
+    "Words",
+    "at_least_float32",
+    "bernoulli",
+    "categorical",
+    "check_support",
+    "concatenate",
+    "factors",
+    "fuse",
+    "has_kl",
+    "has_kl_per_dimension",
+    "is_binary",
+    "is_bound",
+    "is_diagonal",
+    "is_discrete",
+    "is_reparameterized",
+    "kl",
+    "kl_per_dimension",
+    "log_mean_exp",
+    "log_normalizer",
+    "logsumexp",
+    "mean",
+    "natural_parameters",
+    "normal",
+    "sample_and_log_prob",
+    "straight_through_bernoulli",
+    "sufficient_statistics",
+    "take",
+]

@@ -78,12 +78,11 @@ from prioria.evaluate.output import (
 from prioria.evaluate.record import plus_minus
 
 __all__ = [
-    "Baseline",
-    "Baselines",
-    "baselines",
     "COUNTS",
     "DCI",
     "ActiveUnits",
+    "Baseline",
+    "Baselines",
     "BoundCurve",
     "Certificate",
     "Classifier",
@@ -113,6 +112,7 @@ __all__ = [
     "aggregate_draws",
     "aggregate_posterior",
     "annealed_log_likelihood",
+    "baselines",
     "bound_curve",
     "certify",
     "decompose",

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from scipy.special import stdtr
+
 from prioria.papers.columns import at
 from prioria.papers.table import Result
 
@@ -137,6 +139,4 @@ def false_alarm(seeds: int) -> float:
         >>> [round(false_alarm(seeds), 2) for seeds in (2, 3, 5)]
         [0.39, 0.23, 0.09]
     """
-    from scipy.stats import t
-
-    return float(2 * t.sf(math.sqrt(seeds), seeds - 1))
+    return float(2 * stdtr(seeds - 1, -math.sqrt(seeds)))

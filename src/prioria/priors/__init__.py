@@ -1,16 +1,30 @@
-"""Priors over a group of latents. A new one is one file here, one line below, one contract entry, one entry of what to
+"""Priors over a group of latents. A new one is one file here, two lines below, one contract entry, one entry of what to
 cite and one line of docs.
 """
 
-from prioria.posteriors.gaussian import FullGaussian as FullGaussian
-from prioria.posteriors.gaussian import Gaussian as Gaussian
-from prioria.priors.aggregate import AggregatePosterior as AggregatePosterior
-from prioria.priors.base import Prior as Prior
-from prioria.priors.bernoulli import Bernoulli as Bernoulli
-from prioria.priors.categorical import Categorical as Categorical
-from prioria.priors.flow import RealNVP as RealNVP
-from prioria.priors.hierarchical import Hierarchical as Hierarchical
-from prioria.priors.mixture import Mixture as Mixture
-from prioria.priors.normal import StandardNormal as StandardNormal
-from prioria.priors.standardized import Standardized as Standardized
-from prioria.priors.vamp import VampPrior as VampPrior
+from prioria.posteriors.gaussian import FullGaussian, Gaussian
+from prioria.priors.aggregate import AggregatePosterior
+from prioria.priors.base import Prior
+from prioria.priors.bernoulli import Bernoulli
+from prioria.priors.categorical import Categorical
+from prioria.priors.flow import RealNVP
+from prioria.priors.hierarchical import Hierarchical
+from prioria.priors.mixture import Mixture
+from prioria.priors.normal import StandardNormal
+from prioria.priors.standardized import Standardized
+from prioria.priors.vamp import VampPrior
+
+__all__ = [
+    "AggregatePosterior",
+    "Bernoulli",
+    "Categorical",
+    "FullGaussian",
+    "Gaussian",
+    "Hierarchical",
+    "Mixture",
+    "Prior",
+    "RealNVP",
+    "StandardNormal",
+    "Standardized",
+    "VampPrior",
+]

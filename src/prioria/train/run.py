@@ -10,6 +10,7 @@ import copy
 import json
 import shlex
 from dataclasses import asdict, dataclass, fields
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ SPECIFICATION = "run.json"
 PROBABILITIES = "structure.json"  # of the edges that the first of two phases learned, beside the second
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished training.
 
@@ -57,6 +58,19 @@ class Run:
     def best(self) -> Line | None:
         """The validation line of the best weights; None before the first validation."""
         return next((line for line in reversed(self.history) if line.get("best")), None)
+
+    def __repr__(self) -> str:
+        return f"Run({', '.join(self._summary())})"
+
+    def _repr_html_(self) -> str:
+        what, *rest = map(escape, self._summary())
+        return f"<b>{what}</b> <small>({', '.join(rest)})</small>"
+
+    def _summary(self) -> list[str]:
+        groups = " > ".join(f"{name} {type(stage.p).__name__}" for name, stage in self.model.stages.items())
+        best = self.best
+        loss = [] if best is None else [f"validation loss {best['loss']:.2f} at epoch {best['epoch']}"]
+        return [groups, self.data.name, *loss, *([] if self.path is None else [f"path={str(self.path)!r}"])]
 
     def last(self) -> VAE:
         """Returns a copy of the model with the weights that training ended with, from the checkpoint in the folder.
