@@ -1,41 +1,33 @@
 """Invertible transforms: the couplings of RealNVP, and the generation space of a prior.
 
-zuko supplies composition and the distribution of a flow. Importing it switches off the validation of arguments in every
-torch distribution of the process; what it changed is put back here, and its own classes keep the settings they rely on.
+A flow is torch's ``TransformedDistribution``, or one of zuko, which is known by its ``transform`` and its ``base``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-import torch
-from torch import Tensor
-from torch.distributions import AffineTransform, Distribution, Independent, Normal, Transform, constraints
+from torch import Tensor, arange
+from torch.distributions import (
+    AffineTransform,
+    ComposeTransform,
+    Distribution,
+    Independent,
+    Normal,
+    Transform,
+    TransformedDistribution,
+    constraints,
+)
 
 from prioria.distributions import Rescaled, at_least_float32
 from prioria.module import Module
 from prioria.nets import MLP
 
-_before = (Distribution._validate_args, Distribution.__dict__["arg_constraints"])
-
-from zuko.distributions import NormalizingFlow  # noqa: E402
-from zuko.transforms import ComposedTransform  # noqa: E402
-
-Distribution._validate_args, Distribution.arg_constraints = _before  # pyright: ignore[reportAttributeAccessIssue]
-for _class in Distribution.__subclasses__():
-    if _class.__module__.startswith("zuko."):
-        _class._validate_args = False
-        if "arg_constraints" not in _class.__dict__:
-            _class.arg_constraints = {}  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def flow(transforms: Iterable[Transform], base: Distribution) -> NormalizingFlow:
-    """Returns the distribution of z for which the transforms, one after another, take z to the base distribution."""
-    return NormalizingFlow(ComposedTransform(*transforms), base)
-
 
 class AffineCoupling(Transform):
-    """z0 = (z - t(b z)) exp(-s(b z)), with s = t = 0 where the mask b keeps z, so that log|det dz0/dz| = -sum_l s_l.
+    """z = z0 exp(s(b z0)) + t(b z0), with s = t = 0 where the mask b keeps z0, so that log|det dz/dz0| = sum_l s_l.
+
+    The networks are run once for a value, its inverse and the determinant between them.
 
     Args:
         scale_and_shift: function z (..., L) -> s and t (..., L), which reads the kept entries of z only.
@@ -46,23 +38,22 @@ class AffineCoupling(Transform):
     bijective = True
 
     def __init__(self, scale_and_shift: Callable[[Tensor], tuple[Tensor, Tensor]]) -> None:
-        super().__init__()
+        super().__init__(cache_size=1)
         self.scale_and_shift = scale_and_shift
-
-    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns z0 (..., L) and log|det dz0/dz| (...) in one pass."""
-        s, t = self.scale_and_shift(x)
-        return (x - t) * (-s).exp(), -s.sum(-1)
+        self._scale: Tensor | None = None  # s of the values in torch's cache
 
     def _call(self, x: Tensor) -> Tensor:
-        return self.call_and_ladj(x)[0]
+        self._scale, t = self.scale_and_shift(x)
+        return x * self._scale.exp() + t
 
     def _inverse(self, y: Tensor) -> Tensor:
-        s, t = self.scale_and_shift(y)  # the kept entries are the same on both sides
-        return y * s.exp() + t
+        self._scale, t = self.scale_and_shift(y)  # the kept entries are the same on both sides
+        return (y - t) * (-self._scale).exp()
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.call_and_ladj(x)[1]
+        before, after = self._cached_x_y
+        s = self._scale if x is before and y is after else None
+        return (self.scale_and_shift(y)[0] if s is None else s).sum(-1)
 
 
 class Coupling(Module):
@@ -79,7 +70,7 @@ class Coupling(Module):
 
     def __init__(self, latents: int, *, hidden: int = 64, keep_first: bool = True) -> None:
         super().__init__()
-        first = torch.arange(latents) < latents // 2
+        first = arange(latents) < latents // 2
         self.register_buffer("moved", (~first if keep_first else first).float(), persistent=False)
         self.scale = MLP(latents, hidden, hidden, latents, activation="leaky_relu")
         self.shift = MLP(latents, hidden, hidden, latents, activation="leaky_relu")
@@ -107,6 +98,7 @@ def to_generation(prior: Distribution, z: Tensor) -> Tensor:
         ValueError: the prior has no such map.
 
     Example:
+        >>> import torch
         >>> from prioria.distributions import normal
         >>> prior = normal(torch.tensor([1.0, 1.0]), torch.tensor([2.0, 0.5]))
         >>> to_generation(prior, torch.tensor([3.0, 1.0]))
@@ -128,23 +120,37 @@ def base_log_prob(prior: Distribution, z: Tensor) -> Tensor:
     """Returns log N(g(z); 0, I), the density of a flow's base without the log-determinant; else log p(z) itself."""
     if isinstance(prior, Rescaled):
         return base_log_prob(prior.base, prior.to_base(z))
-    if isinstance(prior, NormalizingFlow):
-        return prior.base.log_prob(prior.transform(z))  # pyright: ignore[reportArgumentType]
-    return prior.log_prob(z)
+    if (parts := _parts(prior)) is None:
+        return prior.log_prob(z)
+    to_base, base = parts
+    return base.log_prob(to_base(z))  # pyright: ignore[reportArgumentType]
+
+
+def is_flow(prior: Distribution) -> bool:
+    """Says whether a prior is transforms of a distribution."""
+    return _parts(prior) is not None
 
 
 def has_generation(prior: Distribution) -> bool:
     """Says whether there is a map to the generation space: for flows and diagonal Gaussians, moved or not."""
     if isinstance(prior, Rescaled):
         return has_generation(prior.base)
-    return isinstance(prior, NormalizingFlow) or (
-        isinstance(prior, Independent) and isinstance(prior.base_dist, Normal)
-    )
+    return is_flow(prior) or (isinstance(prior, Independent) and isinstance(prior.base_dist, Normal))
+
+
+def _parts(prior: Distribution) -> tuple[Transform, Distribution] | None:
+    """Returns the transform that takes z to the base of a flow, and the base."""
+    if isinstance(prior, TransformedDistribution):
+        return ComposeTransform(prior.transforms).inv, prior.base_dist
+    match getattr(prior, "transform", None), getattr(prior, "base", None):
+        case Transform() as to_base, Distribution() as base:
+            return to_base, base
+    return None
 
 
 def _generation(prior: Distribution) -> Transform:
-    if isinstance(prior, NormalizingFlow):
-        return prior.transform
+    if (parts := _parts(prior)) is not None:
+        return parts[0]
     if isinstance(prior, Independent) and isinstance(prior.base_dist, Normal):
         flat = -len(prior.event_shape)  # feature maps too are a vector z
         return AffineTransform(prior.base_dist.loc.flatten(flat), prior.base_dist.scale.flatten(flat), event_dim=1).inv

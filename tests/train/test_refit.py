@@ -143,7 +143,7 @@ def test_refusals(run: Run, tmp_path) -> None:
     with pytest.raises(ValueError, match="only a run that is in a folder"):
         refit_prior(model(), gaussian(), digits(), out=tmp_path)
     bits = model(posteriors.Bernoulli(12, 2))
-    with pytest.raises(ValueError, match="prior NormalizingFlow is over real numbers, the posterior .* over discrete"):
+    with pytest.raises(ValueError, match="prior TransformedDistribution is over real .* posterior .* over discrete"):
         refit_prior(bits, priors.RealNVP(2), digits(), steps=1)
     with pytest.raises(ValueError, match="part of its posterior"):
         with_prior(fused_standin(), priors.StandardNormal(2))

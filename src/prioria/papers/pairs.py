@@ -15,7 +15,7 @@ from prioria.data import Dataset
 from prioria.data.files import data_root
 from prioria.evaluate import Classifier, Extractor, InceptionFeatures
 from prioria.explore import decoded, line_densities, low_posterior
-from prioria.flows import NormalizingFlow
+from prioria.flows import is_flow
 from prioria.model import VAE
 from prioria.papers.cell import locked, scored, trained
 from prioria.papers.likelihood import cost
@@ -36,7 +36,7 @@ def measure(cell: Cell) -> Result:
     model, budget, start = run.last(), cell.budget, time.perf_counter()
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # decodes in half the time
     x, split = scored(cell)
-    decoupled = isinstance(model.top.prior(None), NormalizingFlow)
+    decoupled = is_flow(model.top.prior(None))
     draws = min(5000, IMAGES[cell.budget_name])
     estimate = evaluate.log_likelihood(model, x, num_samples=budget.num_samples)
     found: dict[str, Any] = {

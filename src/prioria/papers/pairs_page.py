@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from prioria.data import Dataset
-from prioria.flows import NormalizingFlow
+from prioria.flows import is_flow
 from prioria.model import VAE
 from prioria.papers.cell import beside
 from prioria.papers.changes import DERIVED, METRICS, PARTS, Change, change, false_alarm, metric, reading
@@ -173,7 +173,7 @@ def _draw(models: Mapping[str, VAE], data: Dataset, out: Path, stem: str) -> Non
         style.write(moons(models, data, across=2), out / f"{stem}-samples.png")
     for title, model in models.items():
         prior = model.top.prior(None)
-        if isinstance(prior, NormalizingFlow) and prior.event_shape.numel() == 2:
+        if is_flow(prior) and prior.event_shape.numel() == 2:
             style.write(traversals(model, data), out / f"{stem}-lines-{title.split(',')[0]}.png")
 
 

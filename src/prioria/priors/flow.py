@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, TransformedDistribution
 
 from prioria import flows
 from prioria.flows import Coupling
@@ -44,8 +44,8 @@ class RealNVP(Prior):
         self.base = StandardNormal(latents)
 
     def forward(self, context: Tensor | None = None) -> Distribution:
-        # g runs through the blocks backwards, sampling forwards.
-        return flows.flow((block() for block in reversed(self.blocks)), self.base())
+        # sampling runs through the blocks forwards, g backwards
+        return TransformedDistribution(self.base(), [block() for block in self.blocks], validate_args=False)
 
     def to_generation(self, z: Tensor) -> Tensor:
         """Returns z0 = g(z) (..., L)."""
