@@ -16,7 +16,7 @@ class RealNVP(Prior):
 
     The decoupled prior (Bhalodia, Lee and Elhabian, 2020, eq. 2-5): z is the representation space, where a regularizer
     acts, z0 = g(z) the generation space, from which samples start. Any zuko flow over L features serves as a prior too,
-    as it is: ``VAE(prior=zuko.flows.NSF(L))``.
+    as it is: ``VAE(prior=zuko.flows.NSF(L))`` (``pip install prioria[flows]``).
 
     Args:
         latents: L. With one latent g is affine and the prior a learned Gaussian: prefer ``priors.Mixture`` there.
