@@ -14,9 +14,9 @@ from torch import nn
 from prioria import VAE, Run, fit, likelihoods, nets, objectives, posteriors, priors
 from prioria.cli import main
 from prioria.data import Dataset, load
-from prioria.evaluate import ActiveUnits
-from prioria.report import diagnose, write_diagnosis
-from prioria.report.findings import findings
+from prioria.evaluate import ActiveUnits, diagnose
+from prioria.evaluate.diagnosis import findings
+from prioria.report import write_diagnosis
 from prioria.train import refit_prior
 from tests.contract.standins import OpaqueFlow
 from tests.contract.variants import INPUTS, two_level

@@ -8,6 +8,7 @@ from prioria.evaluate.aggregate import (
     top_posterior,
 )
 from prioria.evaluate.classical import Baseline, Baselines, baselines
+from prioria.evaluate.diagnosis import Diagnosis, Finding, diagnose
 from prioria.evaluate.estimate import Estimate, PerExample, WeightQuality, doubt, join
 from prioria.evaluate.latent import (
     DCI,
@@ -88,12 +89,14 @@ __all__ = [
     "Classifier",
     "Components",
     "Decomposition",
+    "Diagnosis",
     "Disentanglement",
     "Divergence",
     "EdgeStability",
     "Estimate",
     "Extractor",
     "Extremes",
+    "Finding",
     "Gaps",
     "ImageDistance",
     "InceptionFeatures",
@@ -116,6 +119,7 @@ __all__ = [
     "bound_curve",
     "certify",
     "decompose",
+    "diagnose",
     "disentanglement",
     "divided_log_likelihood",
     "doubt",

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from prioria.data import Dataset
 from prioria.distributions import mean
 from prioria.evaluate import LeakageCurve, leakage
+from prioria.evaluate.diagnosis import ROWS
 from prioria.evaluate.sampling import device_of, measuring, seed_device
 from prioria.model import VAE
 from prioria.report import style
-from prioria.report.pockets import ROWS, decoded_margins, draw_margins, draw_plane, margins
+from prioria.report.pockets import decoded_margins, draw_margins, draw_plane, margins
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,21 +2,17 @@
 
 from prioria.report.clouds import latent
 from prioria.report.comparison import Comparison
-from prioria.report.diagnosis import Diagnosis, diagnose, write_diagnosis
+from prioria.report.diagnosis import write_diagnosis
 from prioria.report.evaluation import Evaluation
-from prioria.report.findings import Finding
 from prioria.report.history import curves
 from prioria.report.overview import sheet
 from prioria.report.page import compare, report
 
 __all__ = [
     "Comparison",
-    "Diagnosis",
     "Evaluation",
-    "Finding",
     "compare",
     "curves",
-    "diagnose",
     "latent",
     "report",
     "sheet",

@@ -12,6 +12,7 @@ from prioria import explore
 from prioria.data import Dataset
 from prioria.distributions import is_binary, is_diagonal
 from prioria.evaluate import has_aggregate_density, top_posterior
+from prioria.evaluate.diagnosis import OPAQUE, ROWS
 from prioria.evaluate.sampling import device_of, measuring
 from prioria.explore import Extremes, decoded
 from prioria.flows import has_generation
@@ -19,7 +20,7 @@ from prioria.model import VAE
 from prioria.report import pictures, style
 from prioria.report.lines import traversals
 from prioria.report.pictures import Section
-from prioria.report.pockets import OPAQUE, ROWS, margins, pockets
+from prioria.report.pockets import margins, pockets
 from prioria.report.strips import animation, is_drawable, strips, strips_of
 from prioria.storage import discard, write_json
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from prioria.data import Dataset
 from prioria.distributions import is_binary
 from prioria.evaluate import aggregate_draws, aggregate_posterior, has_aggregate_density, top_posterior
+from prioria.evaluate.diagnosis import ROWS
 from prioria.evaluate.sampling import device_of
 from prioria.explore import Extremes, decoded, high_posterior, low_posterior
 from prioria.model import VAE
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROWS = 5000  # training rows that make the aggregate posterior
 SIDE = 150  # of the grid that its density is drawn on
 POINTS = 1500
-OPAQUE = "The density of the posterior is not known at every z, as that of a flow is not; posteriors.Gaussian has one."
 POCKET, LEAK = style.SAMPLE, style.SERIES[3]
 
 

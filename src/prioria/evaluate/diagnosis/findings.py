@@ -6,14 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from prioria.evaluate import (
-    ActiveUnits,
-    Components,
-    Divergence,
-    KLPerDimension,
-    Overlap,
-    Reconstruction,
-)
+from prioria.evaluate.latent import ActiveUnits, Components, Divergence, KLPerDimension, Overlap
+from prioria.evaluate.output import Reconstruction
 
 COLLAPSED = 0.1  # nats of rate
 IGNORED = 0.05  # of the data's spread
