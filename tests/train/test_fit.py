@@ -266,6 +266,8 @@ def test_a_sealed_run_with_an_unknown_option_is_one_line(tmp_path: Path) -> None
     write_specification(tmp_path, written | {"options": {**written["options"], "warp": 9}})
     with pytest.raises(ValueError, match=r"run.json' has other options than a run, or is none \(warp"):
         Run.load(tmp_path, data=digits())
+
+
 def test_a_run_and_its_data_are_shown_in_one_line_and_escaped_in_a_notebook() -> None:
     protocol = replace(digits().protocol, name="<i>ours", title="<i>ours")
     named = replace(digits(), protocol=protocol)

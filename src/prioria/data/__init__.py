@@ -1,13 +1,14 @@
 """Data sets under a stated protocol: split, binarization, and the likelihoods that are legal."""
 
 from prioria.data.base import Dataset, Protocol, Split, check_likelihood
+from prioria.data.column import Column
 from prioria.data.errors import DataError
 from prioria.data.kinds import infer
 from prioria.data.known.catalogue import Entry, catalogue
 from prioria.data.loading import inspect, load, read_rows
 from prioria.data.own.frames import TableInspection
 from prioria.data.own.inspection import Inspection
-from prioria.data.schema import Column, Schema
+from prioria.data.schema import Schema
 
 __all__ = [
     "Column",

@@ -18,7 +18,7 @@ from prioria.data.schema import Schema
 
 if TYPE_CHECKING:
     from prioria.data.own.decoding import Pictures
-    from prioria.data.own.series import Series
+    from prioria.data.own.windows import Series
 
 Kind = Literal["binary", "grey", "count", "continuous", "columns"]
 Binarization = Literal["none", "dynamic", "static"]

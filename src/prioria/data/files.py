@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from prioria.data.base import DataError
+from prioria.data.errors import DataError
 from prioria.data.formats import naming
 from prioria.storage import write_atomically
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from prioria.data.base import DataError
+from prioria.data.errors import DataError
 
 IDX_LABELS, IDX_IMAGES = 2049, 2051
 DAMAGED = (

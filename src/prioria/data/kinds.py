@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from prioria.data.column import DATE_PARTS, NAMES, NUMBERS, Column, ColumnKind
 from prioria.data.errors import DataError
-from prioria.data.schema import DATE_PARTS, NAMES, NUMBERS, Column, ColumnKind, Schema
+from prioria.data.schema import Schema
 from prioria.data.values import FALSE, TRUE, date_part, dates, names, numbers, series
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from prioria.data.own.decoding import Pictures, size_of
 from prioria.data.own.frames import Choices, TableInspection, series_data, table_data, table_rows
 from prioria.data.own.inspection import Inspection, survey
 from prioria.data.own.protocol import Treatment, fitting, own_data
-from prioria.data.own.series import Series, as_series, windows
+from prioria.data.own.series import as_series
 from prioria.data.own.sources import Source, Table, read_source
+from prioria.data.own.windows import Series, windows
 from prioria.data.schema import Schema
 from prioria.data.splits import binarized_once, stored, stored_labels
 from prioria.spelling import suggesting

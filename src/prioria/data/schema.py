@@ -5,99 +5,21 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prioria.data.column import NAMES, Column, ColumnKind, Role, Treatment
 from prioria.data.errors import DataError
+from prioria.data.values import decoded, encoded, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ColumnKind = Literal[
-    "real", "positive", "count", "binary", "category", "ordinal", "date", "text", "constant", "identifier", "index"
-]
-Role = Literal["feature", "label", "identifier", "ignored"]
-Treatment = Literal["none", "standardize", "log"]
-
-NUMBERS: tuple[ColumnKind, ...] = ("real", "positive", "count")
-NAMES: tuple[ColumnKind, ...] = ("binary", "category", "ordinal")
-DATE_PARTS = ("year", "month", "weekday", "epoch")
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Column:
-    """What one column holds, and how a value v becomes the number x that a model reads.
-
-    A number becomes x = (t(v) - center) / scale, where t is log under "log" and else the identity. A name becomes its
-    position 0 to L-1 among the levels.
-
-    Args:
-        name: as the table calls it.
-        kind: what the values are.
-        role: what they are for; only features reach the model.
-        levels: names of categories in order, or of the two values of a binary column.
-        resolution: width of the grid that values lie on, in original units; 0 where none was found.
-        missing: share of training rows that lack it.
-        integer: whether values are written back as integers.
-        treatment: of numbers: "none", "standardize" or "log".
-        center: subtracted from t(v).
-        scale: divides what is left.
-        source: the column of dates that this part of a date is read from; "" for a column of its own. The part
-            follows the last dot of the name: year, month, weekday (0 is Monday) or epoch (days since 1970).
-
-    Raises:
-        DataError: a value that the schema cannot use, with the column's name.
-
-    Example:
-        >>> Column("colour", "category", levels=("red", "blue")).categories
-        2
-    """
-
-    name: str
-    kind: ColumnKind
-    role: Role = "feature"
-    levels: tuple[str, ...] = ()
-    resolution: float = 0.0
-    missing: float = 0.0
-    integer: bool = False
-    treatment: Treatment = "none"
-    center: float = 0.0
-    scale: float = 1.0
-    source: str = ""
-
-    def __post_init__(self) -> None:
-        for option in ("resolution", "missing", "center", "scale"):
-            if not math.isfinite(getattr(self, option)):
-                raise DataError(f"column {self.name!r}: {option}={getattr(self, option)} must be finite")
-        if self.scale <= 0 or self.resolution < 0 or not 0 <= self.missing <= 1:
-            raise DataError(
-                f"column {self.name!r}: scale={self.scale} must be positive, resolution={self.resolution} at least 0, "
-                f"missing={self.missing} from 0 to 1"
-            )
-        self._check_levels()
-        if self.role == "feature" and self.kind not in (*NUMBERS, *NAMES):
-            raise DataError(f"column {self.name!r}: a {self.kind} is no feature; give it another kind or role")
-
-    def _check_levels(self) -> None:
-        if len(set(self.levels)) < len(self.levels):
-            raise DataError(f"column {self.name!r}: levels {self.levels} repeat; give each once")
-        least = 2 if self.role == "feature" else 1
-        if self.kind in NAMES and len(self.levels) < least:
-            raise DataError(f"column {self.name!r}: a {self.kind} needs at least {least} levels, not {self.levels}")
-        if self.kind == "binary" and len(self.levels) > 2:
-            raise DataError(f"column {self.name!r}: a binary column has two levels, not {len(self.levels)}")
-        if self.kind not in NUMBERS and self.treatment != "none":
-            raise DataError(f"column {self.name!r}: treatment={self.treatment!r} is for numbers, not for {self.kind}")
-
-    @property
-    def categories(self) -> int:
-        """The number of levels; 0 for a column of numbers."""
-        return len(self.levels)
 
 
 @dataclass(frozen=True)
@@ -166,8 +88,6 @@ class Schema:
 
     def encode(self, frame: pd.DataFrame) -> NDArray[np.float32]:
         """The numbers x (N, D) of a table's rows, by name of column; NaN where one is missing or unknown."""
-        from prioria.data.values import encoded
-
         absent = np.full(len(frame), np.nan, np.float32)
         found = [encoded(column, frame) for column in self.features]
         return np.stack([absent if x is None else x for x in found], 1).astype(np.float32)
@@ -175,8 +95,6 @@ class Schema:
     def decode(self, x: NDArray) -> pd.DataFrame:
         """Rows in original kinds and units, one column a feature, from numbers x (N, D)."""
         import pandas as pd
-
-        from prioria.data.values import decoded
 
         if x.ndim != 2 or x.shape[1] != len(self.features):
             raise DataError(f"x of shape {x.shape} does not fit the schema; give (N, {len(self.features)})")
@@ -196,8 +114,6 @@ class Schema:
         Raises:
             DataError: no feature is there, or with `strict` the first difference.
         """
-        from prioria.data.values import unknown
-
         there = set(map(str, frame.columns))
         features = {column.source or column.name: column for column in self.features}
         known = {column.name for column in self.columns}
@@ -214,8 +130,6 @@ class Schema:
 
     def labels(self, frame: pd.DataFrame) -> NDArray | None:
         """Labels (N,) of a table's rows: codes in int64, -1 where missing or unknown, or numbers in float32."""
-        from prioria.data.values import encoded
-
         if self.label is None or (found := encoded(self.label, frame)) is None:
             return None
         return np.nan_to_num(found, nan=-1).astype(np.int64) if self.label.kind in NAMES else found.astype(np.float32)

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prioria.data.base import DataError, Dataset, Protocol, Split, rows_per_tile
+from prioria.data.base import Dataset, Protocol, Split, rows_per_tile
+from prioria.data.errors import DataError
 
 BINARIZATION_SEED = 777
 """Seed of the legacy numpy generator, as in the VampPrior authors' code: validation is drawn first, then test."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prioria.data.schema import NAMES, Column
+from prioria.data.column import NAMES, Column
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from prioria.data.base import DataError, Dataset, Protocol
+from prioria.data.base import Dataset, Protocol
+from prioria.data.errors import DataError
 from prioria.data.files import File
 from prioria.data.formats import content, naming
 from prioria.data.known.base import KnownSet

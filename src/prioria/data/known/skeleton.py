@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prioria.data.base import DataError, Protocol
+from prioria.data.base import Protocol
+from prioria.data.errors import DataError
 from prioria.data.formats import content, naming
 
 if TYPE_CHECKING:

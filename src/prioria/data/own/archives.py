@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from prioria.data.base import DataError
+from prioria.data.errors import DataError
 from prioria.data.formats import naming
 
 TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")

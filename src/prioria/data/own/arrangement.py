@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from prioria.data.base import DataError
+from prioria.data.errors import DataError
 from prioria.data.formats import naming
 from prioria.data.own.archives import members, opened
 

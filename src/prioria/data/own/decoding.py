@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence
 
-from prioria.data.base import DataError
+from prioria.data.errors import DataError
 from prioria.data.formats import DAMAGED
 from prioria.data.own.archives import Stream
 

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prioria.data.base import OWN, Dataset, Protocol, Split
+from prioria.data.column import NUMBERS, Column
 from prioria.data.errors import DataError
 from prioria.data.kinds import infer
 from prioria.data.own.inspection import survey
 from prioria.data.own.protocol import MINIMUM_ROWS, Treatment, check_missing, fitting, own_data
-from prioria.data.own.series import Series, as_series, windows
+from prioria.data.own.series import as_series
 from prioria.data.own.sources import Source, Table
-from prioria.data.schema import NUMBERS, Column, Schema
+from prioria.data.own.windows import Series, windows
+from prioria.data.schema import Schema
 from prioria.data.splits import assemble_random, binarized_once, stored, stored_labels
 
 Result = TypeVar("Result")

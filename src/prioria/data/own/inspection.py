@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prioria.data.base import DataError, Kind, Split, rows_per_tile
+from prioria.data.base import Kind, Split, rows_per_tile
+from prioria.data.errors import DataError
 from prioria.data.splits import tiles
 
 LEGAL: dict[Kind, tuple[str, ...]] = {

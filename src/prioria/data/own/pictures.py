@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prioria.data.base import DataError
+from prioria.data.errors import DataError
 from prioria.data.own.archives import Stream, is_tar, members, opened
 from prioria.data.own.arrangement import arrange
 from prioria.data.own.decoding import Colour, Header, Pictures, Prepare, colour_of, coloured, decode, header

@@ -10,10 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from prioria.data.base import OWN, DataError, Dataset, Protocol, evenly
+from prioria.data.base import OWN, Dataset, Protocol, evenly
+from prioria.data.errors import DataError
 from prioria.data.own.inspection import Inspection, moments, survey
-from prioria.data.own.series import Series
 from prioria.data.own.sources import Source
+from prioria.data.own.windows import Series
 from prioria.data.splits import Part, assemble, assemble_members, assemble_random
 
 MINIMUM_ROWS = 10

@@ -17,14 +17,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from prioria.data.base import DataError
+from prioria.data.errors import DataError
 from prioria.data.formats import naming
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures
 from prioria.data.own.pictures import holds_pictures, read
 from prioria.data.own.room import check_room, check_sizes
-from prioria.data.own.series import Series
 from prioria.data.own.tables import TABLES, prepared, read_table
+from prioria.data.own.windows import Series
 from prioria.spelling import nearest
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prioria.data.base import DataError
+from prioria.data.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
