@@ -47,7 +47,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Compared:
     """What a table says of one run, and in small how it was obtained."""
 
     text: str
@@ -67,21 +67,21 @@ class Comparison:
         return names if len(set(names)) == len(names) else [str(subject.folder) for subject in self.subjects]
 
     @property
-    def numbers(self) -> dict[str, list[Cell]]:
+    def numbers(self) -> dict[str, list[Compared]]:
         """What was measured -> a cell for each run; the differences follow the log-likelihood."""
         measured = _aligned([_measured(subject) for subject in self.subjects])
         return {LIKELIHOOD: measured.pop(LIKELIHOOD)} | self._differences() | measured
 
     @property
-    def settings(self) -> dict[str, list[Cell]]:
+    def settings(self) -> dict[str, list[Compared]]:
         """How the runs were made -> a cell for each run."""
         return _aligned([_made(subject) for subject in self.subjects])
 
-    def _differences(self) -> dict[str, list[Cell]]:
+    def _differences(self) -> dict[str, list[Compared]]:
         first, *others = self.subjects
         if not others:
             return {}
-        cells = [Cell("", "reference"), *(_against(first, other) for other in others)]
+        cells = [Compared("", "reference"), *(_against(first, other) for other in others)]
         return {_label(f"difference to {self.names[0]}"): cells}
 
     def __rich__(self) -> Table:
@@ -117,63 +117,63 @@ def how(number: Estimate, evaluation: Evaluation) -> str:
     return f"{number.estimator}, {_basis(number.num_samples, evaluation.split, number.examples)}{trust}"
 
 
-def _measured(subject: Subject) -> dict[str, Cell]:
+def _measured(subject: Subject) -> dict[str, Compared]:
     found = subject.evaluation
     if found is None:
-        return {LIKELIHOOD: Cell("", f"these weights were not evaluated: prioria evaluate {subject.folder}")}
-    numbers = {_label(name): Cell(number.number, how(number, found)) for name, number in subject.numbers.items()}
+        return {LIKELIHOOD: Compared("", f"these weights were not evaluated: prioria evaluate {subject.folder}")}
+    numbers = {_label(name): Compared(number.number, how(number, found)) for name, number in subject.numbers.items()}
     if found.certificate is not None:
         plain = numbers[LIKELIHOOD]
-        numbers[LIKELIHOOD] = Cell(plain.text, f"{plain.note}; {found.certificate.verdict}")
+        numbers[LIKELIHOOD] = Compared(plain.text, f"{plain.note}; {found.certificate.verdict}")
     units = found.active_units
     note = f"variance of the posterior mean above {units.threshold:g}, {found.split} split, {units.examples:,} examples"
-    return numbers | {"active units": Cell(str(units), note)}
+    return numbers | {"active units": Compared(str(units), note)}
 
 
-def _made(subject: Subject) -> dict[str, Cell]:
+def _made(subject: Subject) -> dict[str, Compared]:
     specification = subject.specification
     return {
-        "prior": Cell(subject.prior),
-        "likelihood": Cell(subject.likelihood),
-        "objective": Cell(subject.objective.partition("(")[0].rpartition(".")[2]),
-        "parameters": Cell(f"{subject.parameters:,}"),
+        "prior": Compared(subject.prior),
+        "likelihood": Compared(subject.likelihood),
+        "objective": Compared(subject.objective.partition("(")[0].rpartition(".")[2]),
+        "parameters": Compared(f"{subject.parameters:,}"),
         "best epoch": _best(subject),
-        "seed": Cell(str(specification["options"]["seed"])),
-        "version": Cell(f"prioria {specification['prioria']}, torch {specification['torch']}"),
+        "seed": Compared(str(specification["options"]["seed"])),
+        "version": Compared(f"prioria {specification['prioria']}, torch {specification['torch']}"),
     }
 
 
-def _best(subject: Subject) -> Cell:
+def _best(subject: Subject) -> Compared:
     best, rows = subject.run.best, subject.run.data.validation
     if best is None:
-        return Cell("", "nothing was validated")
+        return Compared("", "nothing was validated")
     specification = subject.specification
     if "refit" in specification:  # its history is that of the prior alone
         note = f"-E log p(z) {best['loss']:.2f} nats, encodings of the validation split"
-        return Cell(f"step {best['step']:,} of the refitted prior", note)
+        return Compared(f"step {best['step']:,} of the refitted prior", note)
     drawn = specification["step"]["args"]["objective"].get("args", {}).get("num_samples", 1)
     note = f"objective {best['loss']:.2f} nats, {_basis(drawn, 'validation', len(rows))}"
-    return Cell(f"{best['epoch']} of {specification['options']['epochs']}", note)
+    return Compared(f"{best['epoch']} of {specification['options']['epochs']}", note)
 
 
 def _basis(samples: int, split: str, examples: int) -> str:
     return f"{samples:,} sample{'s' * (samples > 1)}, {split} split, {examples:,} examples"
 
 
-def _against(first: Subject, other: Subject) -> Cell:
+def _against(first: Subject, other: Subject) -> Compared:
     found = paired_difference(other, first)
     if isinstance(found, str):
-        return Cell("", found)
-    return Cell(str(found), f"paired over {found.examples:,} examples")
+        return Compared("", found)
+    return Compared(str(found), f"paired over {found.examples:,} examples")
 
 
 def _label(name: str) -> str:
     return f"{name} (nats)"
 
 
-def _aligned(columns: Sequence[dict[str, Cell]]) -> dict[str, list[Cell]]:
+def _aligned(columns: Sequence[dict[str, Compared]]) -> dict[str, list[Compared]]:
     labels = dict.fromkeys(label for column in columns for label in column)
-    return {label: [column.get(label, Cell("")) for column in columns] for label in labels}
+    return {label: [column.get(label, Compared("")) for column in columns] for label in labels}
 
 
 def _examples(evaluation: Evaluation) -> tuple[str, str, int]:
