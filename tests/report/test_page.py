@@ -20,7 +20,7 @@ from prioria import Run, fit, objectives
 from prioria.cli import main
 from prioria.data import Dataset
 from prioria.report import compare, report
-from prioria.report.comparison import LIKELIHOOD, Cell, Comparison, Difference, paired_difference
+from prioria.report.comparison import LIKELIHOOD, Compared, Comparison, Difference, paired_difference
 from prioria.report.evaluation import FILE, POINTWISE, read, read_pointwise
 from prioria.report.subject import Subject
 from prioria.storage import write_json
@@ -137,14 +137,14 @@ def test_same_run_gives_the_same_page(trained: Path, tmp_path: Path):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def likelihood_of(run: Path) -> Cell:
+def likelihood_of(run: Path) -> Compared:
     return Comparison((Subject.of(run),)).numbers[LIKELIHOOD][0]
 
 
 def test_run_without_evaluation_says_how_to_get_one(folder: Path):
     (folder / "vamp" / FILE).unlink()
     expected = f"these weights were not evaluated: prioria evaluate {folder / 'vamp'}"
-    assert likelihood_of(folder / "vamp") == Cell("", expected)
+    assert likelihood_of(folder / "vamp") == Compared("", expected)
 
 
 def test_evaluation_of_other_weights_is_left_out(folder: Path):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prioria.evaluate import edge_stability, plus_minus
 from prioria.report import pictures, style
-from prioria.report.comparison import Cell
+from prioria.report.comparison import Compared
 from prioria.report.dependency import LearnedGraph
 from prioria.report.levels import COLUMNS, group_rates, level_sections
 from prioria.report.pictures import Picture
@@ -42,27 +42,27 @@ def level_pictures(run: Run, *, seed: int = 0) -> list[Picture]:
     ]
 
 
-def edge_rows(graphs: Sequence[LearnedGraph | None]) -> dict[str, list[Cell]]:
+def edge_rows(graphs: Sequence[LearnedGraph | None]) -> dict[str, list[Compared]]:
     """Returns edge -> a cell for each run, empty where the run has no such gate: its probability and its price."""
     edges = dict.fromkeys(edge for graph in graphs if graph is not None for edge in graph.probabilities)
     return {" → ".join(edge): [_cell(graph, edge) for graph in graphs] for edge in edges}
 
 
-def stability_rows(graphs: Sequence[LearnedGraph | None]) -> dict[str, list[Cell]]:
+def stability_rows(graphs: Sequence[LearnedGraph | None]) -> dict[str, list[Compared]]:
     """Returns edge -> one cell with its spread over the runs; nothing unless several runs share their groups."""
     found = [graph.probabilities for graph in graphs if graph is not None]
     if len(found) < 2 or any(set(each) != set(found[0]) for each in found):
         return {}
     return {
         " → ".join(edge): [
-            Cell(f"{plus_minus(each.mean, error=each.spread, digits=3)}", f"kept in {each.present:.0%} of the runs")
+            Compared(f"{plus_minus(each.mean, error=each.spread, digits=3)}", f"kept in {each.present:.0%} of the runs")
         ]
         for edge, each in edge_stability(found).items()
     }
 
 
-def _cell(graph: LearnedGraph | None, edge: Edge) -> Cell:
+def _cell(graph: LearnedGraph | None, edge: Edge) -> Compared:
     if graph is None or edge not in graph.probabilities:
-        return Cell("")
+        return Compared("")
     price = f"the bound loses {graph.costs[edge]} nats without it" if edge in graph.costs else ""
-    return Cell(f"{graph.probabilities[edge]:.3f}", price)
+    return Compared(f"{graph.probabilities[edge]:.3f}", price)
