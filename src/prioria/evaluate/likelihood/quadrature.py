@@ -69,7 +69,7 @@ def quadrature_log_likelihood(
     draws takes its place if it has points enough: two narrow modes far apart need many. zeta of a hierarchical prior
     counts as a latent, and its density is exact then.
 
-    ``error`` of each example is |log I - log I'|, where I' leaves out every second point along each latent (I'
+    ``error`` of each example is ``|log I - log I'|``, where I' leaves out every second point along each latent (I'
     converges far more slowly than I), what the mass beyond three quarters of the reach adds, and what draws from the
     prior find beyond the grid, in another mode.
 
