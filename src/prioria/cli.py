@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import warnings
 from typing import get_args
 
 from cyclopts import App, CycloptsError
@@ -45,7 +46,7 @@ COMMANDS = {
         "Draw samples from a run, in the units of its data, into an .npz file.",
     ),
     "encode": ("prioria.commands.sample:encode", "Encode a file with a run into an .npz file."),
-    "score": ("prioria.commands.sample:score", "Log-likelihood of each row of a file: anomaly scores."),
+    "score": ("prioria.commands.score:score", "Log-likelihood of each row of a file: anomaly scores."),
     "export": ("prioria.commands.export:export", "Write encoder and decoder of a run as ONNX and torch.export files."),
     "cite": ("prioria.commands.cite:cite", "Print BibTeX for exactly the methods that a run used."),
     "graph": (
@@ -74,6 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     app = _app()
     if arguments is None:
         keep_freed_memory()
+        warnings.formatwarning = lambda message, *_args, **_more: f"prioria: {message}\n"  # no lines of our source
     given = sys.argv[1:] if arguments is None else arguments
     typed = [each for each in given if each != "--debug"]
     try:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from prioria import conditionals, sizes, storage
+from prioria.data import Protocol, carried
 from prioria.draw import Draw, Latent, descend
 from prioria.module import Module, evaluation_mode
 from prioria.stage import Stage, Stages
@@ -66,6 +67,10 @@ class VAE(Module):
         prior: conditional on nothing, p(z).
         stages: group name -> :class:`prioria.stage.Stage`, top group first; instead of ``posterior`` and ``prior``.
 
+    Attributes:
+        protocol: of the data that it was built for or trained on: how rows become x, and x rows. It is saved with the
+            weights; None where there was no data set.
+
     Raises:
         ValueError: neither or both of (posterior, prior) and stages are given, an encoder is missing for a group, or a
             prior was built on another encoder, posterior or group than the model's.
@@ -98,6 +103,7 @@ class VAE(Module):
         self.encoder = nn.ModuleDict({name or "x": module for name, module in encoders.items()})
         self.stages = Stages(stages)
         self.likelihood = likelihood
+        self.protocol: Protocol | None = None
         for name, stage in self.stages.items():
             stage.bind(name, self.encoder_of(name))
 
@@ -280,8 +286,10 @@ class VAE(Module):
         return "\n".join([*rows, f"x: {tuple(x.shape[1:])}, {type(draw.px).__name__} {tuple(draw.px.event_shape)}"])
 
     def save(self, path: str | Path) -> None:
-        """Writes ``model.safetensors`` and ``model.json`` into a folder, each atomically."""
+        """Writes ``model.safetensors``, ``model.json`` and the treatment of its rows into a folder, each atomically."""
         storage.save(self, Path(path))
+        if self.protocol is not None:
+            carried.write(self.protocol, Path(path))
 
     def _check_groups(self, names: Any) -> None:
         unknown = sorted(set(names) - set(self.groups))
@@ -302,10 +310,12 @@ def load(path: str | Path, modules: dict[str, nn.Module] | None = None) -> VAE:
         ValueError: a file is missing or damaged, a module is missing from ``modules``, the weights do not fit, or a
             parameter is not finite.
     """
-    model = storage.load(storage.model_folder(Path(path)), modules)
+    folder = storage.model_folder(Path(path))
+    model = storage.load(folder, modules)
     if not isinstance(model, VAE):
         raise ValueError(f"path={str(path)!r} holds a {type(model).__name__}, not a VAE")
     require_finite(model, path, "resume the run, whose checkpoint may be whole, or")
+    model.protocol = carried.read(folder)
     return model
 
 

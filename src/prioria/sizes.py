@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from prioria.data import read_rows
+from prioria.data.own.sources import is_frame
 from prioria.draw import Draw, descend
 from prioria.module import evaluation_mode
 
@@ -20,12 +22,15 @@ VAE = Any  # a prioria.model.VAE, whose module uses this one
 def as_tensor(model: VAE, x: Any) -> Tensor:
     """Returns x as a tensor: a tensor as it is, an array, a list or a DataFrame in the type and place of the weights.
 
+    A DataFrame given to a model of a table holds rows in the units of its data, whose columns are found by name; all
+    else is x as the model reads it.
+
     Raises:
         ValueError: x holds no numbers.
     """
     if isinstance(x, Tensor):
         return x
-    values = np.asarray(x)
+    values = np.asarray(x) if (table := _table(model, x)) is None else table
     if values.dtype.kind == "O":  # a DataFrame of several types of number, or of text
         try:
             values = values.astype(np.float64)
@@ -39,6 +44,14 @@ def as_tensor(model: VAE, x: Any) -> Tensor:
     weights = next((each for each in model.parameters() if each.is_floating_point()), None)
     values = torch.from_numpy(np.ascontiguousarray(values))
     return values.to(torch.get_default_dtype()) if weights is None else values.to(weights.device, weights.dtype)
+
+
+def _table(model: VAE, x: Any) -> np.ndarray | None:
+    """Returns the numbers of a table's rows, where x is a DataFrame and the model knows its columns."""
+    protocol = getattr(model, "protocol", None)
+    if protocol is None or protocol.schema is None or not is_frame(x):
+        return None
+    return read_rows(x, protocol).tensor().numpy()
 
 
 def as_rows(model: VAE, x: Any) -> Tensor:

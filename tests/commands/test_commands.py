@@ -12,7 +12,7 @@ from PIL import Image
 
 from prioria import evaluate
 from prioria.cli import main, shorthand
-from prioria.commands.sample import rows
+from prioria.commands.opened import Opened
 from prioria.train import Run
 
 SMALL = ["--network.hidden", "16", "16", "--latents", "3", "--epochs", "2"]
@@ -83,25 +83,25 @@ def test_encodings_repeat_and_scores_are_those_of_the_library(run: Path, tmp_pat
 def test_a_path_comes_before_a_name_and_a_name_is_the_test_split(run: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     trained = Run.load(run)
-    assert rows(trained, "digits") is trained.data.test
+    assert torch.equal(Opened.of(run).rows("digits").split.tensor(), trained.data.test.tensor())
     rng = np.random.default_rng(0)
     Path("digits").mkdir()
     for number in range(4):
         Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(f"digits/{number}.png")
     np.save("pics.npy", rng.normal(size=(40, 3)))
     call("train", "pics.npy", *SMALL, "--out", "own")
-    assert len(rows(Run.load(Path("own")), "pics.npy")) == 40  # whose run has the name pics, and 4 test rows
+    assert len(Opened.of(Path("own")).rows("pics.npy").split) == 40  # whose run has the name pics, and 4 test rows
     with pytest.raises(ValueError, match="digits: .*values from .*but the model was trained on"):
-        rows(trained, "digits")  # the folder
+        Opened.of(run).rows("digits")  # the folder
     with pytest.raises(ValueError, match="pics is neither a file nor a known data set"):
-        rows(Run.load(Path("own")), "pics")
+        Opened.of(Path("own")).rows("pics")
 
 
 def test_another_known_set_is_read_as_the_model_was_trained(run: Path, tmp_path: Path, capsys) -> None:
     call("train", "two-moons", *SMALL, "--out", tmp_path / "moons")
     np.save(tmp_path / "moons.npy", np.random.default_rng(0).normal(size=(40, 2)))
     call("train", tmp_path / "moons.npy", *SMALL, "--out", tmp_path / "own")
-    own = rows(Run.load(tmp_path / "own"), "two-moons")
+    own = Opened.of(tmp_path / "own").rows("two-moons").split
     assert torch.equal(own.tensor(), Run.load(tmp_path / "moons").data.test.tensor())
     with pytest.raises(SystemExit):
         main(["score", str(run), "two-moons"])

@@ -24,7 +24,7 @@ from prioria.build.kinds import (
 )
 from prioria.build.networks import FEWEST_PLACES, Networks
 from prioria.build.structures import Structure
-from prioria.data import Dataset, check_likelihood
+from prioria.data import Dataset, carried, check_likelihood
 from prioria.data import load as load_data
 from prioria.data.base import OWN
 from prioria.likelihoods import Categorical
@@ -224,9 +224,10 @@ def _prior(data: Dataset, choice: Choice, encoder: nn.Module, posterior: nn.Modu
 
 
 def _started(model: VAE, data: Dataset) -> VAE:
-    """The model, with those parts started that begin at statistics of the training rows."""
+    """The model, which knows how rows are treated, with those parts started that begin at statistics of them."""
     for start_at in filter(None, (getattr(part, "start_at", None) for part in model.modules())):
         start_at(data.train.tensor(SPECTRUM_ROWS))
+    model.protocol = carried.carried(data)
     return model
 
 

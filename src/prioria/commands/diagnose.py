@@ -12,6 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from prioria import build
+from prioria.commands.opened import DataPlace
 from prioria.commands.options import chosen, record
 from prioria.report import write_diagnosis
 from prioria.train import Run
@@ -22,7 +23,7 @@ Prior = Annotated[PriorOptions, Parameter(group="The new prior")]
 REALNVP = PriorOptions(kind="realnvp")
 
 
-def diagnose(run: Path, *, out: Path | None = None, seed: int = 0) -> None:
+def diagnose(run: Path, *, out: Path | None = None, data: DataPlace = None, seed: int = 0) -> None:
     """Say what is wrong with a run and which option to try, as a page with pictures and as JSON beside it.
 
     Args:
@@ -31,7 +32,7 @@ def diagnose(run: Path, *, out: Path | None = None, seed: int = 0) -> None:
         seed: of all draws.
     """
     page = out or run / "diagnosis.html"
-    print(write_diagnosis(Run.load(run), page, seed=seed))
+    print(write_diagnosis(Run.load(run, data=data), page, seed=seed))
     print(f"Page: {page}\nNumbers: {page.with_suffix('.json')}")
 
 
@@ -40,6 +41,7 @@ def refit_prior(
     *,
     prior: Prior = REALNVP,
     out: Path | None = None,
+    data: DataPlace = None,
     steps: int = 3000,
     batch_size: int = 500,
     learning_rate: float = 1e-3,
@@ -55,7 +57,7 @@ def refit_prior(
         learning_rate: of Adam.
         seed: of the prior's starting values and the draws.
     """
-    opened, folder = Run.load(run), out or run.resolve().with_name(f"{run.resolve().name}-{prior.kind}")
+    opened, folder = Run.load(run, data=data), out or run.resolve().with_name(f"{run.resolve().name}-{prior.kind}")
     new = build.prior(opened.model, opened.data, chosen(prior) or "standard", seed=seed)
     found = refit(opened, new, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed, out=folder)
     typed = shlex.quote(str(folder))

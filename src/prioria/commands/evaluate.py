@@ -10,6 +10,7 @@ from typing import Literal
 from torch import Tensor, distributed
 
 from prioria import evaluate as estimators
+from prioria.commands.opened import DataPlace
 from prioria.report.evaluation import Evaluation, digest
 from prioria.train import Run
 
@@ -29,6 +30,7 @@ def evaluate(
     seed: int = 0,
     curve: bool = False,
     certify: int = 0,
+    data: DataPlace = None,
 ) -> None:
     """Measure log-likelihood, ELBO and active units of a run, and write RUN/evaluation.json.
 
@@ -52,7 +54,7 @@ def evaluate(
     num_steps = STEPS if num_steps is None else num_steps
     _check(method, curve=curve, certify=certify, num_samples=num_samples, num_steps=num_steps)
     first = _join_processes()
-    opened, weights = Run.load(run), digest(run)
+    opened, weights = Run.load(run, data=data), digest(run)
     _check_rows(len(getattr(opened.data, split)), split, limit)
     if first and method == "importance":
         _announce(opened, split, num_samples, limit)

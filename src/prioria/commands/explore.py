@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prioria.commands.sample import RunFolder
+from prioria.commands.opened import DataPlace, RunFolder
 from prioria.report.exploration import PAIRS, write_exploration
 from prioria.report.levels import levels
 from prioria.train import Run
 
 
-def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, seed: int = 0) -> None:
+def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, data: DataPlace = None, seed: int = 0) -> None:
     """Draw low- and high-posterior samples, lines between encodings, what single latents do, and the levels of a
     hierarchy.
 
@@ -23,7 +23,7 @@ def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, seed: in
     """
     if not 1 <= pairs <= PAIRS:
         raise ValueError(f"--pairs {pairs} lines cannot be drawn; use between 1 and {PAIRS}")
-    opened, folder = Run.load(run), out or run / "exploration"
+    opened, folder = Run.load(run, data=data), out or run / "exploration"
     if len(opened.data.test) < 2:
         raise ValueError(f"{run} has {len(opened.data.test)} test row, and a line needs two; train on more rows")
     found = write_exploration(opened.model, opened.data, folder, pairs=pairs, seed=seed)

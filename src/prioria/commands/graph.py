@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from prioria.commands.opened import DataPlace
 from prioria.evaluate import edge_stability, plus_minus
 from prioria.report import style
 from prioria.report.dependency import LearnedGraph, dependency_graph
@@ -16,7 +17,14 @@ from prioria.train import Run
 Runs = Annotated[Path, Parameter(help="Folder of a run of a dependency graph; several are compared, edge by edge.")]
 
 
-def graph(*runs: Runs, out: Path | None = None, limit: int = 1000, num_samples: int = 10, seed: int = 0) -> None:
+def graph(
+    *runs: Runs,
+    out: Path | None = None,
+    limit: int = 1000,
+    num_samples: int = 10,
+    data: DataPlace = None,
+    seed: int = 0,
+) -> None:
     """Draw the graph that a run learned: edge probabilities, and what the bound loses on test data without each edge.
 
     Args:
@@ -27,7 +35,7 @@ def graph(*runs: Runs, out: Path | None = None, limit: int = 1000, num_samples: 
     """
     if not runs:
         raise ValueError("runs: name the folder of at least one run of a dependency graph")
-    graphs = [_learned(run, limit=limit, num_samples=num_samples, seed=seed) for run in runs]
+    graphs = [_learned(run, limit=limit, num_samples=num_samples, data=data, seed=seed) for run in runs]
     for run, found in zip(runs, graphs, strict=True):
         print(f"{run}:")
         for edge, probability in found.probabilities.items():
@@ -37,8 +45,8 @@ def graph(*runs: Runs, out: Path | None = None, limit: int = 1000, num_samples: 
     print(f"Picture: {style.write(figure, out or runs[0] / 'graph.png')}")
 
 
-def _learned(run: Path, *, limit: int, num_samples: int, seed: int) -> LearnedGraph:
-    found = LearnedGraph.of(Run.load(run), limit=limit, num_samples=num_samples, seed=seed)
+def _learned(run: Path, *, limit: int, num_samples: int, data: str | None, seed: int) -> LearnedGraph:
+    found = LearnedGraph.of(Run.load(run, data=data), limit=limit, num_samples=num_samples, seed=seed)
     if found is None:
         raise ValueError(f"{run} is no dependency graph; train one with prioria train DATA --stages graph")
     return found

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prioria.commands.sample import numpy
 from prioria.data.written import check_written, write_arrays
 from prioria.hashing import hash_documents
 
@@ -58,5 +57,5 @@ def hashing(
     if found.precision is not None:
         print(f"precision {found.precision}", flush=True)
     labels = {f"{name}_labels": labels for name, labels in found.labels.items()}
-    write_arrays(out / "codes.npz", numpy(codes | labels), main="test")
+    write_arrays(out / "codes.npz", codes | labels)
     print(f"{sum(map(len, codes.values())):,} documents as {bits} bits in {out / 'codes.npz'}")

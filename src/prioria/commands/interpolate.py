@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from prioria import evaluate, explore
-from prioria.commands.sample import RunFolder
+from prioria.commands.opened import DataPlace, RunFolder
 from prioria.data import Protocol
 from prioria.report import graphs, strips, style
 from prioria.storage import discard, write_json, write_tensors
@@ -28,6 +28,7 @@ def interpolate(
     mutual: bool = False,
     lengths: Literal["latent", "data", "decoder"] = "latent",
     out: Path | None = None,
+    data: DataPlace = None,
     seed: int = 0,
 ) -> None:
     """Find shortest paths between pairs of test rows through a graph of samples from the prior.
@@ -46,7 +47,7 @@ def interpolate(
     """
     if seed < 0:
         raise ValueError(f"--seed {seed} must be at least 0")
-    opened, folder = Run.load(run), out or run / "paths"
+    opened, folder = Run.load(run, data=data), out or run / "paths"
     starts, ends = _pairs(opened, pairs, seed)
     graph = explore.latent_graph(
         opened.model, nodes=nodes, neighbors=neighbors, mutual=mutual, lengths=lengths, seed=seed

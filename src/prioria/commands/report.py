@@ -8,11 +8,12 @@ from pathlib import Path
 import rich
 
 from prioria import report as reports
+from prioria.commands.opened import DataPlace
 from prioria.report.subject import Subject
 from prioria.train import Run
 
 
-def report(run: Path, *, out: Path | None = None, seed: int = 0) -> None:
+def report(run: Path, *, out: Path | None = None, data: DataPlace = None, seed: int = 0) -> None:
     """Write the page of a run, with its numbers, pictures, protocol and configuration, and sheet.png beside it.
 
     Args:
@@ -20,7 +21,7 @@ def report(run: Path, *, out: Path | None = None, seed: int = 0) -> None:
         out: the .html file, RUN/report.html by default.
         seed: of the samples in the pictures.
     """
-    opened = Run.load(run)
+    opened = Run.load(run, data=data)
     page = reports.report(opened, out or run / "report.html", seed=seed)
     sheet = reports.sheet(opened.model, opened.data, page.with_name("sheet.png"), seed=seed)
     print(f"Page: {page}\nPicture: {sheet}")

@@ -1,37 +1,37 @@
-"""Commands that take a trained model to numbers: samples, encodings, scores."""
+"""Commands that draw from a model and encode rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from cyclopts import Parameter
-from numpy.typing import NDArray
 from torch import Tensor
 
-from prioria import evaluate, likelihoods
-from prioria.data import DataError, Split, load
-from prioria.data.known.catalogue import BY_NAME
-from prioria.data.loading import read_rows
-from prioria.data.written import check_written, write_arrays
-from prioria.distributions import Words, mean
+from prioria.commands.opened import DataFile, ModelPlace, Opened
+from prioria.data import Protocol, carried, written
+from prioria.distributions import Words, is_binary, mean
 from prioria.memory import check_memory
+from prioria.model import VAE
 from prioria.stage import check_decided
-from prioria.train import Run
 
-COPIES = 4  # of what is drawn, that are in memory at once
+if TYPE_CHECKING:
+    import pandas as pd
 
-RunFolder = Annotated[Path, Parameter(help="Folder of a run, as prioria train wrote it.")]
-DataFile = Annotated[
-    str, Parameter(help="A data set's name (its test split), or a file of rows like the training data.")
+OutFile = Annotated[
+    Path, Parameter(help="The file to write: a table (.csv, .tsv, .parquet, .feather, .xlsx, .json), or .npz or .npy.")
 ]
-OutFile = Annotated[Path, Parameter(help="The file to write: .npz with all arrays, or .npy, .csv or .parquet.")]
+COPIES = 4  # of what is drawn, that are in memory at once
+ROWS = 1000  # that are encoded at once
 
 
-def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0) -> None:
-    """Draw samples: arrays ``mean`` (means of values) and ``x`` (draws) in the units and the shape of the data, bits
-    as 0 and 1, documents as long as random training rows, and the latents of every group.
+def sample(model: ModelPlace, /, *, out: OutFile, num_samples: int = 64, seed: int = 0) -> None:
+    """Draw samples in the units of the data. A table has the columns of the data: names, kinds, categories by name.
+
+    An .npz file has ``mean`` (means of values) and ``x`` (draws) in the shape of the data, bits as 0 and 1, documents
+    as long as training rows, and the latents of every group; .npy the draws alone.
 
     Args:
         num_samples: how many.
@@ -40,96 +40,71 @@ def sample(run: RunFolder, *, out: OutFile, num_samples: int = 64, seed: int = 0
     if num_samples < 1:
         raise ValueError(f"--num-samples {num_samples} must be at least 1")
     check_seed(seed)
-    check_written(out)
-    opened = Run.load(run)
+    written.check_written(out)
+    opened = Opened.of(model)
     check_decided(opened.model.stages)
-    check_memory("--num-samples", num_samples, COPIES * 4 * opened.data.dimensions)
+    check_memory("--num-samples", num_samples, COPIES * 4 * opened.protocol.dimensions)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
         px = draw.px
         if isinstance(px, Words):
-            train = opened.data.train
-            px = px.of_length(train.batch(torch.randint(len(train), (num_samples,))).sum(-1, keepdim=True))
-        values = {"mean": mean(px)[0], "x": px.sample()[0]}
-    arrays = {name: _as_in_the_data(opened, value) for name, value in values.items()}
+            px = px.of_length(carried.lengths(opened.protocol, num_samples))
+        means, x = mean(px)[0], px.sample()[0]
+    bits = is_binary(px)
+    arrays: dict[str, Any] = {"x": _in_units(opened.protocol, x, bits), "mean": _in_units(opened.protocol, means, bits)}
     arrays |= {group: z[0] for group, z in draw.z.items()}
-    write_arrays(out, numpy(arrays), main="x")
+    written.write(out, lambda: written.frame(opened.protocol, x, bits=bits), arrays)
     print(f"{num_samples} samples in {out}")
 
 
 def encode(
-    run: RunFolder,
+    model: ModelPlace,
     data: DataFile,
+    /,
     *,
     out: OutFile,
     level: Annotated[str | None, Parameter(name=("--level", "--group"))] = None,
 ) -> None:
-    """Encode rows: array ``z``, the posterior mean of a group for each row; the same file gives the same numbers.
+    """Encode rows: the posterior mean of each group of latents; the same file gives the same numbers.
+
+    A table has the row's number, the identifiers of the data, and columns such as z_0; of classes these are their
+    probabilities. An .npz file has an array for each group, .npy that of the first.
 
     Args:
-        level: latent group, the top one by default.
+        level: one latent group alone.
     """
-    check_written(out)
-    opened = Run.load(run)
+    written.check_written(out)
+    opened = Opened.of(model)
     check_decided(opened.model.stages)
-    x = rows(opened, data).tensor()
+    found = opened.rows(data)
+    x = found.split.tensor()
     with torch.inference_mode():
-        z = torch.cat([opened.model.encode(part, level) for part in x.split(1000)])
-    write_arrays(out, numpy({"z": z}), main="z")
-    print(f"{len(z)} rows encoded in {out}")
+        parts = [_encoded(opened.model, part, level) for part in x.split(ROWS)]
+    arrays = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    written.write(out, lambda: _table(found.names, arrays), arrays)
+    print(f"{len(x)} rows encoded in {out}")
 
 
-def score(
-    run: RunFolder, data: DataFile, *, out: OutFile | None = None, num_samples: int = 1000, seed: int = 0
-) -> None:
-    """Score rows: array ``log_likelihood``, log p(x) of each row in nats; the lower, the stranger the row.
-
-    Args:
-        num_samples: importance samples for each row.
-        seed: of the random numbers.
-    """
-    check_seed(seed)
-    if out is not None:
-        check_written(out)
-    opened = Run.load(run)
-    split = rows(opened, data)
-    if isinstance(opened.model.likelihood, likelihoods.Categorical):
-        opened.model.likelihood.check(split.maximum(), data)
-    estimate = evaluate.log_likelihood(opened.model, split, num_samples=num_samples, seed=seed)
-    print(f"log-likelihood {estimate}" + (f", rows in {out}" if out is not None else ""), flush=True)
-    if out is not None:
-        write_arrays(out, numpy({"log_likelihood": estimate.pointwise}), main="log_likelihood")
-    if note := opened.data.protocol.note:
-        print(f"Note: {note}")
+def _encoded(model: VAE, x: Tensor, level: str | None) -> dict[str, Tensor]:
+    if level is not None:
+        return {level: model.encode(x, level)}
+    return {name: means[0] for name, _, means in model.at_means(x)}
 
 
-def rows(run: Run, source: str) -> Split:
-    """Returns rows scaled, and where training binarized binarized once, as the model was trained.
-
-    A path that exists comes before a known data set of the same name.
-
-    Raises:
-        DataError: the rows do not fit the model, or there are none.
-    """
-    if Path(source).exists() or source not in BY_NAME:
-        return read_rows(source, run.data.protocol)
-    if (run.data.origin or {}).get("source") == source:
-        return run.data.test
-    test, shape = load(source).test, run.data.shape
-    if test.protocol.shape != shape:
-        raise DataError(f"{source} has rows of shape {test.protocol.shape}, but the model is for {shape}")
-    return read_rows(test.rows if test.members is None else test.rows[test.members], run.data.protocol)
+def _table(names: pd.DataFrame, arrays: dict[str, Tensor]) -> pd.DataFrame:
+    columns = dict(_columns(arrays))
+    return names.assign(**{name: values.cpu().numpy() for name, values in columns.items()})
 
 
-def _as_in_the_data(run: Run, x: Tensor) -> Tensor:
-    values = x if isinstance(run.model.likelihood, likelihoods.Bernoulli) else run.data.protocol.unscaled(x)
-    return values.unflatten(-1, run.data.shape)
+def _columns(arrays: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    for group, values in arrays.items():
+        for number, column in enumerate(values.flatten(1).T):
+            yield f"{group}_{number}", column
 
 
-def numpy(arrays: dict[str, Tensor]) -> dict[str, NDArray]:
-    """Returns arrays as files hold them."""
-    return {name: array.cpu().numpy() for name, array in arrays.items()}
+def _in_units(protocol: Protocol, x: Tensor, bits: bool) -> Tensor:
+    return (x if bits else protocol.unscaled(x)).unflatten(-1, protocol.shape)
 
 
 def check_seed(seed: int) -> None:

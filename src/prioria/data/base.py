@@ -58,6 +58,7 @@ class Protocol:
         series: How series were cut, whose rows are (channels, steps).
         skeleton: File below the root of the data with the bones of a body, where rows are its poses.
         channels: The channels of that skeleton that the columns are; the others rest at zero.
+        lengths: Of counts, as a model carries them: sums of some training rows, which samples get.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Protocol:
     schema: Schema | None = None
     skeleton: str = ""
     channels: tuple[str, ...] = ()
+    lengths: tuple[int, ...] = ()
 
     @property
     def dimensions(self) -> int:
@@ -95,6 +97,16 @@ class Protocol:
         if self.kind == "columns" and self.schema is not None:
             return self.schema.unscaled(x)
         return x * _constant(self.scale, x) - _constant(self.shift, x)
+
+    def log_volume(self, x: Tensor) -> Tensor:
+        r"""How far each row's density is stretched, \sum_d \log |dv_d / dx_d| (N,), in nats, for numbers x (N, D).
+
+        log p(v) = log p(x) - log_volume(x) of real numbers; values of other kinds have probabilities, or keep theirs.
+        """
+        if self.kind == "columns" and self.schema is not None:
+            return torch.from_numpy(self.schema.log_volume(x.cpu().numpy()))
+        logs = np.log(np.broadcast_to(self.scale, self.dimensions)).sum() if self.kind == "continuous" else 0.0
+        return torch.full((len(x),), float(logs), dtype=torch.float64)
 
 
 def _constant(value: float | tuple[float, ...], like: Tensor) -> float | Tensor:

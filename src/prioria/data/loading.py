@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from prioria.data.base import Dataset, Protocol, Split
 from prioria.data.errors import DataError
@@ -20,8 +22,12 @@ from prioria.data.own.sources import Source, Table, read_source
 from prioria.data.own.windows import Series, windows
 from prioria.data.schema import Schema
 from prioria.data.splits import binarized_once, stored, stored_labels
+from prioria.data.values import series as column_of
 from prioria.spelling import suggesting
 from prioria.storage import read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE_OPTIONS = "schema, label, ignore, kinds and dates"
 PICTURE_OPTIONS = "resize, crop, colour, alpha and frames"
@@ -173,6 +179,33 @@ def inspect(
     return replace(survey(own.rows, own.name), labels=own.describe_labels())
 
 
+@dataclass(frozen=True, eq=False)
+class NamedRows:
+    """Rows that a model reads, and what tells them apart.
+
+    Args:
+        split: The rows.
+        names: Their number in the file, from 0 on, and columns of identifiers where there are any.
+    """
+
+    split: Split
+    names: pd.DataFrame
+
+    @classmethod
+    def of(cls, split: Split, table: Table | None = None, schema: Schema | None = None) -> NamedRows:
+        """Rows with their numbers, and of a table its identifiers and its index."""
+        import pandas as pd
+
+        names = pd.DataFrame({"row": np.arange(len(split))})
+        known = schema is not None and table is not None and len(table.frame) == len(split)  # windows have no name
+        for column in schema.columns if known else ():
+            if column.kind in ("identifier", "index") and column.role in ("identifier", "ignored"):
+                found = column_of(table.frame, column.name)
+                if found is not None:
+                    names[column.name or "index"] = found.to_numpy()
+        return cls(split, names)
+
+
 def read_rows(source: Any, protocol: Protocol, *, strict: bool = False) -> Split:
     """The user's rows under the protocol that a model was trained with, for encoding and scoring.
 
@@ -185,17 +218,30 @@ def read_rows(source: Any, protocol: Protocol, *, strict: bool = False) -> Split
     Raises:
         DataError: The rows have another shape, kind or range, or missing values.
     """
+    return read_named_rows(source, protocol, strict=strict).split
+
+
+def read_named_rows(source: Any, protocol: Protocol, *, strict: bool = False, missing: bool = False) -> NamedRows:
+    """As `read_rows`, with what tells the rows apart.
+
+    Args:
+        source: As for `read_rows`.
+        protocol: As for `read_rows`.
+        strict: As for `read_rows`.
+        missing: Keep values that are missing or infinite as they are.
+    """
     own = read_source(source, protocol.pictures or Pictures())
     if isinstance(own, Source) and protocol.schema is not None:
         own = _with_names(own, protocol.schema)
     if isinstance(own, Table):
-        return table_rows(own, protocol, strict=strict)
+        return NamedRows.of(table_rows(own, protocol, strict=strict, missing=missing), own, protocol.schema)
     if protocol.series is not None:
         own = replace(own, rows=windows(own.rows, own.name, protocol.series), labels=None)
     found = survey(own.rows, own.name)
-    rows = Split(stored(own.rows), stored_labels(own.labels), fitting(protocol, found))
     dynamic = protocol.binarization == "dynamic" and found.kind != "binary"
-    return binarized_once(rows) if dynamic else rows
+    fitted = fitting(protocol, found, missing=missing and not dynamic)
+    rows = Split(stored(own.rows), stored_labels(own.labels), fitted)
+    return NamedRows.of(binarized_once(rows) if dynamic else rows)
 
 
 def _with_names(own: Source, schema: Schema) -> Table:

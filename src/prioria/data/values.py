@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,9 @@ def unknown(column: Column, frame: pd.DataFrame) -> str:
     if not lost.any():
         return ""
     first = values.iloc[int(lost.argmax())]
-    reason = "not positive" if column.treatment == "log" else "unknown" if column.kind in NAMES else "no number"
+    first = first.item() if isinstance(first, np.generic) else first
+    no_log = "not positive or not finite"
+    reason = no_log if column.treatment == "log" else "unknown" if column.kind in NAMES else "no number"
     return f"column {column.name!r}: {int(lost.sum())} values are {reason}, first {first!r}, and taken as missing"
 
 
@@ -126,7 +129,8 @@ def decoded(column: Column, x: NDArray) -> Any:
     values = column.center + column.scale * x
     values = np.exp(values) if column.treatment == "log" else values
     if column.resolution:
-        values = (values / column.resolution).round() * column.resolution
+        digits = max(2 - math.floor(math.log10(column.resolution)), 0)  # 38.3, and no 38.300000000000004
+        values = ((values / column.resolution).round() * column.resolution).round(digits)
     if column.kind == "count":
         values = np.maximum(values, 0)
     if column.kind == "positive":

@@ -22,6 +22,7 @@ from prioria.distributions.rescaled import Rescaled
 from prioria.distributions.simple import at_least_float32, bernoulli, categorical, normal
 from prioria.distributions.straight_through import StraightThroughBernoulli, straight_through_bernoulli
 from prioria.distributions.traits import (
+    by_column,
     check_support,
     factors,
     has_kl,
@@ -50,6 +51,7 @@ __all__ = [
     "Words",
     "at_least_float32",
     "bernoulli",
+    "by_column",
     "categorical",
     "check_support",
     "concatenate",

@@ -61,15 +61,20 @@ class Columns(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         total = -self.log_volume(value)
         for part in self.parts:
-            x = value[..., part.index]
-            missing = x.isnan()
-            total = total + part.values.log_prob(x.masked_fill(missing, part.fill)).masked_fill(missing, 0.0).sum(-1)
+            total = total + _observed(part, value).sum(-1)
         return total
+
+    def log_prob_by_column(self, value: Tensor) -> Tensor:
+        """Returns log p_d(v_d) of each column (..., D) in the units of the data, 0 where the entry is missing."""
+        return self._join([_observed(part, value) for part in self.parts]) - self._log_volumes(value)
 
     def log_volume(self, value: Tensor) -> Tensor:
         """Returns sum_d log |dv_d/dx_d| (...) over the observed entries, in nats."""
+        return self._log_volumes(value).sum(-1)
+
+    def _log_volumes(self, value: Tensor) -> Tensor:
         logarithm = torch.where(self.center.isnan(), 0.0, self.center + self.log_scale.exp() * value)
-        return (self.log_scale + logarithm).masked_fill(value.isnan(), 0.0).sum(-1)
+        return (self.log_scale + logarithm).masked_fill(value.isnan(), 0.0)
 
     def sample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:
         with torch.no_grad():
@@ -77,3 +82,10 @@ class Columns(Distribution):
 
     def _join(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(parts), -1)[..., self.order]
+
+
+def _observed(part: Part, value: Tensor) -> Tensor:
+    """Returns log p of each column of a part (..., n), 0 where it is missing."""
+    x = value[..., part.index]
+    missing = x.isnan()
+    return part.values.log_prob(x.masked_fill(missing, part.fill)).masked_fill(missing, 0.0)

@@ -62,6 +62,21 @@ def factors(d: Distribution) -> Distribution:
     raise ValueError(f"{type(d).__name__} has no per-dimension marginals; use posteriors.Gaussian or tc=DensityRatio()")
 
 
+def by_column(d: Distribution, value: Tensor) -> Tensor | None:
+    """Returns log p of each column (..., D), in nats; None where the density does not factorize over columns.
+
+    A distribution of several families says it by a method ``log_prob_by_column``.
+
+    Example:
+        >>> by_column(Independent(Normal(torch.zeros(2), 1.0), 1), torch.zeros(2)).exp()
+        tensor([0.3989, 0.3989])
+    """
+    if own := getattr(d, "log_prob_by_column", None):
+        return own(value)
+    one_axis = isinstance(d, Independent) and d.reinterpreted_batch_ndims == 1 and d.event_shape == value.shape[-1:]
+    return d.base_dist.log_prob(value) if isinstance(d, Independent) and one_axis else None
+
+
 def has_kl(q: Distribution, p: Distribution) -> bool:
     """Says whether KL(q || p) has a closed form here: both factorized and of one family, or both Gaussian."""
     return has_kl_per_dimension(q, p) or (as_full(q) is not None and as_full(p) is not None)

@@ -117,7 +117,7 @@ def resume(
         epochs: a new total, or "+50" for fifty more than are done; None keeps the total that the run began with.
         modules: instances of the modules that are not prioria's, by path within the model, as for :meth:`Run.load`, or
             within the run ("model.encoder").
-        data: the data, where it was handed over as an array and cannot be found by name.
+        data: the data, where it was handed over as an array and cannot be found by name, or the path that it has now.
         trackers: as for :func:`fit`.
         cpu: as for :func:`fit`.
         progress: as for :func:`fit`.
@@ -137,7 +137,7 @@ def resume(
     options = Options(**specification["options"])
     if epochs is not None:
         options = replace(options, epochs=_total(epochs, checkpoint.read_state(folder)["epoch"]))
-    dataset = run.find_data(specification, None if data is None else load_data(data))
+    dataset = run.find_data(specification, data)
     accelerator = processes.accelerator(folder, bf16=options.precision == "bf16", trackers=trackers, cpu=cpu)
     with _own_randomness(options, accelerator):
         step = run.rebuild_step(folder, specification, modules)

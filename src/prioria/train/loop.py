@@ -20,7 +20,7 @@ from torch import Tensor
 
 from prioria import likelihoods, storage
 from prioria.atomic import own_folder
-from prioria.data import Dataset, check_likelihood
+from prioria.data import Dataset, carried, check_likelihood
 from prioria.evaluate import aggregate_draws
 from prioria.objectives import Progress
 from prioria.storage import first_fault
@@ -92,6 +92,7 @@ class Training:
     ) -> None:
         self.step, self.data, self.options, self.folder = step, data, options, folder
         self.accelerator = accelerator
+        step.model.protocol = carried.carried(data)
         self.rows = data.train.to(accelerator.device)
         self.alone = accelerator.num_processes == 1
         self.wrapped = accelerator.prepare_model(step if self.alone else Together(step, accelerator))

@@ -153,7 +153,9 @@ def with_prior(model: VAE, prior: nn.Module) -> VAE:
             "encodings; train the model again with it"
         )
     encoder = dict(model.encoder.items()) if set(model.encoder) == set(model.groups) else model.encoder["x"]
-    return VAE(encoder=encoder, likelihood=model.likelihood, stages={**model.stages, name: top})
+    found = VAE(encoder=encoder, likelihood=model.likelihood, stages={**model.stages, name: top})
+    found.protocol = model.protocol
+    return found
 
 
 def _source(source: Run | VAE, data: Dataset | None, out: str | Path | None) -> tuple[VAE, Dataset, Path | None]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property, partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -43,16 +45,25 @@ class Run:
 
     Attributes:
         model: with its best weights.
-        data: what it was trained on.
+        source: what it was trained on, or what finds that when it is asked for.
         history: the lines of ``metrics.jsonl``: means over steps where ``split`` is "train", over all examples where it
             is "validation". Terms are in nats.
         path: the folder, or None if nothing was written.
     """
 
     model: VAE
-    data: Dataset
+    source: Dataset | Callable[[], Dataset]
     history: list[Line]
     path: Path | None = None
+
+    @cached_property
+    def data(self) -> Dataset:
+        """What it was trained on; a run that was read looks for it here, and not before.
+
+        Raises:
+            ValueError: it is not where it was, or is not what the run was trained on.
+        """
+        return self.source if isinstance(self.source, Dataset) else self.source()
 
     @property
     def best(self) -> Line | None:
@@ -68,9 +79,16 @@ class Run:
 
     def _summary(self) -> list[str]:
         groups = " > ".join(f"{name} {type(stage.p).__name__}" for name, stage in self.model.stages.items())
-        best = self.best
+        best, protocol = self.best, self.model.protocol  # the data need not be there
+        data = self.data.name if protocol is None else protocol.name
         loss = [] if best is None else [f"validation loss {best['loss']:.2f} at epoch {best['epoch']}"]
-        return [groups, self.data.name, *loss, *([] if self.path is None else [f"path={str(self.path)!r}"])]
+        return [groups, data, *loss, *([] if self.path is None else [f"path={str(self.path)!r}"])]
+
+    def trained_on(self, name: str) -> bool:
+        """Whether a data set that prioria knows by this name is what it was trained on."""
+        if isinstance(self.source, Dataset) or self.path is None:
+            return (self.data.origin or {}).get("source") == name
+        return (read_specification(self.path)["data"]["origin"] or {}).get("source") == name
 
     def last(self) -> VAE:
         """Returns a copy of the model with the weights that training ended with, from the checkpoint in the folder.
@@ -87,13 +105,14 @@ class Run:
         return model
 
     @classmethod
-    def load(cls, path: str | Path, *, modules: dict[str, nn.Module] | None = None, data: Dataset | None = None) -> Run:
-        """Reads a run folder, whether its training ended or not.
+    def load(cls, path: str | Path, *, modules: dict[str, nn.Module] | None = None, data: Any = None) -> Run:
+        """Reads a run folder, whether its training ended or not. Its data need not be there until it is asked for.
 
         Args:
             path: the folder.
             modules: instances of the modules of the model that are not prioria's, by path.
-            data: the data, where it was handed over as an array and cannot be found by name.
+            data: the data, where it was handed over as an array and cannot be found by name, or the path that its file
+                or folder has now.
 
         Raises:
             ValueError: there is no run, no best weights yet, or something that it needs is missing.
@@ -106,7 +125,8 @@ class Run:
                 f"prioria train --resume {shlex.quote(str(path))}"
             )
         model = load_model(folder / BEST, modules=modules)
-        return cls(model, find_data(specification, data), _lines(folder, specification), folder)
+        source = partial(find_data, specification, None) if data is None else find_data(specification, data)
+        return cls(model, source, _lines(folder, specification), folder)
 
 
 def _lines(folder: Path, specification: dict[str, Any]) -> list[Line]:
@@ -205,26 +225,43 @@ def read_specification(folder: Path) -> dict[str, Any]:
     return specification | {"options": asdict(options)}
 
 
-def find_data(specification: dict[str, Any], data: Dataset | None) -> Dataset:
-    """Returns the data of a run, loaded again by name unless it is given.
+def find_data(specification: dict[str, Any], data: Any) -> Dataset:
+    """Returns the data of a run, loaded again by name unless it, or the path that it has now, is given.
 
     Raises:
-        ValueError: it cannot be found by name, or is not what the run was trained on.
+        ValueError: it is not where it was, cannot be found by name, or is not what the run was trained on.
     """
     recorded = dict(specification["data"])
     origin = recorded.pop("origin")
-    if data is None and origin is None:
-        raise ValueError(f"data: this run was trained on {recorded['name']!r} handed over in memory; pass data= again")
-    try:
-        found = load_data(**origin) if data is None else data
-    except TypeError as error:
-        raise ValueError(f"data.origin={origin} of the run cannot be loaded ({error}); pass data= again") from error
+    found = _again(recorded["name"], origin) if data is None else _moved(origin, data)
     now = fingerprint(found)
-    if {name: now.get(name) for name in recorded} != recorded:  # older runs have no digest
+    told = set(recorded) if data is None or isinstance(data, Dataset) else set(recorded) - {"name"}  # that of a file
+    if any(now.get(name) != recorded[name] for name in told):  # older runs have no digest
         raise ValueError(
             f"data={now} is not what the run was trained on, {recorded}; give it the same rows, split and treatment"
         )
     return found
+
+
+def _again(name: str, origin: dict[str, Any] | None) -> Dataset:
+    if origin is None:
+        raise ValueError(f"data: this run was trained on {name!r} handed over in memory; pass data= again")
+    place = Path(origin["source"])
+    if place.is_absolute() and not place.exists():
+        raise ValueError(
+            f"data: this run was trained on {place}, which is not there, and its rows are needed here; say where they "
+            "are by --data PATH (data= in Python)"
+        )
+    try:
+        return load_data(**origin)
+    except TypeError as error:
+        raise ValueError(f"data.origin={origin} of the run cannot be loaded ({error}); pass data= again") from error
+
+
+def _moved(origin: dict[str, Any] | None, data: Any) -> Dataset:
+    """Returns the data at another place, read as it was."""
+    is_path = isinstance(data, str | Path) and origin is not None
+    return load_data(**{**origin, "source": data}) if is_path else load_data(data)
 
 
 def rebuild_step(folder: Path, specification: dict[str, Any], modules: dict[str, nn.Module] | None) -> Step:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from prioria import storage
-from prioria.data import Split
+from prioria.data import Split, carried
 from prioria.model import VAE
 from prioria.train import randomness
 from prioria.train.order import steps_per_epoch
@@ -55,6 +55,8 @@ class Best:
         """Writes the model with its best weights into a folder, if there are any."""
         if self.weights:
             storage.write_model(folder, self.model, self.weights)
+            if self.model.protocol is not None:
+                carried.write(self.model.protocol, folder)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns rank and weights; nothing before the first validation."""

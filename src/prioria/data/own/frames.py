@@ -18,7 +18,7 @@ from prioria.data.column import NUMBERS, Column
 from prioria.data.errors import DataError
 from prioria.data.kinds import infer
 from prioria.data.own.inspection import survey
-from prioria.data.own.protocol import MINIMUM_ROWS, Treatment, check_missing, fitting, own_data
+from prioria.data.own.protocol import MINIMUM_ROWS, Treatment, fitting, own_data
 from prioria.data.own.series import as_series
 from prioria.data.own.sources import Source, Table
 from prioria.data.own.windows import Series, windows
@@ -169,8 +169,8 @@ def raw(schema: Schema, table: Table) -> NDArray[np.float64]:
     return np.stack([absent if values is None else numbers(values) for values in found], 1)
 
 
-def table_rows(table: Table, protocol: Protocol, *, strict: bool = False) -> Split:
-    """Rows that come later, matched by the names of the columns.
+def table_rows(table: Table, protocol: Protocol, *, strict: bool = False, missing: bool = False) -> Split:
+    """Rows that come later, matched by the names of the columns; `missing` values are kept, or refused.
 
     Raises:
         DataError: no column fits, or with `strict` a difference; without a schema another number of columns.
@@ -186,9 +186,9 @@ def table_rows(table: Table, protocol: Protocol, *, strict: bool = False) -> Spl
     if protocol.series is not None:
         rows, labels = windows(rows, table.name, protocol.series), None
     found = survey(rows.astype(np.uint8) if protocol.kind == "grey" and is_pixels(schema, rows) else rows, table.name)
-    check_missing(found)
-    split = Split(stored(rows), labels, fitting(protocol, found))
-    return binarized_once(split) if protocol.binarization == "dynamic" and found.kind != "binary" else split
+    dynamic = protocol.binarization == "dynamic" and found.kind != "binary"
+    split = Split(stored(rows), labels, fitting(protocol, found, missing=missing and not dynamic))
+    return binarized_once(split) if dynamic else split
 
 
 @dataclass(frozen=True)

@@ -188,13 +188,16 @@ def _standardized(data: Dataset) -> Dataset:
     return Dataset(protocol, train, validation, test)
 
 
-def fitting(protocol: Protocol, found: Inspection) -> Protocol:
+def fitting(protocol: Protocol, found: Inspection, *, missing: bool = False) -> Protocol:
     """A model's protocol for other rows of the user: its scale is dropped for pixels already within [0, 1].
+
+    Rows with `missing` values are refused, unless it is said that they may stay.
 
     Raises:
         DataError: The rows have another shape, kind or range than those of the protocol, or missing values.
     """
-    check_missing(found)
+    if not missing:
+        check_missing(found)
     if found.shape[1:] not in (protocol.shape, (protocol.dimensions,)):
         raise DataError(f"{found.name}: rows of shape {found.shape[1:]}, but the model is for {protocol.shape}")
     _check_kind(protocol, found)
