@@ -10,7 +10,7 @@ from prioria.evaluate.likelihood.inference_gaps import Gaps, gaps
 from prioria.evaluate.likelihood.methods import Method, log_likelihood
 from prioria.evaluate.likelihood.processes import divided_log_likelihood
 from prioria.evaluate.likelihood.quadrature import quadrature_log_likelihood
-from prioria.evaluate.likelihood.scores import Scores, column_log_likelihoods, scores
+from prioria.evaluate.likelihood.scoring import Scores, column_log_likelihoods, scores
 
 __all__ = [
     "COUNTS",
