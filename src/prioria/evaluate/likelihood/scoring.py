@@ -13,7 +13,7 @@ from prioria.distributions import by_column
 from prioria.evaluate.estimate import Estimate, WeightQuality
 from prioria.evaluate.likelihood.importance import log_weights
 from prioria.evaluate.likelihood.weights import Weights
-from prioria.evaluate.sampling import Examples, measuring, require_density, sampling_of
+from prioria.evaluate.sampling import ROWS, Examples, device_of, measuring, require_density, sampling_of
 from prioria.model import VAE
 
 
@@ -36,7 +36,13 @@ class Scores:
 
 
 def scores(
-    model: VAE, x: Examples, *, num_samples: int = 1000, seed: int = 0, log_volume: Float[Tensor, " N"] | None = None
+    model: VAE,
+    x: Examples,
+    *,
+    num_samples: int = 1000,
+    seed: int = 0,
+    limit: int | None = None,
+    log_volume: Float[Tensor, " N"] | None = None,
 ) -> Scores:
     r"""Estimates log p(x) of each row in nats by importance sampling; the lower, the stranger the row.
 
@@ -48,6 +54,7 @@ def scores(
         x: rows (N, D) as it reads them, a table with the columns of its training data, or a split of a data set.
         num_samples: S.
         seed: of the noise.
+        limit: take so many rows only, at even distances.
         log_volume: what is subtracted from each (N,), nats, such as ``Protocol.log_volume``: densities are then in the
             units of the data.
 
@@ -63,7 +70,7 @@ def scores(
     require_density(model)
     values, variances, qualities = [], [], []
     with measuring(model):
-        for group in sampling_of(model, x, num_samples, seed, limit=None).groups:
+        for group in sampling_of(model, x, num_samples, seed, limit=limit).groups:
             keep = group.wanted
             weights = Weights(num_samples, keep.stop - keep.start)
             bound = False
@@ -90,25 +97,28 @@ def scores(
 
 
 def column_log_likelihoods(
-    model: VAE, x: Tensor, *, num_samples: int = 16, seed: int = 0, tile: int = 500
+    model: VAE, x: Examples, *, num_samples: int = 16, seed: int = 0, limit: int | None = None
 ) -> Float[Tensor, "N D"] | None:
     r"""Estimates E_{q(z|x)} log p(x_d | z) of each row and column in nats (N, D).
 
     Args:
         model: the model.
-        x: rows (N, D).
+        x: rows (N, D) as it reads them, a table with the columns of its training data, or a split of a data set.
         num_samples: draws for each row.
         seed: of the noise.
-        tile: rows at once.
+        limit: take so many rows only, at even distances.
 
     Returns:
         None where the likelihood does not factorize over columns.
+
+    Raises:
+        ValueError: no sample or no row, or rows of another shape.
     """
     parts = []
     with measuring(model):
-        torch.manual_seed(seed)
-        for rows in x.split(tile):
-            found = by_column(model.draw(rows, num_samples).px, rows)
+        rows = sampling_of(model, x, num_samples, seed, limit=limit).x.to(device_of(model))
+        for tile in rows.split(max(1, ROWS // num_samples)):
+            found = by_column(model.draw(tile, num_samples).px, tile)
             if found is None:
                 return None
             parts.append(found.mean(0).cpu())
