@@ -24,9 +24,8 @@ from prioria.build.kinds import (
 )
 from prioria.build.networks import FEWEST_PLACES, Networks
 from prioria.build.structures import Structure
-from prioria.data import Dataset, carried, check_likelihood
+from prioria.data import Dataset, base, carried, check_likelihood
 from prioria.data import load as load_data
-from prioria.data.base import OWN
 from prioria.likelihoods import Categorical
 from prioria.model import VAE
 from prioria.stages import Edge, TwoLevel
@@ -210,7 +209,7 @@ def _two_levels(
 def _prior(data: Dataset, choice: Choice, encoder: nn.Module, posterior: nn.Module, latents: int) -> nn.Module:
     """Builds a prior; what starts at data starts where these are, within bounds that hold them."""
     facts: dict[str, Any] = {"latents": latents, "encoder": encoder, "posterior": posterior, "inputs": data.dimensions}
-    own, kind = data.protocol.source == OWN, data.protocol.kind
+    own, kind = data.protocol.source == base.OWN, data.protocol.kind
     if not own and kind not in ("continuous", "count"):
         return PRIORS.build(choice, facts)
     rows = data.train.tensor(ROWS)
@@ -236,7 +235,7 @@ def _usual_network(data: Dataset, likelihood: Choice | None) -> str:
     large = len(data.shape) > 1 and min(data.shape[1:]) >= FEWEST_PLACES
     named = likelihood is None or isinstance(likelihood, str | Mapping)
     part = LIKELIHOODS.kinds[_named(data, likelihood)[0]] if named else likelihood
-    return getattr(part, "usual_network", "conv" if data.protocol.source == OWN and large else "gated")
+    return getattr(part, "usual_network", "conv" if data.protocol.source == base.OWN and large else "gated")
 
 
 def _likelihood(

@@ -52,7 +52,7 @@ def frame(protocol: Protocol, x: Tensor, *, bits: bool = False) -> pd.DataFrame:
 
 
 def check_written(path: Path) -> None:
-    """Raises what `write` would, before the work: another suffix, a missing package, or a place that cannot be written."""
+    """Raises what `write` would, before the work: an unknown suffix, a missing package, or no place to write to."""
     suffix = path.suffix.lower()
     if suffix not in (*ARRAYS, *WRITERS):
         hint = nearest(suffix, [*WRITERS, *ARRAYS])
