@@ -13,7 +13,7 @@ import torch
 from prioria.data.base import Binarization, Dataset, Kind, Protocol, evenly
 from prioria.data.errors import DataError
 from prioria.data.own.decoding import Pictures
-from prioria.data.own.series import Series
+from prioria.data.own.windows import Series
 from prioria.data.schema import Schema
 from prioria.storage import read_json, write_json
 

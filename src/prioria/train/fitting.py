@@ -14,7 +14,7 @@ from torch import nn
 from prioria.data import load as load_data
 from prioria.model import VAE
 from prioria.objectives import Objective
-from prioria.train import checkpoint, choice, processes, randomness, run
+from prioria.train import checkpoint, choice, origin, processes, randomness, run
 from prioria.train.loop import Training
 from prioria.train.options import Options, takes_options
 from prioria.train.run import Run
@@ -137,7 +137,7 @@ def resume(
     options = Options(**specification["options"])
     if epochs is not None:
         options = replace(options, epochs=_total(epochs, checkpoint.read_state(folder)["epoch"]))
-    dataset = run.find_data(specification, data)
+    dataset = origin.find_data(specification, data)
     accelerator = processes.accelerator(folder, bf16=options.precision == "bf16", trackers=trackers, cpu=cpu)
     with _own_randomness(options, accelerator):
         step = run.rebuild_step(folder, specification, modules)
