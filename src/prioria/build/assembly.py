@@ -268,9 +268,9 @@ def _likelihood(
 
 def _named(data: Dataset, choice: str | Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
     """The kind of likelihood and its options, by default the first that is legal for the data."""
-    kinds = {cls.__name__: kind for kind, cls in LIKELIHOODS.kinds.items()}
+    legal = [k for name in data.protocol.likelihoods for k, cls in LIKELIHOODS.kinds.items() if cls.__name__ == name]
     options = {"kind": choice} if isinstance(choice, str) else dict(choice or {})
-    return LIKELIHOODS.named(options | {"kind": options.get("kind") or kinds[data.protocol.likelihoods[0]]})
+    return LIKELIHOODS.named(options | {"kind": options.get("kind") or (legal or data.protocol.likelihoods)[0]})
 
 
 def _check_latents(latents: int | None, levels: int) -> None:
