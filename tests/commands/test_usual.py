@@ -7,7 +7,7 @@ import torch
 from sklearn.covariance import LedoitWolf
 from torch import nn
 
-from prioria import build, evaluate, fit, nets
+from prioria import build, evaluate, fit, nets, storage
 from prioria.data import load
 
 RNG = np.random.default_rng(0)
@@ -45,6 +45,17 @@ def test_photographs_without_an_option_beat_a_full_gaussian():
     run = fit(build.model(data, seed=0), build.objective(build.model(data)), data, epochs=6, seed=0, progress=False)
     bound = evaluate.elbo(run.model.eval(), test, num_samples=10)
     assert bound.value - 3 * bound.monte_carlo_error > gaussian
+
+
+@pytest.mark.parametrize("likelihood", ["frequency-gaussian", "discretized-logistic"])
+def test_what_is_built_is_saved_and_loaded(likelihood, tmp_path):
+    data = load(PHOTOGRAPHS)
+    model = build.model(data, prior={"kind": "vamp", "components": 5}, likelihood=likelihood, seed=0).eval()
+    storage.save(model, tmp_path)
+    x, z = data.test.tensor(8), torch.zeros(8, 40)
+    again = storage.load(tmp_path).eval()
+    assert torch.equal(again.likelihood(z).log_prob(x), model.likelihood(z).log_prob(x))
+    assert torch.equal(again.encoder["x"](x), model.encoder["x"](x))
 
 
 def test_networks_are_convolutions_for_pictures_of_ones_own_alone():

@@ -197,7 +197,7 @@ class Frequency(Networks):
     name = "frequency"
 
     def encoder(self) -> nn.Module:
-        return nets.FrequencyEncoder(self.places, *self.hidden)
+        return nets.FrequencyEncoder(self.places, self.hidden)
 
     def decoder(self, latents: int, per_value: int) -> nn.Module:
         return nets.FrequencyDecoder(latents, *self.hidden[::-1], per_value * self.inputs)

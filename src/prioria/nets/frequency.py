@@ -27,14 +27,14 @@ class FrequencyEncoder(Module):
         hidden: widths of the layers; the last is that of the features.
 
     Example:
-        >>> FrequencyEncoder((1, 8), 16, 4)(torch.zeros(3, 8)).shape
+        >>> FrequencyEncoder((1, 8), (16, 4))(torch.zeros(3, 8)).shape
         torch.Size([3, 4])
     """
 
     center: Tensor
     spectrum: Tensor
 
-    def __init__(self, shape: tuple[int, ...], *hidden: int) -> None:
+    def __init__(self, shape: tuple[int, ...], hidden: tuple[int, ...] = (300, 300)) -> None:
         super().__init__()
         size = math.prod(shape)
         self.cosines = Cosines(tuple(shape))
