@@ -8,7 +8,7 @@ from typing import Any
 from prioria.data import Dataset
 from prioria.distributions import is_binary
 from prioria.evaluate.aggregate import has_aggregate_density, top_posterior
-from prioria.evaluate.diagnosis.findings import Finding, Measurements, findings
+from prioria.evaluate.diagnosis.judged import Finding, Measurements, findings
 from prioria.evaluate.latent import (
     Divergence,
     active_units,
