@@ -32,6 +32,7 @@ LAYERS = [
     {"build", "starts"},
     {"train"},
     {"estimator", "hashing", "improvement"},
+    {"presets"},
     {"report", "export", "estimator"},
     {"papers", "ui"},
     {"commands"},

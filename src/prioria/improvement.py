@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 
+from prioria.data import Dataset
 from prioria.data import load as load_data
-from prioria.model import VAE
-from prioria.objectives import Enumerated
-from prioria.train.fitting import fit
+from prioria.data.base import evenly
+from prioria.model import VAE, evaluation_mode
+from prioria.objectives import Enumerated, Objective
+from prioria.storage import BEST, write_text
+from prioria.train import run as runs
+from prioria.train.log import NAME as METRICS
+from prioria.train.log import Line
+from prioria.train.optimizer import Average
+from prioria.train.options import Options
 from prioria.train.order import steps_per_epoch
+from prioria.train.randomness import fork
 from prioria.train.run import Run
+from prioria.train.step import Step, means
 
 STEPS, BATCH, CLASSES, DRAWS = 3000, 128, 4, 20
+WARM_UP, CLIP, EMA, DECAY = 50, 10.0, 0.99, 1e-2
+EVERY, PATIENCE = 50, 12  # steps between two validations, and how many of these without a better one
+CHECKED = 2000  # validation rows, at most, that say when to stop
+TILE = 50  # rows that are scored at once
 
 
 @dataclass(frozen=True)
@@ -25,15 +41,16 @@ class Improvement:
     """What training gained over the start on the validation rows, in nats per row.
 
     Attributes:
-        run: the training; its model holds the weights that were kept. A folder, where there is one, has those of the
-            training: ``run.model.save(path)`` writes the kept ones.
+        run: the training; its model, and its folder where there is one, hold the weights that were kept.
         gain: mean difference of log p(x) between the trained model and the start.
         standard_error: of that paired difference, over rows.
+        begun: what the model began as, in words.
     """
 
     run: Run
     gain: float
     standard_error: float
+    begun: str = "mixture"
 
     @property
     def kept(self) -> bool:
@@ -43,53 +60,201 @@ class Improvement:
     def __str__(self) -> str:
         found = f"{self.gain:+.2f} ± {self.standard_error:.2f} nats per validation row"
         if self.kept:
-            return f"networks improve on the mixture that they started from: {found}"
-        return f"networks did not improve on the mixture that they started from: {found}; the start is kept"
+            return f"networks improve on the {self.begun} that they started from: {found}"
+        return f"networks did not improve on the {self.begun} that they started from: {found}; the start is kept"
 
 
 def improve(
-    model: VAE, data: Any, *, steps: int = STEPS, seed: int = 0, out: str | Path | None = None, **options: Any
+    model: VAE,
+    data: Any,
+    *,
+    objective: Objective | None = None,
+    measure: Objective | None = None,
+    cells: Tensor | None = None,
+    begun: str = "mixture",
+    steps: int = STEPS,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    facts: dict[str, Any] | None = None,
 ) -> Improvement:
     """Trains a model that begins at a start, and puts the start back where the validation rows gain nothing.
+
+    AdamW, whose decay pulls at the weights of linear layers alone, 50 steps of warm-up and half a cosine, an average of
+    the weights, a validation every 50 steps and patience for 12 of them. A loss that is not finite ends training; the
+    best weights before it, or the start, are what is left.
 
     Args:
         model: what :func:`prioria.starts.build` returned; it holds the better weights afterwards.
         data: the data set.
+        objective: what is minimized; the sum over the four likeliest classes by default.
+        measure: whose value is minus log p(x): it decides; the sum over all classes, of 20 draws each, by default.
+        cells: width (D,) of the grid that each column lies on, in the units of x: rows are spread over their cells, as
+            :func:`prioria.starts.dequantize` spreads them, anew in every step.
+        begun: what the model began as, in words.
         steps: of training, at most.
-        seed: of training.
-        out: folder of the run.
-        **options: of :func:`prioria.fit`, in place of those chosen here.
+        learning_rate: of AdamW.
+        seed: of rows and noise.
+        out: folder of the run; it holds the start from the first moment on.
+        overwrite: replace a run in ``out``.
+        facts: more entries of ``run.json``, as JSON values.
+
+    Raises:
+        ValueError: the objective cannot train the model, or ``out`` holds a run.
     """
+    folder = None if out is None else Path(out)
+    if folder is not None and runs.exists(folder) and not overwrite:
+        raise ValueError(f"out={str(out)!r} holds a run; pass overwrite=True, or choose another folder")
     dataset = load_data(data)
-    start = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    rows = dataset.validation.tensor()
-    before = _log_likelihood(model, rows)
-    epochs = max(1, math.ceil(steps / steps_per_epoch(len(dataset.train), BATCH)))
-    chosen = dict(
-        epochs=epochs,
+    objective = Enumerated(CLASSES) if objective is None else objective
+    objective.check(model, dataset.train)
+    climb = _Climb(Step(model, objective), dataset, measure or Enumerated(num_samples=DRAWS), cells, seed)
+    options = Options(
+        epochs=max(1, math.ceil(steps / steps_per_epoch(len(dataset.train), BATCH))),
         batch_size=BATCH,
-        learning_rate=1e-3,
+        learning_rate=learning_rate,
         schedule="cosine",
-        gradient_clip=10.0,
-        ema=0.99,
-        patience=max(10, epochs // 5),
-        progress=False,
+        gradient_clip=CLIP,
+        ema=EMA,
+        seed=seed,
     )
-    run = fit(model, Enumerated(CLASSES), dataset, seed=seed, out=out, **(chosen | options))
-    gained = _log_likelihood(run.model, rows) - before
-    found = Improvement(run, float(gained.mean()), float(gained.std() / math.sqrt(len(gained))))
+    specification = runs.specify(climb.step, dataset, options) | (facts or {})
+    if folder is not None:
+        runs.clear(folder, anew=True)
+        _write(folder, model, climb.history, specification | {"start": {"kept": False}})
+    with fork(torch.device("cpu")):
+        torch.manual_seed(seed)
+        gained = climb.run(steps, learning_rate)
+    run = Run(model, dataset, climb.history, folder)
+    found = Improvement(run, float(gained.mean()), float(gained.std() / math.sqrt(len(gained))), begun)
     if not found.kept:
-        run.model.load_state_dict(start)
+        climb.restore()
+    if folder is not None:
+        start = {"begun": begun, "kept": found.kept, "gain": _number(found.gain)}
+        start["standard_error"] = _number(found.standard_error)
+        _write(folder, model, climb.history, specification | {"start": start})
     return found
 
 
-@torch.no_grad()
-def _log_likelihood(model: VAE, rows: Tensor) -> Tensor:
-    """Estimates log p(x) (N,) with every class summed, the noise of the same seed each time."""
-    objective = Enumerated(num_samples=DRAWS)
-    found = []
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        for tile in rows.split(50):
-            found.append(-objective(objective.draw(model, tile)).per_example)
-    return torch.cat(found).double()
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+class _Climb:
+    """Training by steps, and what it must remember."""
+
+    def __init__(self, step: Step, data: Dataset, measure: Objective, cells: Tensor | None, seed: int) -> None:
+        self.step, self.data, self.measure, self.cells, self.seed = step, data, measure, cells, seed
+        self.model = step.model
+        noise = torch.Generator().manual_seed(seed + 1)
+        self.held = self._spread(data.validation.tensor(), noise)
+        self.few = self.held[evenly(len(self.held), CHECKED)]
+        self.start = self._weights()
+        self.kept, self.history = self.start, []
+        with evaluation_mode(self.model):
+            self.best = self._check(0)
+            self.before = self._log_likelihood()
+
+    def run(self, steps: int, learning_rate: float) -> Tensor:
+        """Trains and returns what log p(x) of each validation row gained (N,), the model at its best weights."""
+        optimizer = torch.optim.AdamW(_groups(self.model), lr=learning_rate)
+        average, stale = Average(self.model, EMA), 0
+        self.model.train()
+        for number, x in enumerate(self._batches(steps)):
+            rate = min(1.0, (number + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * number / steps))
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * rate
+            if not self._step(x, optimizer, number):
+                break
+            average.update(number)
+            if (number + 1) % EVERY == 0 or number + 1 == steps:
+                with average.in_place(), evaluation_mode(self.model):
+                    stale = 0 if self._check(number + 1) == self.best else stale + 1
+                if stale == PATIENCE:
+                    break
+        self.model.load_state_dict(self.kept)
+        with evaluation_mode(self.model):
+            after = self.before if self.kept is self.start else self._log_likelihood()
+        self.model.eval()
+        return after - self.before
+
+    def restore(self) -> None:
+        """Puts the start back; the validation of step 0 is then that of the best weights."""
+        self.model.load_state_dict(self.start)
+        for line in self.history:
+            if "best" in line:
+                line["best"] = line["step"] == 0
+
+    def _batches(self, steps: int) -> Iterator[Tensor]:
+        generator, rows = torch.Generator().manual_seed(self.seed), self.data.train
+        for _ in range(steps):
+            chosen = torch.randint(len(rows), (min(BATCH, len(rows)),), generator=generator)
+            yield self._spread(rows.batch(chosen), generator)
+
+    def _spread(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return x if self.cells is None else x + (torch.rand(x.shape, generator=generator) - 0.5) * self.cells
+
+    def _step(self, x: Tensor, optimizer: torch.optim.Optimizer, number: int) -> bool:
+        """Takes a step, unless loss or gradient is not finite."""
+        loss = self.step(x)
+        optimizer.zero_grad()
+        loss.surrogate.backward()
+        norm = clip_grad_norm_(self.model.parameters(), CLIP)
+        terms = {name: value.item() for name, value in means(loss).items()} | {"gradient_norm": norm.item()}
+        if not math.isfinite(terms["loss"] + terms["gradient_norm"]):
+            return False
+        optimizer.step()
+        if number % EVERY == 0:
+            self._log("train", number + 1, terms)
+        return True
+
+    @torch.no_grad()
+    def _check(self, number: int) -> float:
+        """Returns the loss on validation rows, always with the same noise, and keeps the weights if it is the least."""
+        sums: dict[str, float] = {}
+        with fork(torch.device("cpu")):
+            torch.manual_seed(0)
+            for tile in self.few.split(TILE):
+                loss = self.step(tile)
+                for name, value in means(loss).items():
+                    sums[name] = sums.get(name, 0.0) + value.item() * len(tile) / len(self.few)
+        found, best = sums["loss"], getattr(self, "best", math.inf)
+        better = found < best or number == 0
+        self._log("validation", number, sums | {"selection": found, "best": better})
+        if better:
+            self.best, self.kept = found, self.start if number == 0 else self._weights()
+        return found
+
+    @torch.no_grad()
+    def _log_likelihood(self) -> Tensor:
+        """Estimates log p(x) (N,) of validation rows, the noise of the same seed each time."""
+        found = []
+        with fork(torch.device("cpu")):
+            torch.manual_seed(0)
+            for tile in self.held.split(TILE):
+                found.append(-self.measure(self.measure.draw(self.model, tile)).per_example)
+        return torch.cat(found).double()
+
+    def _log(self, split: str, number: int, terms: dict[str, Any]) -> None:
+        epoch = 1 + number // steps_per_epoch(len(self.data.train), BATCH)
+        line: Line = {"split": split, "epoch": epoch, "step": number} | terms
+        self.history.append(line)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+
+def _groups(model: nn.Module) -> list[dict[str, Any]]:
+    """Decay is for weights of linear layers: biases, and what a start fitted, are left alone."""
+    pulled = {id(each.weight) for each in model.modules() if isinstance(each, nn.Linear)}
+    trained = [each for each in model.parameters() if each.requires_grad]
+    weights = [each for each in trained if id(each) in pulled]
+    others = [each for each in trained if id(each) not in pulled]
+    return [{"params": weights, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
+
+
+def _write(folder: Path, model: VAE, history: list[Line], specification: dict[str, Any]) -> None:
+    model.save(folder / BEST)
+    write_text(folder / METRICS, "".join(json.dumps(line) + "\n" for line in history))
+    runs.write_specification(folder, specification)

@@ -39,7 +39,7 @@ def test_networks_that_help_are_kept_and_help_on_other_rows_too() -> None:
     torch.manual_seed(0)
     model, data = starts.build(one_factor(), hidden=16), dataset()
     before = evaluate.log_likelihood(model, data.test, num_samples=50).pointwise
-    found = improve(model, data, steps=300, trackers=())
+    found = improve(model, data, steps=300)
     assert found.kept and str(found).startswith("networks improve")
     gained = evaluate.log_likelihood(model, data.test, num_samples=50).pointwise - before
     assert gained.mean() > 3 * gained.std() / 300**0.5
@@ -49,6 +49,6 @@ def test_networks_that_do_not_help_leave_the_start_as_it_was() -> None:
     torch.manual_seed(0)
     model, data = starts.build(one_factor(), hidden=16), dataset()
     start = {name: value.clone() for name, value in model.state_dict().items()}
-    found = improve(model, data, steps=3, learning_rate=1e-12, trackers=())
+    found = improve(model, data, steps=3, learning_rate=1e-12)
     assert not found.kept and "did not improve on the mixture" in str(found)
     assert all(torch.equal(value, start[name]) for name, value in model.state_dict().items())

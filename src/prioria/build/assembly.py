@@ -14,19 +14,17 @@ from prioria import objectives
 from prioria.build.families import Choice
 from prioria.build.kinds import (
     CONSTRAINTS,
-    LIKELIHOODS,
-    NETWORKS,
     OBJECTIVES,
     POSTERIORS,
     PRIORS,
     STAGES,
     TOTAL_CORRELATIONS,
 )
-from prioria.build.networks import FEWEST_PLACES, Networks
+from prioria.build.networks import Networks
+from prioria.build.outputs import built_likelihood, built_networks, usual_network
 from prioria.build.structures import Structure
-from prioria.data import Dataset, base, carried, check_likelihood
+from prioria.data import Dataset, base, carried
 from prioria.data import load as load_data
-from prioria.likelihoods import Categorical
 from prioria.model import VAE
 from prioria.stages import Edge, TwoLevel
 
@@ -85,9 +83,9 @@ def model(
         ValueError: prior vampp is unknown; did you mean vamp?
     """
     dataset = load_data(data)
-    usual = _usual_network(dataset, likelihood) if stages is None else "gated"
-    networks = NETWORKS.build(network or usual, {"shape": dataset.shape})
-    decode = partial(_likelihood, dataset, likelihood, relaxed=relaxed)
+    usual = usual_network(dataset, likelihood) if stages is None else "gated"
+    networks = built_networks(dataset, likelihood, network or usual)
+    decode = partial(built_likelihood, dataset, likelihood, relaxed=relaxed)
     with _seeded(seed):
         if stages is None:
             _check_latents(latents, levels)
@@ -213,6 +211,7 @@ def _prior(data: Dataset, choice: Choice, encoder: nn.Module, posterior: nn.Modu
     if not own and kind not in ("continuous", "count"):
         return PRIORS.build(choice, facts)
     rows = data.train.tensor(ROWS)
+    rows = torch.where(rows.isnan(), rows.nanmean(0).nan_to_num(), rows)  # pseudo-inputs have no holes
     facts["initial"] = rows.mean().item(), rows.std().item()
     facts["bounds"] = {"count": (0.0, data.train.maximum()), "grey": (0.0, 1.0), "binary": (0.0, 1.0)}.get(kind)
     built = PRIORS.build(choice, facts)
@@ -228,49 +227,6 @@ def _started(model: VAE, data: Dataset) -> VAE:
         start_at(data.train.tensor(SPECTRUM_ROWS))
     model.protocol = carried.carried(data)
     return model
-
-
-def _usual_network(data: Dataset, likelihood: Choice | None) -> str:
-    """What suits the likelihood; else convolutions for the user's pictures and series that are large."""
-    large = len(data.shape) > 1 and min(data.shape[1:]) >= FEWEST_PLACES
-    named = likelihood is None or isinstance(likelihood, str | Mapping)
-    part = LIKELIHOODS.kinds[_named(data, likelihood)[0]] if named else likelihood
-    return getattr(part, "usual_network", "conv" if data.protocol.source == base.OWN and large else "gated")
-
-
-def _likelihood(
-    data: Dataset, choice: Choice | None, decoder: Callable[[int], nn.Module], *, relaxed: bool
-) -> nn.Module:
-    """Builds the likelihood, by default the first that is legal for the data, and refuses one of wrong numbers."""
-    if choice is not None and not isinstance(choice, str | Mapping):
-        return LIKELIHOODS.build(choice, {"net": decoder(1)})
-    kinds = {cls.__name__: kind for kind, cls in LIKELIHOODS.kinds.items()}
-    options = {"kind": choice} if isinstance(choice, str) else dict(choice or {})
-    legal = [kinds[name] for name in data.protocol.likelihoods if name in kinds]
-    if not legal and not options.get("kind"):
-        raise ValueError(
-            f"{data.name} has missing values or columns of names, for which no likelihood is built yet; leave them out "
-            "with --ignore COLUMN, or build the model in Python"
-        )
-    kind, options = LIKELIHOODS.named(options | {"kind": options.get("kind") or legal[0]})
-    chosen = LIKELIHOODS.kinds[kind]
-    check_likelihood(data.protocol, chosen.__name__, relaxed)
-    if chosen is Categorical and "categories" not in options:
-        largest = int(max(part.maximum() for part in (data.train, data.validation, data.test)))
-        raise ValueError(
-            f"likelihood categorical needs likelihood.categories, {largest + 1} for values up to {largest}; for counts "
-            "there is also likelihood multinomial or gaussian"
-        )
-    outputs = getattr(chosen, "outputs_per_value", None)
-    per_value = 1 if outputs is None else outputs(**options)
-    return LIKELIHOODS.build({"kind": kind, **options}, {"net": decoder(per_value), "shape": data.shape})
-
-
-def _named(data: Dataset, choice: str | Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
-    """The kind of likelihood and its options, by default the first that is legal for the data."""
-    legal = [k for name in data.protocol.likelihoods for k, cls in LIKELIHOODS.kinds.items() if cls.__name__ == name]
-    options = {"kind": choice} if isinstance(choice, str) else dict(choice or {})
-    return LIKELIHOODS.named(options | {"kind": options.get("kind") or (legal or data.protocol.likelihoods)[0]})
 
 
 def _check_latents(latents: int | None, levels: int) -> None:

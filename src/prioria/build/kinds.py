@@ -14,7 +14,7 @@ from prioria.build.networks import MLP, Conv, Frequency, Gated, GatedConv, Resid
 from prioria.build.structures import Binary, ConvLadder, Graph, Ladder
 
 FACTS = frozenset(
-    "latents context net encoder posterior inputs pseudo_inputs features dataset_size group shape".split()
+    "latents context net encoder posterior inputs pseudo_inputs features dataset_size group shape schema".split()
 )
 
 
@@ -52,6 +52,7 @@ LIKELIHOODS = Family(
         "frequency-gaussian": likelihoods.FrequencyGaussian,
         "categorical": likelihoods.Categorical,
         "multinomial": likelihoods.Multinomial,
+        "columns": likelihoods.Columns,
     },
     FACTS,
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -201,3 +202,29 @@ class Frequency(Networks):
 
     def decoder(self, latents: int, per_value: int) -> nn.Module:
         return nets.FrequencyDecoder(latents, *self.hidden[::-1], per_value * self.inputs)
+
+
+class OfTable(Networks):
+    """Networks of one kind for the rows of a table: the encoder sees what is missing, the decoder has every head.
+
+    Args:
+        make: the networks for rows of a shape.
+        schema: the columns.
+    """
+
+    name, dense = "of a table", True
+
+    def __init__(self, make: Callable[[tuple[int, ...]], Networks], schema: Any) -> None:
+        self.make, self.schema = make, schema
+        self.reader = make((nets.ColumnsEncoder.inputs(schema),))
+        super().__init__(self.reader.shape, self.reader.hidden)
+
+    @property
+    def features(self) -> int:
+        return self.reader.features
+
+    def encoder(self) -> nn.Module:
+        return nets.ColumnsEncoder(self.schema, self.reader.encoder())
+
+    def decoder(self, latents: int, per_value: int) -> nn.Module:
+        return self.make((per_value,)).decoder(latents, 1)

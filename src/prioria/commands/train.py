@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import torch
 from cyclopts import Parameter
 
-from prioria import build
+from prioria import build, presets
 from prioria import data as data_sets
 from prioria.commands.data import kinds_of
 from prioria.commands.options import chosen, flags, record
@@ -34,6 +34,9 @@ TC, CONSTRAINT, NETWORK, STAGES = TotalCorrelationOptions(), ConstraintOptions()
 TrainingOptions = flags(Options, without=frozenset({"epochs"}), patience=50)
 TRAINING = TrainingOptions()
 EPOCHS, PILOT = 100, 5
+PLAIN = frozenset(
+    "prior posterior likelihood objective tc constraint network stages latents levels relaxed epochs suggest".split()
+)
 
 
 def train(
@@ -42,6 +45,7 @@ def train(
     out: Path | None = None,
     resume_run: Annotated[Path | None, Parameter(name="--resume")] = None,
     epochs: str | None = None,
+    preset: presets.Preset = "auto",
     prior: Annotated[PriorOptions, PARTS] = PRIOR,
     posterior: Annotated[PosteriorOptions, PARTS] = POSTERIOR,
     likelihood: Annotated[LikelihoodOptions, PARTS] = LIKELIHOOD,
@@ -81,6 +85,9 @@ def train(
         resume_run: folder of a run to go on with, in place of data. A graph whose edges are learned goes on with the
             command that began it.
         epochs: how many, 100 by default; with --resume a new total, or "+50" for 50 more.
+        preset: of your own data: table or counts begin at the best classical model and keep networks only where they
+            pay, in seconds; paper is plain training. auto takes the one for the kind of data, and paper for a known
+            set or where parts of the model, epochs or other options of training are given.
         latents: latent dimensions (of each level), 40 by default; a hierarchy has its own with --stages.
         levels: 1, or 2 for the two-level hierarchy of the VampPrior paper, which takes any prior.
         binarize: read grey values as probabilities and draw them afresh for every batch.
@@ -117,6 +124,14 @@ def train(
     windows: Any = {"series": series, "window": window, "step": step}
     values: Any = {"binarize": binarize, "relaxed": relaxed, "standardize": standardize}
     source = data_sets.load(data, **values, **columns, **pictures, **windows)
+    name = _preset(source, preset, given)
+    if name != "paper":
+        folder = out or _folder(source.name, name)
+        _check_outside(folder, source)
+        _check_free(folder, overwrite)
+        found = presets.train(source, name, seed=training.seed, out=folder, overwrite=overwrite)
+        print(f"Preset {name}: {found}")
+        return _finish(found.run)
     torch.manual_seed(training.seed)
     hierarchy = chosen(stages)
     structure = None if hierarchy is None else build.structure(hierarchy)
@@ -139,7 +154,7 @@ def train(
         return _propose(suggest_target(built, source, epochs=total, **options))
     parts = {"tc": chosen(tc), "constraint": chosen(constraint)}
     objectives = partial(build.objective, built, chosen(objective) or "elbo", **parts)
-    folder = out or _folder(source.name, prior if structure is None else stages)
+    folder = out or _folder(source.name, (prior if structure is None else stages).kind)
     _check_outside(folder, source)
     if structure is not None and structure.learns_edges:
         two = {"epochs": structure.phases(total), "warm_start": bool(structure.warm_start)}
@@ -149,11 +164,27 @@ def train(
     _finish(fit(built, objectives(), source, epochs=total, out=folder, overwrite=overwrite, **options))
 
 
-def _check_resumed(given: dict[str, Any]) -> None:
+def _changed(given: dict[str, Any]) -> list[str]:
+    """The options that are not at their defaults."""
     defaults = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
     changed = [name for name, default in defaults.items() if given[name] != default]
-    changed += [name for name, value in vars(given["training"]).items() if value != getattr(TRAINING, name)]
-    for name in changed:
+    return changed + [name for name, value in vars(given["training"]).items() if value != getattr(TRAINING, name)]
+
+
+def _preset(source: data_sets.Dataset, preset: str, given: dict[str, Any]) -> str:
+    """The preset for the data; options that only plain training has turn it into that."""
+    plain = [name for name in _changed(given) if name in PLAIN or (hasattr(TRAINING, name) and name != "seed")]
+    if preset == "auto" and plain:
+        return "paper"
+    name = presets.chosen(source, preset)
+    if name != "paper" and plain:
+        flag = plain[0].replace("_", "-")
+        raise ValueError(f"--{flag} does not go with --preset {name}, which has its own; leave one of them out")
+    return name
+
+
+def _check_resumed(given: dict[str, Any]) -> None:
+    for name in _changed(given):
         if name not in ("data", "resume_run", "epochs", "training"):
             flag = "suggest-target" if name == "suggest" else name.replace("_", "-")
             raise ValueError(
@@ -216,8 +247,8 @@ def _propose(found: Suggestion) -> None:
         print(f"Suggested: {found}\nNext: the same command with   --constraint rewo --constraint.target {found.target}")
 
 
-def _folder(name: str, part: Any) -> Path:
-    return Path("runs") / f"{Path(name).stem}-{part.kind}"
+def _folder(name: str, part: str) -> Path:
+    return Path("runs") / f"{Path(name).stem}-{part}"
 
 
 def _finish(run: Run) -> None:

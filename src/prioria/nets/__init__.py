@@ -13,6 +13,7 @@ from prioria.nets.residual import ResidualDecoder, ResidualEncoder, ResidualMLP
 from prioria.nets.rows import Rows
 from prioria.nets.skip import ByClass, Select, Skip, Squash
 from prioria.nets.stack import ConvStack, DeconvStack
+from prioria.nets.words import TfIdf
 
 __all__ = [
     "MLP",
@@ -42,4 +43,5 @@ __all__ = [
     "Select",
     "Skip",
     "Squash",
+    "TfIdf",
 ]

@@ -15,6 +15,7 @@ LATENTS = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 CLASSES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 RIDGES = (1e-6, 1e-4, 3e-4, 1e-3, 1e-2, 5e-2)
 SHRINKAGES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+STALE = 3  # numbers of classes in a row that are no better, after which no more are tried
 FEWEST = 8  # rows to a class
 BUDGET = 3e10  # multiplications, about: a count, not a clock, so that the same rows give the same mixture
 
@@ -171,7 +172,10 @@ def best_gaussians(train: Array, validation: Array, *, seed: int = 0, most: floa
     grid = [("full", ridge) for ridge in (1e-6, 1e-3, 1e-2, 1e-1)]
     grid += [(kind, ridge) for kind in ("tied", "diag") for ridge in (1e-6, 1e-2)]
     for kind, ridge in grid:
+        top, stale = -np.inf, 0
         for classes in CLASSES:
+            if stale == STALE:
+                break
             if (classes > 1 and len(train) / classes < FEWEST) or (kind == "full" and classes * size * size > most):
                 continue
             found = GaussianMixture(classes, covariance_type=kind, reg_covar=ridge, random_state=seed)
@@ -181,6 +185,7 @@ def best_gaussians(train: Array, validation: Array, *, seed: int = 0, most: floa
                     score = found.fit(train).score(validation)
             except ValueError:  # a covariance that lost its rank at this ridge
                 continue
+            top, stale = max(top, score), 0 if score > top else stale + 1
             if score > best[0]:
                 best = (score, found)
     return best[1]

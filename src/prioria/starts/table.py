@@ -115,13 +115,17 @@ def dequantize(x: NDArray, schema: Any, *, seed: int = 0) -> Array:
         schema: the columns.
         seed: of the noise.
     """
-    noise = np.random.default_rng(seed).uniform(-0.5, 0.5, x.shape)
+    return x + np.random.default_rng(seed).uniform(-0.5, 0.5, x.shape) * cells(schema)
+
+
+def cells(schema: Any) -> Array:
+    """Returns the width (D,), in the units of x, of the grid that each column lies on; 0 where there is none."""
     widths = []
     for column in Spec.read(schema):
         width = column.resolution or (1.0 if column.kind == "count" else 0.0)
         spread = column.kind in NUMBERS and column.treatment != "log"
         widths.append(width / column.scale if spread else 0.0)
-    return x + noise * np.array(widths)
+    return np.array(widths)
 
 
 def completed(heads: Heads, train: Array, validation: Array, *, seed: int) -> tuple[Array, Array]:

@@ -134,6 +134,11 @@ def resume(
         raise ValueError(
             f"path={str(path)!r} holds a refitted prior, which has no checkpoint; resume {first} and refit again"
         )
+    if "start" in specification:
+        raise ValueError(
+            f"path={str(path)!r} began at a start and is finished: it has no checkpoint; train anew (--overwrite), or "
+            "for as long as you like with --preset paper"
+        )
     options = Options(**specification["options"])
     if epochs is not None:
         options = replace(options, epochs=_total(epochs, checkpoint.read_state(folder)["epoch"]))
