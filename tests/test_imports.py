@@ -31,7 +31,7 @@ LAYERS = [
     {"adoption", "objectives", "evaluate", "explore", "theory", "export"},
     {"build", "starts"},
     {"train"},
-    {"estimator", "hashing", "improvement"},
+    {"estimator", "hashing", "imputation", "improvement"},
     {"presets"},
     {"report", "export", "estimator"},
     {"papers", "ui"},

@@ -45,6 +45,10 @@ COMMANDS = {
         "prioria.commands.sample:sample",
         "Draw samples from a run, in the units of its data, into an .npz file.",
     ),
+    "impute": (
+        "prioria.commands.impute:impute",
+        "Fill missing entries of a table in, several times, and say how sure they are.",
+    ),
     "encode": ("prioria.commands.sample:encode", "Encode a file with a run into an .npz file."),
     "score": ("prioria.commands.score:score", "Log-likelihood of each row of a file: anomaly scores."),
     "export": ("prioria.commands.export:export", "Write encoder and decoder of a run as ONNX and torch.export files."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +111,22 @@ def _systematic(log_w: Tensor, count: int) -> Tensor:
     return torch.searchsorted(ends, places * ends[:, -1:]).clamp(max=len(log_w) - 1).mT
 
 
+def hidden(x: Tensor, rate: float) -> Tensor:
+    """Returns rows (B, ...) with entries at random made NaN: of each row a share that is uniform from 0 to 2 rate."""
+    shares = 2 * rate * torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device)
+    return x.masked_fill(torch.rand(x.shape, device=x.device) < shares, torch.nan)
+
+
+@contextmanager
+def masking(model: VAE, rate: float) -> Iterator[None]:
+    """Hides entries of what a model draws latents for, in training mode; see :func:`hidden`."""
+    before, model.mask_rate = model.mask_rate, rate
+    try:
+        yield
+    finally:
+        model.mask_rate = before
+
+
 def check_holes(model: VAE, x: Float[Tensor, "B D"]) -> None:
     """Raises ValueError where a model cannot leave out the missing entries of rows, which are NaN.
 
@@ -118,26 +136,31 @@ def check_holes(model: VAE, x: Float[Tensor, "B D"]) -> None:
         return
     with evaluation_mode(model), torch.random.fork_rng(), torch.no_grad():
         model.condition(x.nan_to_num())  # what else does not fit is said by its own error
-        try:
-            condition = model.condition(x)
-            latents, above = descend(model.stages, (1, len(x)), features=condition.features, top=condition.top)
-            seen = all(bool(latent.z.isfinite().all()) for latent in latents.values())
-        except ValueError:  # torch's distributions refuse parameters that are not numbers
-            seen = False
-        if not seen:
-            raise ValueError(
-                f"encoder {_names(model.encoder)} does not see holes: x has missing entries and the latents are not "
-                "finite; use nets.ColumnsEncoder, or starts.build"
-            )
+        above = _finite(model, x)
         try:
             scored = bool(model.likelihood(above).log_prob(x).isfinite().all())
-        except ValueError:
+        except ValueError:  # torch's distributions refuse values that are not numbers
             scored = False
-        if not scored:
-            raise ValueError(
-                f"likelihood {type(model.likelihood).__name__} does not leave missing entries out: log p(x|z) is not "
-                "finite; use likelihoods.Columns"
-            )
+    if not scored:
+        raise ValueError(
+            f"likelihood {type(model.likelihood).__name__} does not leave missing entries out: log p(x|z) is not "
+            "finite; use likelihoods.Columns"
+        )
+
+
+def _finite(model: VAE, x: Tensor) -> Any:
+    """Returns what the likelihood reads, for one sample of rows with holes; ValueError where they are not finite."""
+    try:
+        condition = model.condition(x)
+        latents, above = descend(model.stages, (1, len(x)), features=condition.features, top=condition.top)
+    except ValueError:
+        latents, above = {}, None
+    if not latents or not all(bool(latent.z.isfinite().all()) for latent in latents.values()):
+        raise ValueError(
+            f"encoder {_names(model.encoder)} does not see holes: where x has missing entries the latents are not "
+            "finite; use nets.ColumnsEncoder, or starts.build"
+        )
+    return above
 
 
 def _names(encoder: Any) -> str:

@@ -87,6 +87,8 @@ class VAE(Module):
         torch.Size([3, 5])
     """
 
+    mask_rate = 0.0  # of entries that are left out in training; see prioria.conditionals.hidden
+
     def __init__(
         self,
         *,
@@ -158,6 +160,7 @@ class VAE(Module):
             raise
 
     def _condition(self, x: Tensor, prior: Distribution | None) -> Condition:
+        x = conditionals.hidden(x, self.mask_rate) if self.training and self.mask_rate else x
         shared = {id(module): module(x) for module in self.encoder.values()}
         outputs = {group: shared[id(self.encoder_of(group))] for group in self.groups}
         features = {group: self.features_of(group, h) for group, h in outputs.items()}

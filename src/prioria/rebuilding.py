@@ -37,6 +37,7 @@ PACKAGES = (  # of what a model or a training is made; none of their constructor
     "priors",
     "stage",
     "stages",
+    "starts",
     "theory",
     "train",
 )

@@ -35,7 +35,7 @@ def test_the_lists_below_name_functions_that_exist():
 def test_only_model_and_x_have_a_place(name: str):
     parameters = inspect.signature(OF_MODELS[name]).parameters.values()
     places = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
-    assert places in (["model"], ["model", "x"])
+    assert places in (["model"], ["model", "x"], ["model", "data"])  # the last where others are fitted to its rows
     assert not any(each.kind in (each.POSITIONAL_ONLY, each.VAR_POSITIONAL) for each in parameters)
 
 

@@ -30,6 +30,7 @@ def test_weights_of_another_precision_than_the_data_are_refused_before_anything_
         ("gradient_clip", -1.0),
         ("checkpoint_every", "often"),
         ("log_every", 0),
+        ("mask_rate", 0.6),
     ],
 )
 def test_options_out_of_range_are_refused(option: str, value: object) -> None:

@@ -10,6 +10,7 @@ import torch
 from cyclopts import Parameter
 from torch import Tensor
 
+from prioria.commands.impute import sample_given
 from prioria.commands.opened import DataFile, ModelPlace, Opened
 from prioria.data import Protocol, carried, written
 from prioria.distributions import Words, is_binary, mean
@@ -27,19 +28,33 @@ COPIES = 4  # of what is drawn, that are in memory at once
 ROWS = 1000  # that are encoded at once
 
 
-def sample(model: ModelPlace, /, *, out: OutFile, num_samples: int = 64, seed: int = 0) -> None:
+def sample(
+    model: ModelPlace,
+    /,
+    *,
+    out: OutFile | None = None,
+    num_samples: Annotated[int, Parameter(name=("--num-samples", "-n"))] = 64,
+    given: tuple[str, ...] = (),
+    seed: int = 0,
+) -> None:
     """Draw samples in the units of the data. A table has the columns of the data: names, kinds, categories by name.
 
     An .npz file has ``mean`` (means of values) and ``x`` (draws) in the shape of the data, bits as 0 and 1, documents
-    as long as training rows, and the latents of every group; .npy the draws alone.
+    as long as training rows, and the latents of every group; .npy the draws alone. With --given rows of a table are
+    drawn from p(other columns | those given), and without --out they go to standard output.
 
     Args:
         num_samples: how many.
+        given: of a table: COLUMN=VALUE, as in --given sex=male; may be given several times.
         seed: of the random numbers.
     """
     if num_samples < 1:
         raise ValueError(f"--num-samples {num_samples} must be at least 1")
     check_seed(seed)
+    if given:
+        return sample_given(model, given, num_samples, seed=seed, out=out)
+    if out is None:
+        raise ValueError("--out: name the file to write, as in --out samples.csv")
     written.check_written(out)
     opened = Opened.of(model)
     check_decided(opened.model.stages)

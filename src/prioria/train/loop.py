@@ -20,6 +20,7 @@ from torch import Tensor
 
 from prioria import likelihoods, storage
 from prioria.atomic import own_folder
+from prioria.conditionals import check_holes, masking
 from prioria.data import Dataset, carried, check_likelihood
 from prioria.evaluate import aggregate_draws
 from prioria.objectives import Progress
@@ -113,7 +114,14 @@ class Training:
     def run(self) -> Run:
         """Trains until all epochs are done or patience is at its end; the model then holds its best weights."""
         self.step.train()
-        with self.signals.watched(), self.display.running(self.state.step), self._tracked(), self.halves.in_use():
+        masked = masking(self.step.model, self.options.mask_rate)
+        with (
+            self.signals.watched(),
+            self.display.running(self.state.step),
+            self._tracked(),
+            self.halves.in_use(),
+            masked,
+        ):
             while self.state.epoch < self.options.epochs and not self.out_of_patience:
                 self._epoch()
         self.save()
@@ -270,8 +278,8 @@ class Training:
 
         Raises:
             ValueError: too small a batch for the processes, weights that are not float32, an objective that cannot
-                train the model, batch normalization in what a VampPrior shares, a shape that is wrong, or a likelihood
-                that has no probability for the data.
+                train the model, masks where encoder or likelihood leave no holes out, batch normalization in what a
+                VampPrior shares, a shape that is wrong, or a likelihood that has no probability for the data.
         """
         self._check_shares()
         self._check_precision()
@@ -279,6 +287,8 @@ class Training:
         for name, stage in self.step.model.stages.items():
             stage.check_training(self.step.model.encoder_of(name))
         x = self.data.train.batch(torch.arange(min(2, len(self.data.train))))
+        if self.options.mask_rate:
+            check_holes(self.step.model, torch.full_like(x, torch.nan).to(self.accelerator.device))
         with self.accelerator.autocast():
             self.display.say(self.step.model.check(x.to(self.accelerator.device)))
         self.step.objective.check(self.step.model, self.data.train)

@@ -80,6 +80,14 @@ class Options:
         least=1,
         free=True,
     )
+    mask_rate: float = option(
+        "entries of each training row that are hidden, on average, from 0 to 0.5: of each row a fresh share, uniform "
+        "from 0 to twice the rate. The objective is the mean over masks m of that of x_m, what is left of x: of the "
+        "ELBO, E_m E_q(z|x_m)[log p(x_m, z) - log q(z|x_m)], at its largest where q(z|x_m) = p(z|x_m) for every m, "
+        "which conditionals need. Only where encoder and likelihood leave holes out; validation is of whole rows.",
+        0.0,
+        least=0,
+    )
     log_every: int = option(
         "steps between two lines of training means; each epoch ends with one.", 100, least=1, free=True
     )
@@ -95,6 +103,8 @@ class Options:
             raise ValueError(f"gradient_clip={self.gradient_clip} does nothing to normalized gradients; leave it out")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ValueError(f"ema={self.ema} must lie between 0 and 1, for instance 0.999")
+        if self.mask_rate > 0.5:
+            raise ValueError(f"mask_rate={self.mask_rate} must be at most 0.5, at which shares go from 0 to 1")
         Interval.parse(self.checkpoint_every)
 
     def rate(self, step: int, steps: int) -> float:

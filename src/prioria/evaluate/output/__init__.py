@@ -3,13 +3,16 @@
 from prioria.evaluate.output.errors import Reconstruction, reconstruction
 from prioria.evaluate.output.extractor import Classifier, Extractor, InceptionFeatures, fit_classifier
 from prioria.evaluate.output.frechet import ImageDistance, fid, fid_floor, generated_images, kid
+from prioria.evaluate.output.holes import ColumnErrors, Imputation, imputation
 from prioria.evaluate.output.jumps import Smoothness, smoothness
 from prioria.evaluate.output.retrieval import Retrieval, retrieval_precision
 
 __all__ = [
     "Classifier",
+    "ColumnErrors",
     "Extractor",
     "ImageDistance",
+    "Imputation",
     "InceptionFeatures",
     "Reconstruction",
     "Retrieval",
@@ -18,6 +21,7 @@ __all__ = [
     "fid_floor",
     "fit_classifier",
     "generated_images",
+    "imputation",
     "kid",
     "reconstruction",
     "retrieval_precision",
