@@ -36,6 +36,37 @@ def test_perfect_bits_have_the_largest_gap_there_is() -> None:
     assert mig(BINARY.astype(float), BINARY) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("shape", ["even", "skewed", "angles"])
+def test_perfect_codes_of_continuous_factors_score_one(shape: str) -> None:
+    even = np.random.default_rng(5).random((4000, 3))
+    factors = {"even": even, "skewed": -(np.log(even) ** 3), "angles": 2 * np.pi * even}[shape]
+    found = scores(factors * [1.0, -2.0, 0.5], factors)
+    assert found.bins == {"0": 10, "1": 10, "2": 10}
+    # chance shares (bins - 1)^2 / 2N = 0.010 nats of the 2.3 of each factor; correlations squared 1/N
+    assert found.mig == pytest.approx(1.0, abs=0.012) and found.sap == pytest.approx(1.0, abs=0.005)
+    assert found.factor_vae == 1.0 and found.dci.informativeness > 0.97  # trees miss the edges of bins
+    assert found.dci.disentanglement > 0.97 and found.dci.completeness > 0.97
+
+
+def test_the_gap_of_a_noisy_code_of_a_continuous_factor_is_that_of_gaussians() -> None:
+    """With correlation r two Gaussians share -log(1 - r^2) / 2 nats; r^2 is the squared correlation of SAP."""
+    v = np.random.default_rng(6).standard_normal((20_000, 2))
+    codes = 0.6 * v + 0.8 * np.random.default_rng(7).standard_normal(v.shape)
+    assert sap(codes, v) == pytest.approx(0.36, abs=0.02)
+    assert mig(codes, v) * np.log(10) == pytest.approx(-np.log(1 - 0.36) / 2, rel=0.1)  # ten bins lose a little
+
+
+def test_a_continuous_factor_beside_classes_keeps_their_scores() -> None:
+    mixed = np.concatenate([FACTORS[:, :2], np.random.default_rng(8).random((len(FACTORS), 1))], 1)
+    codes = np.concatenate([PERFECT[:, :2], mixed[:, 2:]], 1)
+    assert scores(codes, mixed, names=("a", "b", "c")).bins == {"c": 10}
+    parts = [mig(codes, mixed[:, :2]) * 2 / 3, mig(codes, mixed[:, 2:]) / 3]
+    assert mig(codes, mixed) == pytest.approx(sum(parts))
+    assert mig(codes, FACTORS[:, :2].astype(float)) == mig(codes, FACTORS[:, :2])
+    with pytest.raises(ValueError, match="factors must be finite"):
+        scores(codes, np.where(mixed == mixed[0], np.nan, mixed))
+
+
 def test_random_codes_score_near_nothing() -> None:
     found = scores(RANDOM, FACTORS)
     assert found.mig < 0.05 and found.sap < 0.1 and found.dci.disentanglement < 0.1 and found.dci.completeness < 0.1
@@ -133,7 +164,9 @@ def test_posterior_means_of_a_model_are_scored() -> None:
     split = Split(torch.cat([labels, labels], 1).float(), torch.cat([labels[:, :2], constant], 1), protocol)
     model = single(latents=3)
     found = evaluate.disentanglement(model, split, limit=400, seed=1)
-    assert found.factors == ("a", "b") and found.examples == 400
+    assert found.factors == ("a", "b") and found.constant == ("c",) and found.examples == 400
+    fractions = dataclasses.replace(split, labels=torch.rand(len(labels), 3) / 3)
+    assert evaluate.disentanglement(model, fractions, limit=400).bins == {"a": 10, "b": 10, "c": 10}
     assert found == evaluate.disentanglement(model, split, limit=400, seed=1)
     codes = model.encode(split.tensor()).double().numpy()
     chosen = np.random.default_rng(1).permutation(len(labels))[:400]
