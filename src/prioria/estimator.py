@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, no_type_check
@@ -157,6 +158,9 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         )
         with torch.inference_mode():
             scores = torch.cat([self._log_likelihood(tile, noise) for tile in x.split(self._tile(self.num_samples))])
+        if len(lost := (~scores.isfinite()).nonzero()):
+            scores[lost] = -torch.inf
+            warnings.warn(f"X[{int(lost[0])}] is one of {len(lost)} rows without a finite score: -inf", stacklevel=2)
         return scores.numpy() - (0.0 if self._binary else np.log(self.scaler_.scale_).sum())
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803

@@ -78,6 +78,7 @@ def test_encodings_repeat_and_scores_are_those_of_the_library(run: Path, tmp_pat
     expected = evaluate.log_likelihood(Run.load(run).model, torch.from_numpy(rows).float(), num_samples=30)
     scores = arrays(tmp_path / "scores.npz")["log_likelihood"]
     np.testing.assert_allclose(scores, expected.pointwise.numpy(), rtol=1e-6)
+    assert arrays(tmp_path / "scores.npz")["scored"].all()
 
 
 def test_a_path_comes_before_a_name_and_a_name_is_the_test_split(run: Path, tmp_path: Path, monkeypatch) -> None:

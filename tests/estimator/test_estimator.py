@@ -33,6 +33,16 @@ def test_the_density_of_real_values_integrates_to_one_in_their_own_units():
     assert np.trapezoid(density, grid) == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.parametrize("pseudo_inputs", [None, 20])
+def test_scores_are_finite_and_fall_with_the_distance_from_ten_to_a_million_deviations(pseudo_inputs):
+    rng = np.random.default_rng(0)
+    estimator = VAEEstimator(epochs=20, pseudo_inputs=pseudo_inputs, random_state=0).fit(rng.normal(size=(500, 6)))
+    distances = np.array([1, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6])
+    for direction in [np.ones(6), -np.ones(6), np.eye(6)[0], rng.normal(size=6)]:
+        scores = estimator.score_samples(np.outer(distances, direction / np.linalg.norm(direction)))
+        assert np.isfinite(scores).all() and (np.diff(scores) < 0).all()
+
+
 def test_a_feature_that_never_varies_counts_as_of_deviation_one():
     x = np.column_stack([np.random.default_rng(0).normal(size=30), np.full(30, 0.1)])
     assert x.std(0)[1] > 0  # of rounding alone: 0.1 is no binary fraction

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 
 import pytest
@@ -122,6 +124,36 @@ def test_a_row_without_a_number_is_named_by_its_place_among_all(options: dict) -
     x[90] = torch.nan
     with pytest.raises(ValueError, match=r"x\[90\].*not a number"):
         evaluate.log_likelihood(MODELS["standard-prior"](), x, limit=10, **options)
+
+
+def far_model() -> VAE:
+    """Its scales overflow beyond |x| = 200: what a posterior of one's own may do."""
+    torch.manual_seed(0)
+    return VAE(
+        encoder=nn.Identity(),
+        posterior=posteriors.Gaussian(INPUTS, 2, log_variance_bounds=(-1e4, 1e4)),
+        prior=priors.StandardNormal(2),
+        likelihood=likelihoods.Gaussian(nets.GatedMLP(2, INPUTS)),
+    )
+
+
+@pytest.mark.parametrize(
+    "options", [{"num_samples": 20}, {"num_samples": 2000}, {"method": "ais", "num_steps": 2, "num_chains": 2}]
+)
+def test_a_row_without_a_finite_estimate_stops_no_other(options: dict) -> None:
+    model, x = far_model(), torch.randn(5, INPUTS)
+    near = evaluate.log_likelihood(model, x, **options)
+    assert near.infinite == 0 and "infinite" not in near.to_json()
+    bad = x.clone()
+    bad[3] = 1e30 if "method" in options else 1e4 * torch.sign(model.top.q.heads.weight[2])
+    with pytest.warns(UserWarning, match=r"x\[3\]: no finite log-likelihood, which counts as -inf"):
+        found = evaluate.log_likelihood(model, bad, **options)
+    others = [0, 1, 2, 4]
+    assert torch.equal(found.pointwise[others], near.pointwise[others]) and found.pointwise[3] == -torch.inf
+    assert (found.value, found.infinite, found.converged) == (-math.inf, 1, False)
+    assert found.doubt == "no finite estimate of 1 of 5 examples" and found.doubt in str(found)
+    again = evaluate.Estimate.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False)))
+    assert (again.value, again.infinite, again.doubt) == (-math.inf, 1, found.doubt)
 
 
 def test_dropout_is_off_and_batches_do_not_mix() -> None:

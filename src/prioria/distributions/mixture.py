@@ -98,9 +98,10 @@ class Mixture(Distribution):
 
     def _written_out(self, value: Tensor) -> Tensor:
         """Returns log p_k(value) of the narrow components (rows, narrow) without an expansion, one after another."""
-        each = normal(*(part.to(self._natural[0].dtype) for part in _mean_and_scale(self.components)))
-        rows = value.reshape(-1, *self.event_shape).flatten(1).to(each.mean.dtype)
-        terms = [normal(each.mean[k], each.stddev[k]).log_prob(rows) for k in self._narrow.tolist()]
+        kind = self._natural[0].dtype
+        mean, scale = (part.to(kind) for part in _mean_and_scale(self.components))
+        rows = value.reshape(-1, *self.event_shape).flatten(1).to(kind)
+        terms = [normal(mean[k], scale[k]).log_prob(rows) for k in self._narrow.tolist()]
         return torch.stack(terms, -1)
 
     def sample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:
@@ -163,7 +164,9 @@ def _kind(components: Distribution) -> torch.dtype:
 
 
 def _mean_and_scale(components: Distribution) -> tuple[Tensor, Tensor]:
-    return components.mean.flatten(1), components.stddev.flatten(1)
+    d = base(components)
+    assert isinstance(d, Normal)
+    return d.loc.flatten(1), d.scale.flatten(1)  # components.stddev is the root of the variance: other bits
 
 
 def _narrow(components: Distribution) -> Tensor:

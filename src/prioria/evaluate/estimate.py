@@ -72,6 +72,7 @@ class Estimate:
         converged: whether the weights of 95 % of the examples have a Pareto tail lighter than k = 0.7; of a grid,
             whether the error of 95 % of them is below 0.01 nats.
         seed: of the noise.
+        infinite: examples without a finite estimate; the value is -inf where there is one.
         quadrature_error: mean error of the rule over examples, nats, where it is a grid.
         single: values of single examples; None where the estimate was read from a file.
 
@@ -90,6 +91,7 @@ class Estimate:
     ess: float | None = None
     converged: bool = True
     seed: int = 0
+    infinite: int = 0
     quadrature_error: float | None = None
     single: PerExample | None = field(default=None, compare=False)
 
@@ -108,6 +110,7 @@ class Estimate:
     ) -> Estimate:
         """Returns the estimate that has these values of single examples, or of draws where ``examples`` is given."""
         count = len(pointwise)
+        infinite = int((~pointwise.isfinite()).sum())
         return cls(
             value=pointwise.mean().item(),
             num_samples=num_samples,
@@ -117,8 +120,9 @@ class Estimate:
             monte_carlo_error=monte_carlo_variance.sum().sqrt().item() / count,
             bias=0.0 if weights is None else weights.bias.mean().item(),
             ess=None if weights is None else weights.ess.median().item(),
-            converged=_mostly(weights, error),
+            converged=not infinite and _mostly(weights, error),
             seed=seed,
+            infinite=infinite,
             quadrature_error=None if error is None else error.mean().item(),
             single=PerExample(pointwise, monte_carlo_variance, weights, error, of_draws=examples is not None),
         )
@@ -165,6 +169,8 @@ class Estimate:
     @property
     def doubt(self) -> str | None:
         """What is wrong with the estimate, in words; None where it has converged."""
+        if self.infinite:
+            return f"no finite estimate of {self.infinite:,} of {self.examples:,} examples"
         return None if self.converged else doubt(self.num_samples, self.ess)
 
     def to_json(self) -> dict[str, Any]:
@@ -182,6 +188,7 @@ class Estimate:
             "estimator": self.estimator,
             "unit": "nats",
         }
+        found |= {"infinite": self.infinite} if self.infinite else {}
         return found if self.quadrature_error is None else found | {"quadrature_error": known(self.quadrature_error)}
 
     @classmethod
@@ -199,8 +206,11 @@ class Estimate:
         if (unit := record.optional("unit", record.text, "nats")) != "nats":
             raise ValueError(f"{record.at('unit')}: unit={unit!r} is not 'nats'")
         errors = ("standard_error", "monte_carlo_error", "bias")
+        infinite = record.optional("infinite", record.integer) or 0
+        value = record.optional("value", record.number) if infinite else record.number("value")
         estimate = cls(
-            value=record.number("value"),
+            value=-math.inf if value is None else value,
+            infinite=infinite,
             num_samples=record.integer("num_samples"),
             examples=record.integer("examples"),
             estimator=record.text("estimator"),
@@ -226,7 +236,7 @@ class Estimate:
     def __str__(self) -> str:
         details = [self._basis]
         details += [] if self.ess is None else [f"ESS {self.ess:,.0f}"]
-        details += [] if self.converged else ["not converged"]
+        details += [] if self.converged else [self.doubt or "" if self.infinite else "not converged"]
         return f"{self.number} ({', '.join(details)})"
 
     def __repr__(self) -> str:

@@ -7,6 +7,8 @@ for an example depends neither on how many examples follow nor on which process 
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,6 +74,20 @@ class Sampling:
         full, rest = divmod(self.num_samples, ROWS)
         return [ROWS] * full + [rest] * (rest > 0)
 
+    def row(self, example: int) -> int:
+        """Returns the place of an example among all rows that were given."""
+        return int(evenly(self.total, len(self.x))[example])
+
+    def warn(self, pointwise: Tensor) -> None:
+        """Warns of examples without a finite estimate, and names the first."""
+        if len(lost := (~pointwise.isfinite()).nonzero().squeeze(-1).tolist()):
+            others = f" and {len(lost) - 1} more rows" if len(lost) > 1 else ""
+            warnings.warn(
+                f"x[{self.row(self.examples[lost[0]])}]{others}: no finite log-likelihood, which counts as -inf; the "
+                "row is far from the data, or the model's weights are not finite",
+                stacklevel=3,
+            )
+
     @property
     def groups(self) -> Iterator[Group]:
         """The groups that hold the examples, each conditioned once; the unconditional prior is shared by all."""
@@ -112,12 +128,18 @@ class Group:
         examples = self.sampling.examples
         return slice(max(0, examples.start - self.first), min(self.sampling.group_size, examples.stop - self.first))
 
-    def require_numbers(self, log_mean: Tensor) -> None:
-        """Raises ValueError where a wanted example has no number, with the row that it is of all that were given."""
-        if log_mean.isnan().any():
-            example = self.first + self.wanted.start + int(log_mean.isnan().nonzero()[0])
-            row = int(evenly(self.sampling.total, len(self.sampling.x))[example])
-            raise ValueError(f"x[{row}] has a log-weight that is not a number; check the row and the model's weights")
+    def numbers(self, log_mean: Tensor) -> Tensor:
+        """Returns the log-means of the wanted examples, -inf in place of what is not finite.
+
+        Raises:
+            ValueError: the row itself is not finite; its number is that among all rows that were given.
+        """
+        lost = ~log_mean.isfinite()
+        for example in (self.first + self.wanted.start + lost.nonzero().squeeze(-1)).tolist():
+            if not self.sampling.x[example].isfinite().all():
+                row = self.sampling.row(example)
+                raise ValueError(f"x[{row}] has a value that is not a number or infinite; check the row")
+        return log_mean.masked_fill(lost, -math.inf)
 
 
 @contextmanager

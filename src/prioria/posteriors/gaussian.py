@@ -10,9 +10,14 @@ from prioria.distributions import FullNormal, at_least_float32, normal
 from prioria.module import Module
 from prioria.nets.gated import linear
 
+LOW, HIGH = -30.0, 12.0  # log-variances of trained posteriors lie far inside: s from 3e-7 to 400
+
 
 class Gaussian(Module):
     r"""Diagonal Gaussian N(m(c), diag s^2(c)), its mean and log-variance linear in a context c or in a network of it.
+
+    Far from all data a linear log-variance overflows. Without bounds of one's own, log s^2 is left alone from -30 to 12
+    and beyond bends towards -50 and 20, ever more slowly, so that every row has a finite density.
 
     Args:
         context: width of the context that the heads read (the output width of ``net``, if there is one).
@@ -50,8 +55,7 @@ class Gaussian(Module):
 
     def forward(self, context: Tensor | None = None) -> Distribution:
         mean, log_variance = at_least_float32(self.heads(self.net(context))).chunk(2, -1)
-        if self.bounds is not None:
-            log_variance = log_variance.clamp(*self.bounds)
+        log_variance = _bounded(log_variance, self.bounds)
         return normal(mean, (0.5 * log_variance).exp())
 
 
@@ -96,12 +100,24 @@ class FullGaussian(Module):
         size = self.latents
         heads = at_least_float32(self.heads(self.net(context)))
         mean, log_variance, below = heads.split([size, size, heads.shape[-1] - 2 * size], -1)
-        if self.bounds is not None:
-            log_variance = log_variance.clamp(*self.bounds)
+        log_variance = _bounded(log_variance, self.bounds)
         unit = torch.eye(size, device=heads.device).flatten().expand(*heads.shape[:-1], size * size)
         unit = unit.index_copy(-1, self.get_buffer("below"), below).unflatten(-1, (size, size))
         factor = unit * (0.5 * log_variance).exp().unsqueeze(-2)
         return FullNormal(mean, scale_tril=factor, validate_args=False)
+
+
+def _bounded(log_variance: Tensor, bounds: tuple[float, float] | None) -> Tensor:
+    if bounds is not None:
+        return log_variance.clamp(*bounds)
+    above, below = (log_variance - HIGH).clamp(min=0), (LOW - log_variance).clamp(min=0)
+    bent = torch.where(log_variance > HIGH, HIGH + _bend(above, 8.0), LOW - _bend(below, 20.0))
+    return torch.where((log_variance >= LOW) & (log_variance <= HIGH), log_variance, bent)
+
+
+def _bend(excess: Tensor, width: float) -> Tensor:
+    """Returns e / (1 + e/w): slope 1 at zero, w at infinity, and a gradient everywhere."""
+    return width * (1 - width / (width + excess))
 
 
 def _check_bounds(bounds: tuple[float, float] | None) -> None:

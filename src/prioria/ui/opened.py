@@ -212,9 +212,7 @@ class Opened:
         found = torch.tensor(z, dtype=torch.float32)
         wanted = self._encoded(2000).shape[1]
         if found.dim() != 2 or found.shape[1] != wanted or not 0 < len(found) <= 256:
-            raise ValueError(
-                f"z has shape {tuple(found.shape)}; give between 1 and 256 rows of {wanted} latents"
-            )
+            raise ValueError(f"z has shape {tuple(found.shape)}; give between 1 and 256 rows of {wanted} latents")
         if not found.isfinite().all():
             raise ValueError("z holds a number that is not finite")
         return found

@@ -161,8 +161,8 @@ def factor_vae_score(
 
     One vote: hold a random factor at a random value, take ``batch`` examples that have it, and name the code whose
     variance, relative to that of all examples, is least. Half as many votes again test the majority rule that the votes
-    make. In the bin of a continuous factor the ranks of codes stand for codes, so that bins in a tail are as narrow as the
-    others. Codes with a variance below ``threshold`` of the largest never vote.
+    make. In the bin of a continuous factor the ranks of codes stand for codes, so that bins in a tail are as narrow as
+    the others. Codes with a variance below ``threshold`` of the largest never vote.
 
     Args:
         codes: (N, L).

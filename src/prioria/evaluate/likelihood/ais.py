@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -55,7 +57,9 @@ def annealed_log_likelihood(
     check_annealing(num_steps, num_chains)
     with measuring(model):
         sampling, joint = sampling_of(model, x, num_chains, seed, limit=limit), Joint(model)
-        return join([forward(tuned(group, joint, num_steps), group) for group in sampling.groups])
+        found = join([forward(tuned(group, joint, num_steps), group) for group in sampling.groups])
+    sampling.warn(found.pointwise)
+    return found
 
 
 def check_annealing(num_steps: int, num_chains: int) -> None:
@@ -99,7 +103,7 @@ def _weights(log_w: Tensor, group: Group) -> Weights:
     keep = group.wanted
     weights = Weights(len(log_w), keep.stop - keep.start)
     weights.add(log_w[:, keep])
-    group.require_numbers(weights.log_mean)
+    group.numbers(weights.log_mean)  # refuses rows that are not finite
     return weights
 
 
@@ -107,4 +111,5 @@ def _estimate(
     group: Group, pointwise: Tensor, variance: Tensor, estimator: str, quality: WeightQuality | None = None
 ) -> Estimate:
     sampling = group.sampling
+    pointwise = torch.where(pointwise.isnan(), -math.inf, pointwise)
     return Estimate.of(pointwise, variance, sampling.num_samples, sampling.seed, estimator, weights=quality)

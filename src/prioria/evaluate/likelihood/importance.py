@@ -32,7 +32,8 @@ def importance_log_likelihood(
 
     It is a lower bound in expectation, tighter with S; ``bias`` says about how much is missing. Where the density of
     a prior is itself a lower bound, ``estimator`` says so. Each example is encoded once and the unconditional prior
-    is computed once; the decoder sees exactly S rows for each example.
+    is computed once; the decoder sees exactly S rows for each example. An example without a finite estimate counts as
+    -inf, with a warning; the others have their own.
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.
@@ -44,7 +45,7 @@ def importance_log_likelihood(
         progress: called with the number of examples done and their total.
 
     Raises:
-        ValueError: no sample or no example, examples that are not in x, or a weight that is not a number.
+        ValueError: no sample or no example, examples that are not in x, or a row that is not finite.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors
@@ -66,7 +67,9 @@ def importance_log_likelihood(
             parts.append(importance_sampled(group))
             if progress is not None:
                 progress(sum(len(part.pointwise) for part in parts), len(sampling.examples))
-    return join(parts)
+    found = join(parts)
+    sampling.warn(found.pointwise)
+    return found
 
 
 def expected_seconds(model: VAE, x: Examples, *, num_samples: int = 5000, limit: int | None = None) -> float:
@@ -107,9 +110,8 @@ def weighted(group: Group, parts: Iterable[tuple[Tensor, bool]], num_samples: in
     for log_w, is_bound in parts:
         weights.add(log_w)
         bound = bound or is_bound
-    group.require_numbers(weights.log_mean)
     return Estimate.of(
-        pointwise=weights.log_mean,
+        pointwise=group.numbers(weights.log_mean),
         monte_carlo_variance=weights.variance,
         num_samples=num_samples,
         seed=group.sampling.seed,
