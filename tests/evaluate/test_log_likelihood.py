@@ -169,6 +169,19 @@ def test_dropout_is_off_and_batches_do_not_mix() -> None:
     )
 
 
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("num_samples", [3, 400])
+def test_the_score_of_a_row_does_not_depend_on_its_neighbors(name: str, num_samples: int) -> None:
+    """The row keeps its place, which its noise follows; all the others are exchanged."""
+    torch.manual_seed(0)
+    model, x = MODELS[name](), rows(4)
+    other = 1 - x
+    other[2] = x[2]
+    scores = [evaluate.log_likelihood(model, each, num_samples=num_samples).pointwise for each in (x, other)]
+    assert scores[0][2] == pytest.approx(scores[1][2].item(), abs=2e-4)
+    assert (scores[0] - scores[1]).abs().max() > 1e-3  # the others do change
+
+
 def test_a_split_is_read_up_to_the_limit() -> None:
     data = load("digits")
     model = VAE(
