@@ -122,7 +122,7 @@ def test_summary_of_an_estimate() -> None:
     assert of_four.monte_carlo_error == pytest.approx(0.1)  # sqrt(0.04 / 4)
     assert (of_four.bias, of_four.converged) == (-0.5, True)
     assert str(of_four) == "-3.00 ± 1.08 (100 samples, ESS 1)"
-    assert str(estimate([-3.0], k=0.8)) == "-3.00 (100 samples, ESS 0, not converged)"
+    assert str(estimate([-3.0], k=0.8)) == "at least -6.00 (100 samples, ESS 0, not converged)"  # log 20 less
     assert str(estimate([-3.0001, -3.0])) == "-3.00005 ± 0.00005 (100 samples, ESS 0)"
 
 

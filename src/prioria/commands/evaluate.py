@@ -177,7 +177,7 @@ def say(name: str, found: Evaluation) -> None:
     number = found.log_likelihood
     print(f"{name}: {found.data}, {found.split} split, {number.examples:,} examples")
     ess = "" if number.ess is None else f", ESS {number.ess:,.0f}"
-    print(f"  log-likelihood  {number.number} nats  ({number.estimator}, {number.num_samples:,} samples{ess})")
+    print(f"  log-likelihood  {number.statement} nats  ({number.estimator}, {number.num_samples:,} samples{ess})")
     print(f"  ELBO            {found.elbo.number} nats")
     print(f"  active units    {found.active_units}")
     if number.doubt is not None:
