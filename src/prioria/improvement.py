@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from prioria.data import Dataset
+from prioria.data import Dataset, carried
 from prioria.data import load as load_data
 from prioria.data.base import evenly
 from prioria.model import VAE, evaluation_mode
@@ -107,6 +107,7 @@ def improve(
     if folder is not None and runs.exists(folder) and not overwrite:
         raise ValueError(f"out={str(out)!r} holds a run; pass overwrite=True, or choose another folder")
     dataset = load_data(data)
+    model.protocol = carried.carried(dataset)
     objective = Enumerated(CLASSES) if objective is None else objective
     objective.check(model, dataset.train)
     climb = _Climb(Step(model, objective), dataset, measure or Enumerated(num_samples=DRAWS), cells, seed)
