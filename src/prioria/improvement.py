@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -123,7 +124,7 @@ def improve(
     specification = runs.specify(climb.step, dataset, options) | (facts or {})
     if folder is not None:
         runs.clear(folder, anew=True)
-        _write(folder, model, climb.history, specification | {"start": {"kept": False}})
+        _write(folder, Improvement(Run(model, dataset, climb.history), 0.0, math.inf, begun), specification)
     with fork(torch.device("cpu")):
         torch.manual_seed(seed)
         gained = climb.run(steps, learning_rate)
@@ -132,9 +133,7 @@ def improve(
     if not found.kept:
         climb.restore()
     if folder is not None:
-        start = {"begun": begun, "kept": found.kept, "gain": _number(found.gain)}
-        start["standard_error"] = _number(found.standard_error)
-        _write(folder, model, climb.history, specification | {"start": start})
+        _write(folder, found, specification)
     return found
 
 
@@ -255,7 +254,15 @@ def _groups(model: nn.Module) -> list[dict[str, Any]]:
     return [{"params": weights, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
 
 
-def _write(folder: Path, model: VAE, history: list[Line], specification: dict[str, Any]) -> None:
-    model.save(folder / BEST)
-    write_text(folder / METRICS, "".join(json.dumps(line) + "\n" for line in history))
-    runs.write_specification(folder, specification)
+def _write(folder: Path, found: Improvement, specification: dict[str, Any]) -> None:
+    lines = "".join(json.dumps(line) + "\n" for line in found.run.history)
+    start = {
+        "begun": found.begun,
+        "kept": found.kept,
+        "gain": _number(found.gain),
+        "standard_error": _number(found.standard_error),
+        "metrics": hashlib.sha256(lines.encode()).hexdigest(),
+    }
+    found.run.model.save(folder / BEST)
+    write_text(folder / METRICS, lines)
+    runs.write_specification(folder, specification | {"start": start})

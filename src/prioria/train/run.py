@@ -134,7 +134,8 @@ def _lines(folder: Path, specification: dict[str, Any]) -> list[Line]:
     if (folder / checkpoint.NAME).exists():
         state = checkpoint.read_state(folder)
         return read_lines(folder / METRICS, state.get("lines"), state.get("digest"))
-    return read_lines(folder / METRICS, None, specification.get("refit", {}).get("metrics"))
+    made = specification.get("refit") or specification.get("start") or {}  # at once, without checkpoints
+    return read_lines(folder / METRICS, None, made.get("metrics"))
 
 
 class _Data(BaseModel):
@@ -154,6 +155,15 @@ class _Refit(BaseModel):
     metrics: str
 
 
+class _Start(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    begun: str
+    kept: bool
+    gain: float | None
+    standard_error: float | None
+    metrics: str
+
+
 class _Specification(BaseModel):
     """What ``run.json`` holds; options are checked by themselves."""
 
@@ -166,6 +176,8 @@ class _Specification(BaseModel):
     data: _Data
     options: dict[str, Any]
     refit: _Refit | None = None
+    preset: str | None = None
+    start: _Start | None = None
 
 
 def specify(step: Step, data: Dataset, options: Options) -> dict[str, Any]:
