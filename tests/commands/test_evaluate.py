@@ -15,7 +15,7 @@ from prioria.cli import main
 from prioria.commands import evaluate as evaluation_command
 from prioria.commands.evaluate import measure
 from prioria.evaluate import ActiveUnits, Estimate
-from prioria.report.evaluation import Evaluation, digest
+from prioria.report.evaluation import Evaluation, digest, read
 from tests.commands.test_commands import SMALL, call
 
 
@@ -105,3 +105,22 @@ def test_a_count_that_no_category_holds_is_not_scored(tmp_path: Path, capsys: py
     said = capsys.readouterr().err
     assert end.value.code == 2 and "categories=7 has no place for 8, the largest value of" in said
     assert "larger.npy; train with categories=9" in said
+
+
+def test_baselines_are_printed_and_kept_beside_the_number(run: Path, tmp_path: Path, capsys) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    call("evaluate", tmp_path / "run", "--num-samples", 5, "--limit", 40)
+    said = capsys.readouterr().out
+    found = read(tmp_path / "run")
+    assert found.baselines is not None and f"  beside          {found.baselines.verdict}\n" in said
+    assert " nats worse than the best baseline (mixture of Bernoullis)" in said  # it was trained for an epoch
+    assert f"{found.per_value['bits per dimension']:.4g} bits per dimension" in said
+    independent = next(each for each in found.baselines.models if each.name == "independent bits")
+    difference = found.log_likelihood.value - independent.estimate.value
+    assert independent.difference is not None and independent.difference.value == pytest.approx(difference)
+    assert independent.difference.examples == 40 == independent.estimate.examples
+    call("evaluate", tmp_path / "run", "--num-samples", 5, "--limit", 40, "--no-baselines")
+    assert read(tmp_path / "run").baselines is None and "beside" not in capsys.readouterr().out
+    older = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    del older["baselines"], older["per_value"]
+    assert Evaluation.from_json(older).baselines is None

@@ -14,6 +14,7 @@ from sklearn.mixture import GaussianMixture
 from prioria import evaluate
 from prioria.data import load
 from prioria.evaluate.classical import densities
+from prioria.evaluate.classical.words import log_documents
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_factors_and_mixtures_are_scikit_learns_in_the_units_of_the_rows(rows: n
 def test_a_mixture_of_bits_sums_to_one_over_all_codes() -> None:
     x = (np.random.default_rng(0).random((60, 4)) < [0.2, 0.5, 0.9, 0.4]).astype(float)
     codes = np.array(list(itertools.product([0.0, 1.0], repeat=4)))
-    for _, fit in densities.bits(len(x)):
+    for _, fit in densities.bits(4, len(x)):
         assert np.exp(fit(x)(codes)).sum() == pytest.approx(1, abs=1e-9)
 
 
@@ -69,7 +70,7 @@ def test_topics_of_a_one_word_document_are_enumerable() -> None:
     # p(w) = sum_k E[theta_k] words_kw, and a symmetric Dirichlet has E[theta_k] = 1/K.
     words = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
     rows = np.eye(3)
-    found = densities._log_documents(rows, np.full((3, 2), 0.5), words, prior=1.0, draws=20_000)
+    found = log_documents(rows, np.full((3, 2), 0.5), words, prior=1.0, draws=20_000)
     np.testing.assert_allclose(np.exp(found), words.mean(0), rtol=0.03)
 
 

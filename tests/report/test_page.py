@@ -19,8 +19,9 @@ from scipy.stats import ttest_rel
 from prioria import Run, fit, objectives
 from prioria.cli import main
 from prioria.data import Dataset
+from prioria.evaluate import Difference
 from prioria.report import compare, report
-from prioria.report.comparison import LIKELIHOOD, Compared, Comparison, Difference, paired_difference
+from prioria.report.comparison import LIKELIHOOD, Compared, Comparison, paired_difference
 from prioria.report.evaluation import FILE, POINTWISE, read, read_pointwise
 from prioria.report.subject import Subject
 from prioria.storage import write_json

@@ -31,6 +31,7 @@ def evaluate(
     curve: bool = False,
     certify: int = 0,
     data: DataPlace = None,
+    baselines: bool = True,
 ) -> None:
     """Measure log-likelihood, ELBO and active units of a run, and write RUN/evaluation.json.
 
@@ -48,6 +49,8 @@ def evaluate(
         curve: also the bound for 1, 5, 10, 50, ... samples, from the same draws, and whether it has come to rest.
         certify: so many examples to simulate from the model, to bracket their log-likelihood by annealing to and fro;
             0 for none.
+        baselines: fit classical models to the training rows (Gaussians and their mixtures, latent classes, topics), and
+            say how far the run is ahead of each on the same rows.
     """
     _check_given(method, certify, num_samples, num_steps)
     num_samples = SAMPLES if num_samples is None else num_samples
@@ -68,6 +71,7 @@ def evaluate(
         seed=seed,
         curve=curve,
         certify=certify,
+        baselines=baselines and first,
     )
     if first:
         found.write(run, pointwise, weights=weights)  # those that were measured, though training may have gone on
@@ -88,6 +92,7 @@ def measure(
     seed: int,
     curve: bool = False,
     certify: int = 0,
+    baselines: bool = True,
 ) -> tuple[Evaluation, dict[str, Tensor]]:
     """Measures a run, and returns the values of single examples beside."""
     model, rows = run.model, getattr(run.data, split)
@@ -104,6 +109,7 @@ def measure(
         certificate = estimators.certify(
             model, num_examples=certify, seed=seed, num_steps=num_steps, num_samples=num_samples
         )
+    beside = estimators.baselines(run.data, model=model, split=split, seed=seed, limit=limit) if baselines else None
     parts = estimators.parts(model, rows, seed=seed, limit=limit)
     found = Evaluation(
         likelihood,
@@ -115,6 +121,8 @@ def measure(
         parts=parts,
         curve=bounds,
         certificate=certificate,
+        baselines=None if beside is None else beside.against(likelihood.pointwise),
+        per_value=estimators.per_value(model, rows, likelihood, limit=limit),
     )
     return found, {"log_likelihood": likelihood.pointwise}
 
@@ -178,6 +186,8 @@ def say(name: str, found: Evaluation) -> None:
     print(f"{name}: {found.data}, {found.split} split, {number.examples:,} examples")
     ess = "" if number.ess is None else f", ESS {number.ess:,.0f}"
     print(f"  log-likelihood  {number.statement} nats  ({number.estimator}, {number.num_samples:,} samples{ess})")
+    for words, value in found.per_value.items():
+        print(f"                  {value:.4g} {words}")
     print(f"  ELBO            {found.elbo.number} nats")
     print(f"  active units    {found.active_units}")
     if number.doubt is not None:
@@ -191,6 +201,22 @@ def say(name: str, found: Evaluation) -> None:
         both = f"{certificate.lower.number} to {certificate.upper.number}"
         print(f"  on simulations  {both} nats; importance {certificate.importance.number}")
         print(f"                  {certificate.verdict}")
+
+    if found.baselines is not None:
+        _say_beside(found.baselines)
+
+
+def _say_beside(found: estimators.Baselines) -> None:
+    """Prints classical models of the same rows, and the run's value minus that of each, paired over rows."""
+    if not found.models:
+        print(f"  no baselines    {found.missing}")
+        return
+    print(f"  beside          {found.verdict}")
+    for each in found.models:
+        difference = "" if each.difference is None else f"difference {each.difference}"
+        print(f"    {each.name:<22} {each.estimate.number:<16} nats  {difference}")
+    if found.note:
+        print(f"    ({found.note})")
 
 
 def _duration(seconds: float) -> str:

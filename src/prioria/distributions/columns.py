@@ -38,6 +38,7 @@ class Columns(Distribution):
     """
 
     arg_constraints: dict = {}
+    original_units = True
 
     def __init__(self, parts: Sequence[Part], log_scale: Tensor, center: Tensor) -> None:
         self.parts, self.log_scale, self.center = list(parts), log_scale, center

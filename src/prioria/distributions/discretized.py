@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import torch
 from torch import Size, Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 from torch.nn import functional as F
 
 ROUNDING = 2.0**-22  # relative: k / n in single precision, times n, is k up to three roundings of 2^-24
 NEAR = 8  # levels on each side of the location that the mean sums one by one: it is right to 2e-7
+
+
+class Bins(constraints.Constraint):
+    """Values of [0, 1] of which only the bin [k/n, (k+1)/n) counts that they lie in.
+
+    Args:
+        count: n.
+    """
+
+    is_discrete = True
+    event_dim = 0
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        super().__init__()
+
+    def bin(self, value: Tensor) -> Tensor:
+        """Returns the number of the bin of each value, those outside in the outer bins."""
+        # Rounded down, (1 / 41) * 41 would be bin 0: only where n is a power of two are edges exact.
+        return (value * (self.count * (1 + ROUNDING))).floor().clamp(0, self.count - 1)
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value >= 0) & (value <= 1)
 
 
 class DiscretizedLogistic(Distribution):
@@ -38,6 +61,10 @@ class DiscretizedLogistic(Distribution):
         super().__init__(batch_shape=torch.broadcast_shapes(mean.shape, log_scale.shape), validate_args=False)
 
     @property
+    def support(self) -> constraints.Constraint:
+        return Bins(self.bins)
+
+    @property
     def mean(self) -> Tensor:
         """Of the middles that ``sample`` gives: 1/(2n) + sum over levels k > 0 of P(x >= k/n) / n.
 
@@ -57,8 +84,7 @@ class DiscretizedLogistic(Distribution):
         return (total + 0.5) / self.bins
 
     def log_prob(self, value: Tensor) -> Tensor:
-        # Rounded down, (1 / 41) * 41 would be bin 0: only where n is a power of two are edges exact.
-        index = (value * (self.bins * (1 + ROUNDING))).floor().clamp(0, self.bins - 1)
+        index = Bins(self.bins).bin(value)
         inverse_scale = (-self.log_scale).exp()
         lower = (index / self.bins - self.location) * inverse_scale
         upper = ((index + 1) / self.bins - self.location) * inverse_scale

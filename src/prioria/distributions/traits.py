@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Size, Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, kl_divergence
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, constraints, kl_divergence
 from torch.nn.functional import softplus
 
+from prioria.distributions.discretized import Bins
 from prioria.distributions.full_normal import as_full
 
 FAMILIES = (Normal, Bernoulli, Categorical)
@@ -121,6 +122,44 @@ def is_reparameterized(d: Distribution) -> bool:
 def is_bound(d: Distribution) -> bool:
     """Says whether ``log_prob`` is itself a lower bound on the log-density."""
     return bool(getattr(d, "bound", False))
+
+
+def has_original_units(d: Distribution) -> bool:
+    """Says whether ``log_prob`` is in the units of a table's columns, not in those that the model reads."""
+    return bool(getattr(d, "original_units", False))
+
+
+def is_ordered(d: Distribution) -> bool:
+    """Says whether ``log_prob`` of counts is that of the words in their order, without multinomial coefficient."""
+    return bool(getattr(d, "ordered", False))
+
+
+def as_levels(d: Distribution, x: Tensor) -> tuple[Tensor, int] | None:
+    """Returns the level 0 to L-1 of each discrete value x (..., D), and L; None where d has no such levels.
+
+    Example:
+        >>> as_levels(Independent(Bernoulli(torch.zeros(3)), 1), torch.tensor([0.0, 1.0, 1.0]))
+        (tensor([0, 1, 1]), 2)
+        >>> as_levels(Normal(0.0, 1.0), torch.zeros(1)) is None, as_levels(Bernoulli(0.5), torch.tensor([0.5])) is None
+        (True, True)
+    """
+    try:
+        support = d.support
+    except NotImplementedError:
+        return None
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    if isinstance(support, Bins):
+        return support.bin(x).long(), support.count
+    if isinstance(support, constraints.integer_interval):
+        low, high = int(support.lower_bound), int(support.upper_bound)
+    elif support is constraints.boolean:
+        low, high = 0, 1
+    else:
+        return None
+    if ((x != x.round()) | (x < low) | (x > high)).any():
+        return None
+    return x.long() - low, high - low + 1
 
 
 def mean(d: Distribution) -> Tensor:

@@ -23,6 +23,7 @@ class Words(Distribution):
     """
 
     arg_constraints: dict = {}
+    ordered = True
 
     def __init__(self, logits: Tensor, length: Tensor | int = 100) -> None:
         self.log_probabilities, self.length = logits.log_softmax(-1), length

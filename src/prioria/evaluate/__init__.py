@@ -9,6 +9,7 @@ from prioria.evaluate.aggregate import (
 )
 from prioria.evaluate.classical import Baseline, Baselines, baselines
 from prioria.evaluate.diagnosis import Diagnosis, Finding, diagnose
+from prioria.evaluate.difference import Difference
 from prioria.evaluate.estimate import Estimate, PerExample, WeightQuality, doubt, join
 from prioria.evaluate.latent import (
     DCI,
@@ -82,6 +83,7 @@ from prioria.evaluate.output import (
     retrieval_precision,
     smoothness,
 )
+from prioria.evaluate.quoted import per_value
 from prioria.evaluate.record import plus_minus
 
 __all__ = [
@@ -97,6 +99,7 @@ __all__ = [
     "Components",
     "Decomposition",
     "Diagnosis",
+    "Difference",
     "Disentanglement",
     "Divergence",
     "EdgeStability",
@@ -156,6 +159,7 @@ __all__ = [
     "nearest_neighbor_kl",
     "overlap",
     "parts",
+    "per_value",
     "plus_minus",
     "prior_components",
     "prior_draws",

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from torch import Tensor
+from torch.distributions import Distribution
 
 from prioria import sizes
 from prioria.data.base import evenly
@@ -194,6 +195,17 @@ def sampling_of(
     if not (0 <= examples.start < examples.stop <= len(rows) and examples.step == 1):
         raise ValueError(f"examples={examples} of x with {len(rows)} rows: give at least one row, and ranges inside x")
     return Sampling(model, rows, num_samples, seed, examples, total)
+
+
+def rows_and_likelihood(model: VAE, x: Examples, seed: int, *, limit: int | None) -> tuple[Tensor, Distribution]:
+    """Returns the rows (N, D) that every evaluation with this seed reads, and p(x|z) at a draw for the first of them.
+
+    Raises:
+        ValueError: as for :func:`sampling_of`.
+    """
+    with measuring(model):
+        sampling = sampling_of(model, x, 1, seed, limit=limit)
+        return sampling.x.clone(), next(next(sampling.groups).draws).px
 
 
 def device_of(model: VAE) -> torch.device:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from prioria.evaluate import Difference
 from prioria.papers.columns import ROW, Case, Column, listings, over_seeds
 from prioria.papers.likelihood import POINTWISE, SAMPLES
 from prioria.papers.page import attached, compose
 from prioria.papers.plots import error_of
 from prioria.papers.table import Cell, Result, Table
-from prioria.report.comparison import Difference
 from prioria.report.listing import Page
 from prioria.storage import read_tensors
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jaxtyping import Float
-from torch import Tensor
-
-from prioria.evaluate import Estimate, plus_minus
+from prioria.evaluate import Difference, Estimate
 from prioria.report.evaluation import Evaluation
 from prioria.report.subject import Subject
 
@@ -18,32 +14,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 LIKELIHOOD = "log-likelihood (nats)"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The mean over N common examples of log p(x) under one run minus that under another, in nats.
-
-    Attributes:
-        value: the mean.
-        standard_error: sd of the differences / sqrt(N), often far below that of either run: what makes an example hard
-            is common to both; nan for a single example.
-        examples: N.
-    """
-
-    value: float
-    standard_error: float
-    examples: int
-
-    @classmethod
-    def of(cls, one: Float[Tensor, " N"], other: Float[Tensor, " N"]) -> Difference:
-        """Returns the difference between the values of the same N examples."""
-        differences, count = one - other, len(one)
-        error = math.nan if count < 2 else differences.std().item() / math.sqrt(count)
-        return cls(differences.mean().item(), error, count)
-
-    def __str__(self) -> str:
-        return "+" * (self.value >= 0) + plus_minus(self.value, error=self.standard_error)
 
 
 @dataclass(frozen=True)

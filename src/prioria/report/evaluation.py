@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import prioria
-from prioria.evaluate import ActiveUnits, BoundCurve, Certificate, Estimate
+from prioria.evaluate import ActiveUnits, Baselines, BoundCurve, Certificate, Estimate
 from prioria.evaluate.record import Record
 from prioria.storage import FORMAT, WEIGHTS, read_sealed, read_tensors, write_sealed, write_tensors
 from prioria.train.run import BEST, exists, read_specification
@@ -42,6 +42,8 @@ class Evaluation:
         rows: digest of the split that was evaluated; an empty text where the run is older than digests.
         curve: the bound over the number of samples, where it was asked for.
         certificate: of the estimator on simulated examples, where it was asked for.
+        baselines: classical models of the same rows, with the paired differences; None where they were left out.
+        per_value: the log-likelihood in other words, such as "bits per dimension" -> 1.2.
 
     Example:
         >>> units = ActiveUnits({"z": torch.tensor([0.9, 0.001])}, threshold=0.01, examples=2)
@@ -67,6 +69,8 @@ class Evaluation:
     rows: str = ""
     curve: BoundCurve | None = None
     certificate: Certificate | None = None
+    baselines: Baselines | None = None
+    per_value: dict[str, float] = field(default_factory=dict)
 
     @property
     def estimator(self) -> str:
@@ -89,6 +93,8 @@ class Evaluation:
             "rows": self.rows,
             "curve": None if self.curve is None else self.curve.to_json(),
             "certificate": None if self.certificate is None else self.certificate.to_json(),
+            "baselines": None if self.baselines is None else self.baselines.to_json(),
+            "per_value": self.per_value,
         }
 
     @classmethod
@@ -109,7 +115,8 @@ class Evaluation:
 
     @classmethod
     def _taken(cls, record: Record) -> Evaluation:
-        parts, version = (record.optional(name, record.inner) or Record({}) for name in ("parts", "version"))
+        inner = ("parts", "version", "per_value")
+        parts, version, per_value = (record.optional(name, record.inner) or Record({}) for name in inner)
         evaluation = cls(
             log_likelihood=Estimate.from_json(record.take("log_likelihood"), "log_likelihood"),
             elbo=Estimate.from_json(record.take("elbo"), "elbo"),
@@ -123,6 +130,8 @@ class Evaluation:
             rows=record.optional("rows", record.text) or "",
             curve=record.optional("curve", lambda name: BoundCurve.from_json(record.take(name))),
             certificate=record.optional("certificate", lambda name: Certificate.from_json(record.take(name))),
+            baselines=record.optional("baselines", lambda name: Baselines.from_json(record.take(name))),
+            per_value=per_value.each(per_value.number),
         )
         record.close("estimator")
         return evaluation

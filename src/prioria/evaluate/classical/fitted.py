@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from prioria.data.base import Dataset, Protocol, evenly
-from prioria.evaluate.classical import densities
-from prioria.evaluate.classical.densities import Array, Fit
+from prioria.data.base import Dataset
+from prioria.evaluate.classical.densities import Array, Fit, Score
+from prioria.evaluate.classical.problem import Problem, problem_of
+from prioria.evaluate.difference import Difference
 from prioria.evaluate.estimate import Estimate
+from prioria.evaluate.record import Record
+from prioria.evaluate.sampling import rows_and_likelihood, seed_generators
+from prioria.model import VAE
 
-ROWS = 20_000  # training rows at most: baselines take seconds
+ROWS, VALUES = 20_000, 5_000_000  # that are fitted at most: baselines take seconds
+Part = Literal["test", "validation", "train"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +30,40 @@ class Baseline:
     Attributes:
         name: of the kind.
         validation: mean log p(x) of the validation rows, nats.
-        estimate: log p(x) of the test rows, in closed form (of topics by importance sampling, low on average).
+        estimate: log p(x) of the scored rows, in closed form (of topics by importance sampling, low on average).
+        difference: what a model has more than this, paired over rows; None where it was compared with none.
     """
 
     name: str
     validation: float
     estimate: Estimate
+    difference: Difference | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns JSON values, without those of single rows."""
+        return {
+            "name": self.name,
+            "validation": self.validation,
+            "estimate": self.estimate.to_json(),
+            "difference": None if self.difference is None else self.difference.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, found: Any, place: str = "baseline") -> Baseline:
+        """Returns the baseline that :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a value of another type or not finite.
+        """
+        record = Record(found, place)
+        read = cls(
+            record.text("name"),
+            record.number("validation"),
+            Estimate.from_json(record.take("estimate"), record.at("estimate")),
+            record.optional("difference", lambda name: Difference.from_json(record.take(name), record.at(name))),
+        )
+        record.close()
+        return read
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,43 +71,108 @@ class Baselines:
     """The classical models of a data set.
 
     Attributes:
-        models: of every kind, the best by the validation rows first.
+        models: of every kind, the best by the validation rows first; none where no kind is comparable.
+        fitted: training rows that they were fitted to.
+        of: training rows that there are.
+        missing: why there are none; an empty text where there are.
     """
 
     models: tuple[Baseline, ...]
+    fitted: int
+    of: int
+    missing: str = ""
 
     @property
     def best(self) -> Baseline:
-        """The one with the highest validation log-likelihood."""
+        """The one with the highest validation log-likelihood.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not self.models:
+            raise ValueError(f"no baseline: {self.missing}")
         return self.models[0]
 
+    @property
+    def verdict(self) -> str:
+        """In words how the compared model stands, against the best baseline; an empty text where nothing was compared.
+
+        The last baseline that it is behind is said, too: a model behind independent columns learned little.
+        """
+        compared = [(each.name, each.difference) for each in self.models if each.difference is not None]
+        if not compared:
+            return ""
+        name, difference = compared[0]
+        said = difference.against(f"the best baseline ({name})" if len(compared) > 1 else f"the baseline ({name})")
+        behind = [other for other, each in compared[1:] if each.value < -2 * each.standard_error]
+        return said + (f"; worse even than {behind[-1]}" if behind else "")
+
+    @property
+    def note(self) -> str:
+        """To how many training rows they were fitted, where not to all; else an empty text."""
+        return "" if self.fitted == self.of else f"fitted to {self.fitted:,} of {self.of:,} training rows, at random"
+
+    def against(self, pointwise: Float[Tensor, " N"]) -> Baselines:
+        """Returns them with the paired difference that a model has to each.
+
+        Args:
+            pointwise: log p(x) of the same rows under the model, in nats.
+
+        Raises:
+            ValueError: another number of rows.
+        """
+        values = pointwise.double()
+        models = [replace(each, difference=Difference.of(values, each.estimate.pointwise)) for each in self.models]
+        return replace(self, models=tuple(models))
+
     def __str__(self) -> str:
-        return "\n".join(f"{each.name:<24} {each.estimate}" for each in self.models)
+        lines = [f"{each.name:<22} {each.estimate.number}" for each in self.models]
+        lines += [line for line in (self.missing, self.note) if line]
+        return "\n".join(lines)
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Returns every model's name, validation value and test estimate as JSON values."""
-        return [
-            {"name": each.name, "validation": each.validation, "test": each.estimate.to_json()} for each in self.models
+    def to_json(self) -> dict[str, Any]:
+        """Returns every model's name, validation value, estimate and difference as JSON values."""
+        models = [each.to_json() for each in self.models]
+        return {"models": models, "fitted": self.fitted, "of": self.of, "missing": self.missing}
+
+    @classmethod
+    def from_json(cls, found: Any, place: str = "baselines") -> Baselines:
+        """Returns the baselines that :meth:`to_json` wrote, without the values of single rows.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a value of another type or not finite.
+        """
+        record = Record(found, place)
+        models = [
+            Baseline.from_json(each, f"{record.at('models')}[{i}]") for i, each in enumerate(record.entries("models"))
         ]
+        read = cls(tuple(models), record.integer("fitted"), record.integer("of"), record.text("missing"))
+        record.close()
+        return read
 
 
-def baselines(data: Dataset, *, seed: int = 0, limit: int | None = None) -> Baselines:
-    """Fits classical models to the training rows of a data set and scores its test rows, in nats.
+def baselines(
+    data: Dataset, *, model: VAE | None = None, split: Part = "test", seed: int = 0, limit: int | None = None
+) -> Baselines:
+    """Fits classical models to the training rows of a data set and scores rows of a split, in nats.
 
     Real columns: independent Gaussians, a full Gaussian with shrinkage, factor analysis and Gaussian mixtures, their
     sizes chosen by the validation rows. Bits: independent, and mixtures of Bernoullis. Words: unigram and topics
     (latent Dirichlet allocation, by importance sampling), without the multinomial coefficient as
-    ``likelihoods.Multinomial``. Tables of mixed columns: independent columns and latent classes, in the units of the
-    data. All are densities of the very x that a model of the data is a density of, so that ``estimate.pointwise`` may
-    be subtracted row by row.
+    ``likelihoods.Multinomial``. Grey levels and categories: independent levels. Tables of mixed columns: independent
+    columns and latent classes, in the units of the data.
+
+    All are densities (or probabilities) of the very x that log p(x) of ``model`` is of, so that values of single rows
+    may be subtracted: its p(x|z) says whether it is in the units of a table's columns, and its support whether values
+    are bits, levels or real numbers. Where no classical model is comparable, there is none, and ``missing`` says why.
 
     Args:
         data: the data set.
-        seed: of the subset of training rows where there are more than 20,000, and of bits that are drawn.
-        limit: test rows at even distances; None for all.
-
-    Raises:
-        ValueError: no kind of baseline knows such values.
+        model: the model beside which they are to stand; None for what the kind of the data suggests.
+        split: whose rows are scored.
+        seed: of the subset of training rows where they have more than 5 million values or 20,000 rows, and of bits
+            that are drawn.
+        limit: rows to score, at even distances; None for all.
 
     Example:
         >>> from prioria.data import load
@@ -82,60 +180,43 @@ def baselines(data: Dataset, *, seed: int = 0, limit: int | None = None) -> Base
         >>> found.best.name, found.best.estimate.value > found.models[-1].estimate.value
         ('Gaussian mixture', True)
     """
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(seed)
-        chosen = torch.randperm(len(data.train))[:ROWS]
-        train, validation = data.train.batch(chosen), data.validation.tensor(ROWS)
-        test = data.test.batch(evenly(len(data.test), limit))
-    rows = [part.double().numpy() for part in (train, validation, test)]
-    extra = _volumes(data.protocol, rows)
-    best: dict[str, tuple[float, Array]] = {}
-    for name, fit in _kinds(data.protocol, rows[0]):
-        found = _scored(fit, rows)
-        if found is None:
-            continue
-        validated = float((found[0] - extra[0]).mean())
-        if np.isfinite(validated) and (name not in best or validated > best[name][0]):
-            best[name] = validated, found[1] - extra[1]
-    models = [
-        Baseline(name, validated, _estimate(name, torch.from_numpy(pointwise), seed))
-        for name, (validated, pointwise) in best.items()
-    ]
-    return Baselines(tuple(sorted(models, key=lambda each: -each.validation)))
-
-
-def _kinds(protocol: Protocol, train: Array) -> Iterator[tuple[str, Fit]]:
-    columns, rows = train.shape[1], len(train)
-    schema = protocol.schema
-    if schema is not None and protocol.kind == "columns":
-        levels = [column.categories for column in schema.features]
-        if not any(levels) and not np.isnan(train).any():
-            yield from densities.gaussians(columns, rows)
+    part = getattr(data, split)
+    with torch.random.fork_rng([]), torch.no_grad():
+        if model is None:
+            seed_generators(torch.device("cpu"), (seed,))
+            scored, px = part.tensor(limit), None
         else:
-            yield from densities.mixed(levels, rows)
-    elif protocol.kind == "binary" or protocol.binarization != "none":
-        yield from densities.bits(rows)
-    elif protocol.kind == "count" and "Multinomial" in protocol.likelihoods:
-        yield from densities.words()
-    else:
-        yield from densities.gaussians(columns, rows)
-
-
-def _volumes(protocol: Protocol, rows: Sequence[Array]) -> tuple[Array | float, Array | float]:
-    """What takes log p(x) of validation and test rows to the units of a table's columns."""
-    schema = protocol.schema
-    if schema is None or protocol.kind != "columns":
-        return 0.0, 0.0
-    return schema.log_volume(rows[1]), schema.log_volume(rows[2])
-
-
-def _scored(fit: Fit, rows: Sequence[Array]) -> tuple[Array, Array] | None:
+            scored, px = rows_and_likelihood(model, part, seed, limit=limit)
+        torch.manual_seed(seed)
+        count = min(len(data.train), ROWS, max(VALUES // data.dimensions, 100))
+        chosen = torch.randperm(len(data.train))[:count]
+        rows = data.train.batch(chosen), data.validation.tensor(count), scored
     try:
-        score = fit(rows[0])
-        return score(rows[1]), score(rows[2])
+        problem = problem_of(data.protocol, [part.cpu().double().numpy() for part in rows], px)
+    except ValueError as error:
+        return Baselines((), 0, len(data.train), str(error))
+    return Baselines(_fitted(problem, seed), count, len(data.train))
+
+
+def _fitted(problem: Problem, seed: int) -> tuple[Baseline, ...]:
+    _, validation, scored = problem.rows
+    best: dict[str, tuple[float, Score]] = {}
+    for name, fit in problem.kinds:
+        if (found := _validated(fit, problem.rows[0], validation)) is None:
+            continue
+        value = float((found[1] - problem.volumes[0]).mean())
+        if np.isfinite(value) and (name not in best or value > best[name][0]):
+            best[name] = value, found[0]
+    models = []
+    for name, (value, score) in sorted(best.items(), key=lambda item: -item[1][0]):
+        pointwise = torch.from_numpy(score(scored) - problem.volumes[1])
+        models.append(Baseline(name, value, Estimate.of(pointwise, torch.zeros_like(pointwise), 0, seed, name)))
+    return tuple(models)
+
+
+def _validated(fit: Fit, train: Array, validation: Array) -> tuple[Score, Array] | None:
+    try:
+        score = fit(train)
+        return score, score(validation)
     except (np.linalg.LinAlgError, ValueError):  # a covariance without its rank: another ridge or size will do
         return None
-
-
-def _estimate(name: str, pointwise: Tensor, seed: int) -> Estimate:
-    return Estimate.of(pointwise.double(), torch.zeros_like(pointwise), 0, seed, name)

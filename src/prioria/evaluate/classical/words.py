@@ -1,0 +1,48 @@
+"""Documents as counts of words (N, W): log-probabilities of the words in their order, in nats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+PSEUDO = 0.5
+DOCUMENTS, PASSES, DRAWS = 1000, 5, 30  # that topics are learned from, how often, and draws of shares to score one
+
+
+def unigram(x: Array) -> Callable[[Array], Array]:
+    """One distribution of words for all documents."""
+    share = x.sum(0) + PSEUDO
+    logs = np.log(share / share.sum())
+    return lambda rows: rows @ logs
+
+
+def topics(x: Array, count: int) -> Callable[[Array], Array]:
+    """Latent Dirichlet allocation fitted by scikit-learn; a document is scored by importance sampling its shares."""
+    from sklearn.decomposition import LatentDirichletAllocation
+
+    options = {"learning_method": "online", "max_iter": PASSES, "learning_offset": 10.0, "random_state": 0}
+    found = LatentDirichletAllocation(count, total_samples=min(len(x), DOCUMENTS), **options)
+    found.fit(x[:DOCUMENTS])
+    words = found.components_ / found.components_.sum(1, keepdims=True)
+    return lambda rows: log_documents(rows, found.transform(rows), words, found.doc_topic_prior_)
+
+
+def log_documents(rows: Array, shares: Array, words: Array, prior: float, draws: int = DRAWS) -> Array:
+    """Log (1/S) sum_s p(w|theta_s) p(theta_s) / q(theta_s), theta_s from the variational Dirichlet: low on average."""
+    from scipy.special import gammaln
+
+    topics, generator = len(words), np.random.default_rng(0)
+    gamma = shares * (topics * prior + rows.sum(1, keepdims=True))  # of which shares are the mean
+    terms = np.empty((draws, len(rows)))
+    for s in range(draws):
+        theta = generator.standard_gamma(gamma)
+        theta = np.maximum(theta / theta.sum(1, keepdims=True), 1e-300)
+        log_p = gammaln(topics * prior) - topics * gammaln(prior) + (prior - 1) * np.log(theta).sum(1)
+        log_q = gammaln(gamma.sum(1)) - gammaln(gamma).sum(1) + ((gamma - 1) * np.log(theta)).sum(1)
+        terms[s] = (rows * np.log(theta @ words)).sum(1) + log_p - log_q
+    return np.logaddexp.reduce(terms, 0) - math.log(draws)
