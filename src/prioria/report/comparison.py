@@ -43,6 +43,12 @@ class Comparison:
         return {LIKELIHOOD: measured.pop(LIKELIHOOD)} | self._differences() | measured
 
     @property
+    def baselines(self) -> dict[str, list[Compared]]:
+        """Classical models of the same rows -> for each run their log-likelihood and the run's difference to it."""
+        found = _aligned([_beside(subject) for subject in self.subjects])
+        return found if any(cell.text for cells in found.values() for cell in cells) else {}
+
+    @property
     def settings(self) -> dict[str, list[Compared]]:
         """How the runs were made -> a cell for each run."""
         return _aligned([_made(subject) for subject in self.subjects])
@@ -61,7 +67,7 @@ class Comparison:
         table = Table(header_style="bold", box=None, padding=(0, 2, 0, 0))
         for column in ("", *self.names):
             table.add_column(column, overflow="fold")
-        for label, cells in (self.numbers | self.settings).items():
+        for label, cells in (self.numbers | self.baselines | self.settings).items():
             notes = ((f"\n{cell.note}\n" if cell.note else "", "dim") for cell in cells)
             table.add_row(label, *(Text.assemble(cell.text, note) for cell, note in zip(cells, notes, strict=True)))
         return table
@@ -95,9 +101,22 @@ def _measured(subject: Subject) -> dict[str, Compared]:
     if found.certificate is not None:
         plain = numbers[LIKELIHOOD]
         numbers[LIKELIHOOD] = Compared(plain.text, f"{plain.note}; {found.certificate.verdict}")
+    for words, value in found.per_value.items():
+        numbers[words] = Compared(f"{value:.4g}", "of the log-likelihood; the lower the better")
     units = found.active_units
     note = f"variance of the posterior mean above {units.threshold:g}, {found.split} split, {units.examples:,} examples"
     return numbers | {"active units": Compared(str(units), note)}
+
+
+def _beside(subject: Subject) -> dict[str, Compared]:
+    found = None if subject.evaluation is None else subject.evaluation.baselines
+    if found is None:
+        return {}
+    cells = {"beside baselines": Compared(found.verdict, found.missing or found.note)}
+    for each in found.models:
+        note = "" if each.difference is None else f"difference of the run {each.difference}"
+        cells[_label(each.name)] = Compared(each.estimate.number, note)
+    return cells
 
 
 def _made(subject: Subject) -> dict[str, Compared]:

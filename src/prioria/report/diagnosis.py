@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prioria.data import Dataset
-from prioria.evaluate.diagnosis import OPAQUE, THRESHOLDS, Diagnosis, Measurements, diagnose, sweep
+from prioria.evaluate.diagnosis import OPAQUE, THRESHOLDS, Diagnosis, Measurements, by_severity, diagnose, sweep
 from prioria.model import VAE
 from prioria.report import pictures, style
 from prioria.report.overview import sections
 from prioria.report.page import Picture, check_page
 from prioria.report.pictures import Section
 from prioria.report.pockets import Margins, decoded_margins, draw_margins, draw_plane, margins
+from prioria.report.standing import standing
+from prioria.report.subject import Subject
 from prioria.report.templates import render
 from prioria.storage import write_json, write_text
 from prioria.train import Run
@@ -36,12 +39,23 @@ def write_diagnosis(run: Run, out: str | Path, *, seed: int = 0) -> Diagnosis:
     """
     out = check_page(out)
     name = run.data.name if run.path is None else run.path.resolve().name
-    found = diagnose(run.model, run.data, name=name, seed=seed)
+    found = _standing(run, diagnose(run.model, run.data, name=name, seed=seed))
     shown = _pictures(run.model, run.data, found)
     page = render("diagnosis.html", found=found, sweep=sweep(found.measurements), pictures=shown, opaque=OPAQUE)
     write_text(out, page)
     write_json(out.with_suffix(".json"), found.to_json())
     return found
+
+
+def _standing(run: Run, found: Diagnosis) -> Diagnosis:
+    """Adds what the history of the run and its evaluation say."""
+    evaluation = None if run.path is None else Subject.of(run).evaluation
+    more = standing(run, found.measurements.units, evaluation)
+    known = {each.name for each in found.findings}
+    if known & {"posterior collapse", "idle latents"}:  # which says the same, and why
+        more = [each for each in more if each.name != "informative latents"]
+    baselines = None if evaluation is None else evaluation.baselines
+    return replace(found, findings=by_severity([*found.findings, *more]), baselines=baselines)
 
 
 def _pictures(model: VAE, data: Dataset, found: Diagnosis) -> list[Picture]:

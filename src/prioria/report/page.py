@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prioria.data import Dataset
+from prioria.evaluate.diagnosis import Finding
 from prioria.evaluate.sampling import device_of, measuring
 from prioria.model import VAE
 from prioria.report import pictures, style
@@ -19,6 +20,7 @@ from prioria.report.dependency import LearnedGraph
 from prioria.report.history import curves, terms_of
 from prioria.report.overview import draw, sections
 from prioria.report.pictures import Picture
+from prioria.report.standing import standing
 from prioria.report.structure import edge_rows, graph_of, graph_pictures, level_pictures, stability_rows
 from prioria.report.subject import Subject
 from prioria.report.templates import render
@@ -48,6 +50,7 @@ class Part:
         curves: training and validation.
         bounds: the bound over the number of samples, where it was measured.
         shapes: of latents and data, as text.
+        findings: how the run stands, in sentences.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Part:
     curves: list[Picture]
     bounds: list[Picture]
     shapes: str
+    findings: list[Finding]
 
 
 def report(run: Run | str | Path, out: str | Path, *, seed: int = 0) -> Path:
@@ -140,7 +144,13 @@ def _part(name: str, subject: Subject, seed: int) -> Part:
         curves=[_figure(term, curves(history, [term])) for term in terms_of(history)],
         bounds=_bounds(subject),
         shapes=shapes,
+        findings=_findings(subject),
     )
+
+
+def _findings(subject: Subject) -> list[Finding]:
+    evaluation = subject.evaluation
+    return standing(subject.run, None if evaluation is None else evaluation.active_units, evaluation)
 
 
 def _bounds(subject: Subject) -> list[Picture]:

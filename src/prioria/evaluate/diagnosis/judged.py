@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,6 +73,11 @@ class Finding:
 def findings(seen: Measurements) -> list[Finding]:
     """Returns what is wrong, the worst first; an empty list where nothing is."""
     found = [finding for rule in RULES if (finding := rule(seen)) is not None]
+    return by_severity(found)
+
+
+def by_severity(found: Iterable[Finding]) -> list[Finding]:
+    """Returns findings with the worst first."""
     return sorted(found, key=lambda finding: ("fault", "warning", "note").index(finding.severity))
 
 
@@ -123,10 +128,12 @@ def _dead_units(seen: Measurements) -> Finding | None:
     where = " in these groups (--stages.groups or --stages.latents where a run has --stages)"
     fewer = "--latents" if len(units) == 1 else f"latents{where}"
     parts = ", ".join(f"{number} of {units[name].numel()} in {name}" for name, number in idle.items())
+    active, total = sum(counts.values()), sum(each.numel() for each in units.values())
     return Finding(
         "idle latents",
         "note",
-        f"The posterior means of {parts} vary by less than {seen.units.threshold:g} over the data: they carry nothing.",
+        f"{active} of {total} latents carry the information: the posterior means of {parts} vary by less than "
+        f"{seen.units.threshold:g} over the data.",
         f"Harmless; fewer {fewer} give the same model, a warm-up or a learned prior may wake some.",
     )
 

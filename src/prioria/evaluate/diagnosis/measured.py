@@ -8,6 +8,7 @@ from typing import Any
 from prioria.data import Dataset
 from prioria.distributions import is_binary
 from prioria.evaluate.aggregate import has_aggregate_density, top_posterior
+from prioria.evaluate.classical import Baselines
 from prioria.evaluate.diagnosis.judged import Finding, Measurements, findings
 from prioria.evaluate.latent import (
     Divergence,
@@ -38,12 +39,14 @@ class Diagnosis:
         findings: the worst first.
         measurements: the numbers.
         seed: of all draws.
+        baselines: classical models of the rows of the run's evaluation, where there is one.
     """
 
     name: str
     findings: list[Finding]
     measurements: Measurements
     seed: int
+    baselines: Baselines | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns findings and numbers as JSON values."""
@@ -68,6 +71,7 @@ class Diagnosis:
                 "usage": seen.components.usage.tolist(),
             },
             "reconstruction": asdict(seen.reconstruction),
+            "baselines": None if self.baselines is None else self.baselines.to_json(),
             "seed": self.seed,
             "unit": "nats",
         }
