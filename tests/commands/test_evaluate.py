@@ -121,6 +121,6 @@ def test_baselines_are_printed_and_kept_beside_the_number(run: Path, tmp_path: P
     assert independent.difference.examples == 40 == independent.estimate.examples
     call("evaluate", tmp_path / "run", "--num-samples", 5, "--limit", 40, "--no-baselines")
     assert read(tmp_path / "run").baselines is None and "beside" not in capsys.readouterr().out
-    older = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    older = read(tmp_path / "run").to_json()
     del older["baselines"], older["per_value"]
     assert Evaluation.from_json(older).baselines is None
