@@ -197,8 +197,9 @@ class NamedRows:
         import pandas as pd
 
         names = pd.DataFrame({"row": np.arange(len(split))})
-        known = schema is not None and table is not None and len(table.frame) == len(split)  # windows have no name
-        for column in schema.columns if known else ():
+        if schema is None or table is None or len(table.frame) != len(split):  # windows have no name
+            return cls(split, names)
+        for column in schema.columns:
             if column.kind in ("identifier", "index") and column.role in ("identifier", "ignored"):
                 found = column_of(table.frame, column.name)
                 if found is not None:

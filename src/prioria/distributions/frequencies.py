@@ -70,7 +70,7 @@ class Frequencies(Distribution):
     """
 
     arg_constraints: dict = {}
-    support = constraints.real_vector
+    support = constraints.real_vector  # pyright: ignore[reportAssignmentType]
     has_rsample = True
 
     def __init__(self, loc: Tensor, scale: Tensor, cosines: Cosines, rotation: Tensor, center: Tensor) -> None:

@@ -144,7 +144,7 @@ def completed(heads: Heads, train: Array, validation: Array, *, seed: int) -> tu
         imputer = IterativeImputer(sample_posterior=True, random_state=seed, keep_empty_features=True).fit(
             train[:, real]
         )
-        filled = [imputer.transform(rows[:, real]) for rows in (train, validation)]
+        filled = [np.asarray(imputer.transform(rows[:, real])) for rows in (train, validation)]
     train, validation = train.copy(), validation.copy()
     train[:, real], validation[:, real] = filled
     return train, validation

@@ -7,7 +7,7 @@ import shlex
 import signal
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -196,8 +196,9 @@ class Training:
             return
         model = self.step.model
         for name, stage in model.stages.items():
-            if getattr(stage.p, "awaits_draws", False):
-                stage.p.set(aggregate_draws(model, self.rows, seed=self.options.seed, group=name, limit=DRAWS))
+            prior: Any = stage.p
+            if getattr(prior, "awaits_draws", False):
+                prior.set(aggregate_draws(model, self.rows, seed=self.options.seed, group=name, limit=DRAWS))
 
     def progress(self) -> Progress:
         return Progress(step=self.state.step, epoch=self.state.epoch, total_steps=self.total_steps())
@@ -356,7 +357,7 @@ class Training:
         self.metrics.load(folder, self.state.lines, self.state.digest)
         self.saved_step = self.state.step
 
-    def _parts(self) -> dict[str, checkpoint.Stateful]:
+    def _parts(self) -> Mapping[str, checkpoint.Stateful]:
         """Everything that holds tensors, in the order in which it is taken back."""
         again = (self.options.seed, self.accelerator.process_index, self.state.step)
         average = {} if self.average is None else {"average": self.average}

@@ -55,5 +55,6 @@ def _again(name: str, origin: dict[str, Any] | None) -> Dataset:
 
 def _moved(origin: dict[str, Any] | None, data: Any) -> Dataset:
     """Returns the data at another place, read as it was."""
-    is_path = isinstance(data, str | Path) and origin is not None
-    return load_data(**{**origin, "source": data}) if is_path else load_data(data)
+    if origin is None or not isinstance(data, str | Path):
+        return load_data(data)
+    return load_data(**{**origin, "source": data})

@@ -42,7 +42,8 @@ class Together(nn.Module):
     def __init__(self, step: Step, accelerator: Accelerator) -> None:
         super().__init__()
         self.step, self.accelerator = step, accelerator
-        self.gathered = torch.compiler.disable(gathered)  # here: it loads the compiler, which takes seconds
+        disabled: Any = torch.compiler.disable  # pyright takes it for a decorator without arguments alone
+        self.gathered = disabled(gathered)  # here: it loads the compiler, which takes seconds
 
     def forward(self, x: Tensor, progress: Progress | None, rows: int) -> Loss:
         """Returns the loss of the whole batch.
@@ -83,14 +84,7 @@ def common_noise(accelerator: Accelerator) -> Iterator[None]:
 
 
 def gathered(draw: Draw, rows: int) -> Draw:
-    """Returns the draw of all processes for a batch of so many rows, in the order of the batch.
-
-    It is left out of compiled steps.
-    """
-    return torch.compiler.disable(_gathered)(draw, rows)  # here: as a decorator it would load the compiler at import
-
-
-def _gathered(draw: Draw, rows: int) -> Draw:
+    """Returns the draw of all processes for a batch of so many rows, in the order of the batch."""
 
     def whole(value: Tensor, axis: int = 1) -> Tensor:
         return _Gather.apply(value, axis, rows)  # pyright: ignore[reportReturnType]

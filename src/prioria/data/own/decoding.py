@@ -121,7 +121,7 @@ def _image(file: Path, stream: Stream) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit here
-            image = Image.open(stream)
+            image = Image.open(stream)  # pyright: ignore[reportArgumentType] - it reads and seeks
         _check(file, image)
         yield image
     except DataError:

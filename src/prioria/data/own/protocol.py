@@ -119,7 +119,7 @@ def _of_frequencies(fit: NDArray, scored: NDArray) -> float:
     from scipy.fft import dctn
 
     center = fit.mean(0)
-    before, y = (dctn(rows - center, axes=(2, 3), norm="ortho") for rows in (fit, scored))
+    before, y = (np.asarray(dctn(rows - center, axes=(2, 3), norm="ortho")) for rows in (fit, scored))
     variance = (before**2).mean(0) + 0.25
     return float((-0.5 * (y**2 / variance + np.log(2 * np.pi * variance))).sum((1, 2, 3)).mean())
 
