@@ -151,7 +151,8 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
             ValueError: values other than 0 and 1 for a Bernoulli likelihood, which has no density there.
         """
         x = self._rows(X)
-        if self._binary and inspect(x.numpy()).kind != "binary":
+        found: Any = inspect(x.numpy())  # an array, no table
+        if self._binary and found.kind != "binary":
             raise ValueError("X has values other than 0 and 1, but the likelihood is Bernoulli; binarize the rows")
         noise = torch.from_numpy(
             np.random.default_rng(self._seed).normal(size=(self.num_samples, 1, self.n_components))
@@ -161,7 +162,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         if len(lost := (~scores.isfinite()).nonzero()):
             scores[lost] = -torch.inf
             warnings.warn(f"X[{int(lost[0])}] is one of {len(lost)} rows without a finite score: -inf", stacklevel=2)
-        return scores.numpy() - (0.0 if self._binary else np.log(self.scaler_.scale_).sum())
+        return scores.numpy() - (0.0 if self._binary else float(np.log(np.asarray(self.scaler_.scale_)).sum()))
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Returns the mean of :meth:`score_samples`; ``y`` is ignored."""
@@ -203,7 +204,8 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         return tuple(np.atleast_1d(self.hidden).tolist())
 
     def _is_binary(self, rows: NDArray) -> bool:
-        bits = inspect(rows).kind == "binary"
+        found: Any = inspect(rows)
+        bits = found.kind == "binary"
         if self.likelihood == "bernoulli" and not bits:
             raise ValueError("likelihood='bernoulli' but X has values other than 0 and 1; use 'gaussian' or binarize")
         return self.likelihood == "bernoulli" or (self.likelihood == "auto" and bits)
@@ -238,7 +240,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         return self.scaler_.inverse_transform(x.numpy())
 
     def _tile(self, samples: int) -> int:
-        return max(1, TILE // (samples * self.n_features_in_))
+        return max(1, TILE // (samples * self.n_features_in_))  # pyright: ignore[reportAttributeAccessIssue]
 
     def _log_likelihood(self, x: Tensor, noise: Tensor) -> Tensor:
         condition = self.model_.condition(x)

@@ -55,7 +55,8 @@ def complete(
         x = torch.from_numpy(schema.encode(frame))
         found = model.conditional(x, count, num_samples=max(num_samples, count))
     missing, values = found.missing.numpy(), found.draws.numpy()
-    extra = {"row": np.arange(len(frame)), "effective_samples": _where(missing.any(1), found.effective_samples.numpy())}
+    holes = np.asarray(missing.any(1))
+    extra = {"row": np.arange(len(frame)), "effective_samples": _where(holes, found.effective_samples.numpy())}
     columns = [(d, column) for d, column in enumerate(schema.features) if missing[:, d].any()]
     taken = set(map(str, frame.columns)) & {"draw", *extra, *(_sure(column) for _, column in columns)}
     if taken:
@@ -120,7 +121,7 @@ def _where(there: NDArray, values: NDArray) -> NDArray[np.float64]:
     return np.where(there, values, np.nan)
 
 
-def _filled(column: Column, old: pd.Series | None, new: pd.Series, missing: NDArray) -> pd.Series:
+def _filled(column: Column, old: pd.Series | None, new: Any, missing: NDArray) -> pd.Series:
     if old is None or missing.all():
         return new
     mixed = old.astype(object).where(~missing, new.astype(object)).infer_objects()

@@ -37,7 +37,7 @@ class Recipe:
     run: Callable[..., Improvement]
 
 
-def chosen(data: Dataset, preset: str = "auto") -> str:
+def chosen(data: Dataset, preset: Preset = "auto") -> Preset:
     """Returns the preset for a data set: "table", "counts", or "paper", the plain training of a plain model.
 
     Data sets that prioria knows by name keep their published protocol: "paper".

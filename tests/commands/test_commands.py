@@ -157,7 +157,7 @@ def test_pages_and_pictures_are_written(run: Path, tmp_path: Path) -> None:
 def test_counts_without_a_likelihood_say_how_many_categories_they_are(tmp_path: Path, capsys) -> None:
     np.save(tmp_path / "counts.npy", np.arange(60).reshape(20, 3) % 7)
     with pytest.raises(SystemExit):
-        main(["train", str(tmp_path / "counts.npy"), "--out", str(tmp_path / "run")])
+        main(["train", str(tmp_path / "counts.npy"), "--preset", "paper", "--out", str(tmp_path / "run")])
     assert "likelihood.categories, 7 for values up to 6;" in capsys.readouterr().err
 
 
@@ -198,13 +198,13 @@ def test_parts_compose(choices: list[str], tmp_path: Path) -> None:
     [
         (["train"], "data: name what to train on"),
         (["train", "nowhere.npy"], "neither a file nor a known data set"),
-        (["train", "digits", "--prior", "standard", "--prior.components", "5"], "does not belong to --prior standard"),
+        (["train", "digits", "--prior", "standard", "--prior.components", "5"], "does not belong to prior standard"),
         (["train", "digits", "--likelihood", "gaussian"], "Gaussian is not legal"),
         (["train", "two-moons", "--network", "conv"], "needs images"),
-        (["train", "digits", "--levels", "3"], "--levels 3"),
-        (["train", "digits", "--constraint", "rewo"], "--constraint.target"),
+        (["train", "digits", "--levels", "3"], "levels 3"),
+        (["train", "digits", "--constraint", "rewo"], "constraint.target"),
         (["train", "digits", "--prior", "vamp", "--posterior", "iaf"], "IAF"),
-        (["train", "digits", "--tc", "stratified"], "does not belong to --objective elbo"),
+        (["train", "digits", "--tc", "stratified"], "does not belong to objective elbo"),
         (["train", "--resume", "nowhere"], "does not exist"),
         (["train", "--resume", "nowhere", "--learning-rate", "7"], "--learning-rate does not go with --resume"),
         (["train", "--resume", "nowhere", "--prior", "vamp"], "--prior does not go with --resume"),
@@ -214,15 +214,15 @@ def test_parts_compose(choices: list[str], tmp_path: Path) -> None:
         (["train", "--resume", "nowhere", "--suggest-target"], "--suggest-target does not go with --resume"),
         (["train", "--resume", "nowhere", "--epochs", "+ten"], "--epochs +ten must be a whole number"),
         (["train", "two-moons", "--standardize"], "two-moons has its own protocol"),
-        (["train", "digits", "--latents", "0"], "--latents 0 must be at least 1"),
-        (["train", "digits", "--latents", "-1"], "--latents -1 must be at least 1"),
+        (["train", "digits", "--latents", "0"], "latents 0 must be at least 1"),
+        (["train", "digits", "--latents", "-1"], "latents -1 must be at least 1"),
         (["train", "digits", "--epochs", "ten"], "--epochs ten must be a whole number"),
         (["train", "digits", "--epochs", "0"], "--epochs 0 must be a whole number of at least 1"),
         (["train", "digits", "--epochs", "+3"], "--epochs +3 is for --resume"),
         (["train", "digits", "--network", "conv", "--network.hidden", "32"], "as in 32 64 256"),
         (["train", "digits", "--network", "gated-conv", "--network.hidden", "7", "9"], "give one width"),
-        (["train", "digits", "--network", "residual", "--network.hidden", "7", "9", "8"], "--network.hidden 7 9 8"),
-        (["train", "digits", "--network.hidden", "0"], "--network.hidden 0 does not fit --network gated"),
+        (["train", "digits", "--network", "residual", "--network.hidden", "7", "9", "8"], "network.hidden 7 9 8"),
+        (["train", "digits", "--network.hidden", "0"], "network.hidden 0 does not fit network gated"),
         (["sample", "nowhere", "--num-samples", "0", "--out", "x.npz"], "--num-samples 0 must be at least 1"),
         (["sample", "nowhere", "--num-samples", "-2", "--out", "x.npz"], "--num-samples -2 must be at least 1"),
         (["explore", "nowhere", "--pairs", "0"], "--pairs 0"),

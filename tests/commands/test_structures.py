@@ -81,7 +81,7 @@ def test_a_learned_graph_takes_two_phases_with_flows_and_goes_on_where_it_was(tm
         (["--stages", "conv-ladder", "--network", "mlp"], "leave it out"),
         (["--stages", "ladder", "--network", "conv"], "network conv does not go with stages ladder"),
         (["--stages", "binary", "--network", "residual"], "use gated or mlp for the decoder"),
-        (["--stages", "ladder", "--latents", "0"], "--latents"),
+        (["--stages", "ladder", "--latents", "0"], "latents does not go with"),
         (["--stages", "ladder", "--stages.groups", "0"], "positive sizes"),
         (["--stages", "graph", "--stages.latents", "1", "--stages.flow-steps", "1"], "latents=1"),
         (["--stages", "graph", "--epochs", "1"], "both phases need at least one"),

@@ -84,7 +84,7 @@ def test_reported_objective_is_the_bound_recomputed_from_the_weights(model: VAE)
 
 def test_generation_fills_and_holds_groups(model: VAE) -> None:
     draw = model.generate(5)
-    assert draw.px.sample().shape == (5, INPUTS)
+    assert draw.px.sample().shape == (1, 5, INPUTS)
     top = model.groups[0]
     held = model.generate(5, **{top: draw.z[top]})
     assert torch.equal(held.z[top], draw.z[top])

@@ -100,11 +100,16 @@ def single(
     likelihood: str = "bernoulli",
     latents: int = LATENTS,
 ) -> VAE:
-    return with_posterior(POSTERIORS[posterior](FEATURES, latents), prior, likelihood, latents)
+    return with_posterior(POSTERIORS[posterior], prior, likelihood, latents)
 
 
-def with_posterior(q: nn.Module, prior: str = "standard", likelihood: str = "bernoulli", latents: int = LATENTS) -> VAE:
-    network = encoder()
+def with_posterior(
+    make: Callable[[int, int], nn.Module],
+    prior: str = "standard",
+    likelihood: str = "bernoulli",
+    latents: int = LATENTS,
+) -> VAE:
+    network, q = encoder(), make(FEATURES, latents)
     return VAE(
         encoder=network,
         posterior=q,
@@ -170,7 +175,7 @@ MODELS: dict[str, Callable[[], VAE]] = {
 }
 
 # Points in place of posteriors: what evaluates a bound refuses them.
-POINTS: dict[str, Callable[[], VAE]] = {"delta-posterior": lambda: with_posterior(posteriors.Delta(FEATURES, LATENTS))}
+POINTS: dict[str, Callable[[], VAE]] = {"delta-posterior": lambda: with_posterior(posteriors.Delta)}
 
 STANDARD_TOP: set[str] = {"ladder", "dependency-graph", "dependency-graph-iaf"}  # structures whose top prior is fixed
 
@@ -204,7 +209,7 @@ REFUSED = {
     (objective, model)
     for objective in ("minibatch-tc", "stratified-tc")
     for model in [*MODELS, *POINTS]
-    if any(part in model for part in ("iaf", "opaque-flow", "delta"))
+    if any(part in model for part in ("iaf", "opaque-flow", "delta", "full-gaussian"))
 } | {("rewo", model) for model in [*MODELS, *POINTS] if model not in LEARNED}
 # A class that is drawn has no gradient: it takes several draws and a score function, or a sum over the classes.
 CLASSES = ("classes", "mixture-start")

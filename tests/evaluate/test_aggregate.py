@@ -26,7 +26,7 @@ def model(posterior=None, prior=None, latents: int = 2) -> VAE:
         encoder=nets.GatedMLP(INPUTS, 7, gated_output=True),
         posterior=posteriors.Gaussian(7, latents) if posterior is None else posterior,
         prior=priors.StandardNormal(latents) if prior is None else prior,
-        likelihood=likelihoods.Bernoulli(nets.GatedMLP(latents, 8, INPUTS)),
+        likelihood=likelihoods.Gaussian(nets.GatedMLP(latents, 8, INPUTS)),
     )
 
 

@@ -14,11 +14,12 @@ OF_MODELS = {
     for name, function in FUNCTIONS.items()
     if next(iter(inspect.signature(function).parameters)) == "model"
 }
-QUESTIONS = {"has_aggregate_density", "top_posterior"}  # of what kind a posterior is: nothing is drawn
+QUESTIONS = {"has_aggregate_density", "per_value", "top_posterior"}  # nothing is drawn
 OTHER_COUNTS = {  # what stands in place of num_samples
     "aggregate_posterior": "its density is exact",
     "annealed_log_likelihood": "num_chains",
     "bound_curve": "counts",
+    "diagnose": "each part has a count of its own",
     "disentanglement": "posterior means",
     "log_likelihood": "an option of the method",
     "quadrature_log_likelihood": "points",

@@ -123,7 +123,7 @@ def test_value_and_schedule() -> None:
         loss = objective(draw, None if step is None else Progress(step=step, epoch=0))
         torch.testing.assert_close(loss.value, distortion + GAMMA * (rate - capacity).abs())
         torch.testing.assert_close(loss.per_example.mean(), loss.value.detach())
-    assert objective.settled(Progress(step=99, epoch=0)) and not objective.settled(Progress(step=50, epoch=0))
+    assert objective.settled(Progress(step=100, epoch=0)) and not objective.settled(Progress(step=99, epoch=0))
 
 
 def test_as_released_compares_the_batch_sum() -> None:

@@ -74,10 +74,10 @@ def test_pairs_do_not_walk_over_the_ends_of_others() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_any_model_has_paths_and_keeps_its_mode_and_random_numbers(name: str) -> None:
     model, x = MODELS[name](), torch.bernoulli(torch.full((4, INPUTS), 0.5))
-    before = torch.get_rng_state()
+    before, mode = torch.get_rng_state(), model.training
     graph = explore.latent_graph(model, nodes=30, neighbors=4, lengths="data", seed=3)
     paths = explore.interpolate(model, graph, x[:2], x[2:])
-    assert torch.equal(torch.get_rng_state(), before) and model.training
+    assert torch.equal(torch.get_rng_state(), before) and model.training == mode
     for path in paths:
         assert path.frames.shape == (len(path.z), INPUTS)
         assert torch.equal(explore.decoded(model, path.z), path.frames)

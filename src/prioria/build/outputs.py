@@ -48,8 +48,8 @@ def built_likelihood(
             "there is also likelihood multinomial or gaussian"
         )
     schema = data.protocol.schema
-    if hasattr(chosen, "outputs"):
-        count = chosen.outputs(schema, **options)
+    if of_columns := getattr(chosen, "outputs", None):
+        count = of_columns(schema, **options)
     else:
         outputs = getattr(chosen, "outputs_per_value", None)
         count = 1 if outputs is None else outputs(**options)
@@ -58,8 +58,9 @@ def built_likelihood(
 
 
 def _part(data: Dataset, likelihood: Choice | None) -> Any:
-    named = likelihood is None or isinstance(likelihood, str | Mapping)
-    return LIKELIHOODS.kinds[_named(data, likelihood)[0]] if named else likelihood
+    if likelihood is None or isinstance(likelihood, str | Mapping):
+        return LIKELIHOODS.kinds[_named(data, likelihood)[0]]
+    return likelihood
 
 
 def _named(data: Dataset, choice: str | Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:

@@ -122,7 +122,7 @@ def measure(
         curve=bounds,
         certificate=certificate,
         baselines=None if beside is None else beside.against(likelihood.pointwise),
-        per_value=estimators.per_value(model, rows, likelihood, limit=limit),
+        per_value=estimators.per_value(model, rows, log_likelihood=likelihood, limit=limit),
     )
     return found, {"log_likelihood": likelihood.pointwise}
 

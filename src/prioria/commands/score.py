@@ -149,4 +149,4 @@ def _say(table: pd.DataFrame, scores: Scores, threshold: float | None, top: int)
     if scores.estimate is not None:
         print(f"log-likelihood {scores.estimate}; the lower, the stranger the row")
     if threshold is not None:
-        print(f"{int(table['anomalous'].sum())} rows lie below {threshold:.{DECIMALS}f} nats and are flagged")
+        print(f"{np.count_nonzero(table['anomalous'])} rows lie below {threshold:.{DECIMALS}f} nats and are flagged")

@@ -171,7 +171,7 @@ def _changed(given: dict[str, Any]) -> list[str]:
     return changed + [name for name, value in vars(given["training"]).items() if value != getattr(TRAINING, name)]
 
 
-def _preset(source: data_sets.Dataset, preset: str, given: dict[str, Any]) -> str:
+def _preset(source: data_sets.Dataset, preset: presets.Preset, given: dict[str, Any]) -> presets.Preset:
     """The preset for the data; options that only plain training has turn it into that."""
     plain = [name for name in _changed(given) if name in PLAIN or (hasattr(TRAINING, name) and name != "seed")]
     if preset == "auto" and plain:

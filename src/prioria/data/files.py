@@ -108,7 +108,7 @@ def _download(root: Path, file: File) -> Path:
             target.parent.rmdir()  # only if it is empty: a failure leaves no trace
         if isinstance(error, DataError):
             raise
-        reason = str(error) if len(str(error)) < 100 else type(error).__name__
+        reason = str(error) if len(str(error)) < 300 else type(error).__name__
         raise DataError(
             f"{file.path} is not at hand and fetching {file.address} failed ({reason}); {_put_it(root, file)}"
         ) from None  # what the network's layers raised on the way is four screens long and says no more

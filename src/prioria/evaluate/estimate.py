@@ -222,7 +222,11 @@ class Estimate:
         record = Record(found, place)
         if (unit := record.optional("unit", record.text, "nats")) != "nats":
             raise ValueError(f"{record.at('unit')}: unit={unit!r} is not 'nats'")
-        errors = ("standard_error", "monte_carlo_error", "bias")
+        errors: dict[str, Any] = {
+            name: number
+            for name in ("standard_error", "monte_carlo_error", "bias")
+            if (number := record.optional(name, record.number)) is not None
+        }
         infinite = record.optional("infinite", record.integer) or 0
         value = record.optional("value", record.number) if infinite else record.number("value")
         estimate = cls(
@@ -231,7 +235,7 @@ class Estimate:
             num_samples=record.integer("num_samples"),
             examples=record.integer("examples"),
             estimator=record.text("estimator"),
-            **{name: value for name in errors if (value := record.optional(name, record.number)) is not None},
+            **errors,
             ess=record.optional("ess", record.number),
             converged=record.optional("converged", record.truth) is not False,
             seed=record.optional("seed", record.integer) or 0,

@@ -10,7 +10,7 @@ from prioria.evaluate.sampling import Examples, rows_and_likelihood
 from prioria.model import VAE
 
 
-def per_value(model: VAE, x: Examples, log_likelihood: Estimate, *, limit: int | None = None) -> dict[str, float]:
+def per_value(model: VAE, x: Examples, *, log_likelihood: Estimate, limit: int | None = None) -> dict[str, float]:
     r"""Returns a log-likelihood in bits per dimension or as perplexity per word, where that makes sense.
 
     bits per dimension = -\sum_n log p(x_n) / (N D log 2) of bits and grey levels, D values in a row;
@@ -29,7 +29,7 @@ def per_value(model: VAE, x: Examples, log_likelihood: Estimate, *, limit: int |
         >>> model = VAE(encoder=nets.MLP(4, 3), posterior=posteriors.Gaussian(3, 2), prior=priors.StandardNormal(2),
         ...             likelihood=likelihoods.Bernoulli(nets.MLP(2, 3, 4)))
         >>> fair = Estimate.of(torch.full((5,), 4 * math.log(0.5)), torch.zeros(5), 1, 0, "four fair coins")
-        >>> {name: round(value, 6) for name, value in per_value(model, torch.ones(5, 4), fair).items()}
+        >>> {name: round(value, 6) for name, value in per_value(model, torch.ones(5, 4), log_likelihood=fair).items()}
         {'bits per dimension': 1.0}
     """
     rows, px = rows_and_likelihood(model, x, log_likelihood.seed, limit=limit)
