@@ -192,7 +192,8 @@ def foreign(description: Any) -> list[str]:
 def loadable() -> dict[str, type[Module]]:
     """Returns every class that is built from a file, by the name that :func:`prioria.module.public_name` gives it."""
     packages = {name: importlib.import_module(f"prioria.{name}") for name in PACKAGES}
-    return {
+    classifier = importlib.import_module("prioria.evaluate").Classifier  # the other extractors there open weights
+    return {"evaluate.Classifier": classifier} | {
         f"{name}.{found.__name__}": found
         for name, package in packages.items()
         for found in vars(package).values()

@@ -143,7 +143,8 @@ def test_bits_per_dimension_and_perplexity_per_word() -> None:
     words = model_of(counts, likelihoods.Multinomial(nn.Linear(2, 5)))
     frequencies = (rows.sum(0) / rows.sum()).numpy()
     expected = 2 ** (-(frequencies * np.log2(share.numpy())).sum())  # two to the cross-entropy in bits
-    assert evaluate.per_value(words, counts.test, log_likelihood=document) == {"perplexity per word": pytest.approx(expected)}
+    found = evaluate.per_value(words, counts.test, log_likelihood=document)
+    assert found == {"perplexity per word": pytest.approx(expected)}
     coins = estimate(np.full(len(digits.test), 64 * math.log(0.5)))
     bits = build.model(digits, latents=2)
     assert evaluate.per_value(bits, digits.test, log_likelihood=coins) == {"bits per dimension": pytest.approx(1.0)}

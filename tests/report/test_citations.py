@@ -95,8 +95,10 @@ def step(objective: objectives.Objective) -> Step:
 
 def test_a_run_cites_what_it_used_and_nothing_else(tmp_path: Path) -> None:
     description = module.describe(step(objectives.ELBO()))
-    protocol = {"data": {"name": "mnist-static"}, "options": {"epochs": 1, "optimizer": "adam"}}
-    storage.write_json(tmp_path / "run.json", {"format": storage.FORMAT, "step": description} | protocol)
+    data = {"origin": None, "name": "mnist-static", "rows": {"train": 1}, "columns": 6, "digest": {"train": ""}}
+    protocol = {"data": data, "options": {"epochs": 1, "optimizer": "adam"}}
+    protocol |= {"prioria": "0", "torch": "0", "frozen": []}
+    storage.write_sealed(tmp_path / "run.json", {"format": storage.FORMAT, "step": description} | protocol)
     own = {"kingma2014auto", "rezende2014stochastic", "kingma2015adam", "dauphin2017language"}
     flows = {"kingma2016improved", "germain2015made", "bhalodia2020dpvaes", "dinh2017density"}
     images = {"lecun1998gradient", "salakhutdinov2008quantitative", "larochelle2011neural"}
@@ -123,6 +125,7 @@ def test_an_evaluated_run_cites_its_estimators(folder: Path) -> None:
     number = found["log_likelihood"]
     gaps = dict.fromkeys(("gap", "importance_gap", "importance_gap_error", "certified"), 0.1)
     certificate = dict.fromkeys(("lower", "upper", "importance"), number) | gaps
-    storage.write_json(folder / "vamp" / evaluation.FILE, found | {"certificate": certificate})
+    written = found | {"format": storage.FORMAT, "certificate": certificate}
+    storage.write_sealed(folder / "vamp" / evaluation.FILE, written)
     after = keys(citations.citations(folder / "vamp"))
     assert after - before == {"neal2001annealed", "wu2017quantitative", "grosse2015sandwiching"}

@@ -10,7 +10,7 @@ import torch
 
 from prioria import Run, evaluate
 from prioria.report.evaluation import FILE, POINTWISE, Evaluation, digest, read, read_pointwise
-from prioria.storage import read_tensors, write_tensors
+from prioria.storage import read_tensors, write_sealed, write_tensors
 from tests.report.conftest import LATENTS, evaluated
 
 
@@ -72,7 +72,6 @@ def test_evaluation_without_pointwise_values_removes_older_ones(folder: Path):
         ("log_likelihood.num_samples", 0.5, "log_likelihood.num_samples: input should be a valid integer"),
         ("active_units.counts", [3], "active_units.counts: input should be a valid dictionary"),
         ("active_units.counts", {"z": 99}, "active_units.counts: .* does not belong to the variances"),
-        ("parts.rate.value", float("nan"), "parts.rate.value: input should be a finite number"),
         ("curve", {"estimates": []}, "curve.estimates: 0 of at least 2 estimates"),
         ("certificate", {}, "certificate.lower: field required"),
         ("baselines", {"models": [{"name": 3}]}, r"baselines.models\[0\].name: input should be a valid string"),
@@ -90,12 +89,19 @@ def test_damage_is_named(place: str, value: object, message: str, folder: Path):
         del target[last]
     else:
         target[last] = value
-    (folder / "vamp" / FILE).write_text(json.dumps(found))
+    write_sealed(folder / "vamp" / FILE, {name: value for name, value in found.items() if name != "digest"})
     with pytest.raises(ValueError, match=message) as error:
         read(folder / "vamp")
     assert str(folder / "vamp" / FILE) in str(error.value)
     assert "evaluate the run again" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_number_that_is_none_is_no_json(folder: Path):
+    text = (folder / "vamp" / FILE).read_text()
+    (folder / "vamp" / FILE).write_text(text.replace('"value":', '"value": NaN, "other":', 1))
+    with pytest.raises(ValueError, match="NaN is no number"):
+        read(folder / "vamp")
 
 
 def test_file_that_is_no_json_is_named(folder: Path):

@@ -24,7 +24,7 @@ from prioria.report import compare, report
 from prioria.report.comparison import LIKELIHOOD, Compared, Comparison, paired_difference
 from prioria.report.evaluation import FILE, POINTWISE, read, read_pointwise
 from prioria.report.subject import Subject
-from prioria.storage import write_json
+from prioria.storage import FORMAT, read_sealed, write_sealed
 from tests.report.conftest import evaluated, model_of
 
 VOID = {"meta", "img", "br"}
@@ -162,13 +162,13 @@ def test_command_says_that_a_page_has_no_numbers_also_where_they_are_of_earlier_
 
 
 def test_weights_that_cannot_be_trusted_are_said_so(folder: Path):
-    stored = json.loads((folder / "vamp" / FILE).read_text())
+    stored = read_sealed(folder / "vamp" / FILE, "an evaluation")
     for converged in (True, False):
         stored["log_likelihood"]["converged"] = converged
-        write_json(folder / "vamp" / FILE, stored)
+        write_sealed(folder / "vamp" / FILE, stored)
         assert ("not converged" in likelihood_of(folder / "vamp").note) is not converged
     stored["log_likelihood"] |= {"estimator": "annealed importance sampling", "num_samples": 16}
-    write_json(folder / "vamp" / FILE, stored)
+    write_sealed(folder / "vamp" / FILE, stored)
     note = likelihood_of(folder / "vamp").note
     assert "not converged: 16 weights" in note and "heavy-tailed" not in note  # nobody has looked at a tail
 
@@ -215,7 +215,7 @@ def test_table_prints_every_run(trained: Path):
     printed = console.file.getvalue()
     for name in ("standard", "vamp"):
         assert name in printed
-        assert str(read(trained / name).log_likelihood) in printed
+        assert read(trained / name).log_likelihood.number in printed
     assert "StandardNormal" in printed
 
 
@@ -241,7 +241,7 @@ def test_refusals(folder: Path, digits: Dataset, tmp_path: Path):
         compare([folder / "vamp"], out)
     with pytest.raises(ValueError, match="written to no folder"):
         report(Run(model_of(digits), digits, []), out)
-    (folder / "vamp" / FILE).write_text("{}")
+    write_sealed(folder / "vamp" / FILE, {"format": FORMAT})
     with pytest.raises(ValueError, match=r"vamp/evaluation\.json: log_likelihood: field required"):
         report(folder / "vamp", out)
     assert not out.exists()
