@@ -67,7 +67,7 @@ def test_a_hierarchy_without_gates_has_levels_and_no_graph(runs: Path) -> None:
 def test_levels_are_encoded_and_explored_by_command(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for level, width in (("z2", 2), ("z1", 3)):
         call("encode", runs / "ladder", "digits", "--level", level, "--out", runs / "z.npz")
-        assert arrays(runs / "z.npz")["z"].shape == (300, width)
+        assert arrays(runs / "z.npz")[level].shape == (300, width)
     call("explore", runs / "ladder", "--pairs", 1)
     printed = capsys.readouterr().out
     run = Run.load(runs / "ladder")
