@@ -56,7 +56,8 @@ def chosen(data: Dataset, preset: Preset = "auto") -> Preset:
     """
     if preset == "auto":
         own = data.protocol.source == OWN
-        return next((name for name, recipe in RECIPES.items() if own and recipe.fits(data)), "paper")
+        fitting: list[Preset] = [name for name, recipe in RECIPES.items() if own and recipe.fits(data)]
+        return fitting[0] if fitting else "paper"
     if preset != "paper" and preset not in RECIPES:
         raise ValueError(f"preset={preset!r} is unknown; use one of auto, {', '.join(RECIPES)}, paper")
     if preset in RECIPES and not RECIPES[preset].fits(data):
@@ -133,7 +134,7 @@ def _is_counts(data: Dataset) -> bool:
     return data.protocol.kind == "count" and "Multinomial" in data.protocol.likelihoods
 
 
-RECIPES = {
+RECIPES: dict[Preset, Recipe] = {
     "table": Recipe(_is_table, "tables with columns", _table),
     "counts": Recipe(_is_counts, "counts", _counts),
 }

@@ -89,7 +89,7 @@ def digest_of_tensors(tensors: Mapping[str, Tensor], texts: Mapping[str, Any]) -
     found = hashlib.sha256(digest_of_json(texts).encode())
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()))
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

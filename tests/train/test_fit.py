@@ -142,9 +142,9 @@ def test_a_run_is_read_back(tmp_path: Path) -> None:
     assert same(state(run.model), state(again.model))
     assert again.history == run.history and again.best == run.best
     with pytest.raises(ValueError, match="data: this run was trained on 'digits' handed over in memory"):
-        Run.load(tmp_path / "run")
+        _ = Run.load(tmp_path / "run").data
     with pytest.raises(ValueError, match="is not what the run was trained on"):
-        Run.load(tmp_path / "run", data=digits(100))
+        _ = Run.load(tmp_path / "run", data=digits(100)).data
 
 
 def test_data_are_found_again_by_name(tmp_path: Path) -> None:
