@@ -41,7 +41,7 @@ def check_memory(name: str, count: int, each: int) -> None:
         )
 
 
-def shown(size: float) -> str:
+def shown(size: int | float) -> str:
     """Returns a number of bytes in words.
 
     Example:

@@ -13,21 +13,21 @@ from torch import Tensor
 
 from prioria import VAE, data, objectives
 from prioria.train import fit
-from prioria.train.step import Step
+from prioria.train.together import Together
 from tests.train.small import OPTIONS, digits, elbo, exact, vamp
 
 
 def kill_once(step: int, marker: Path) -> None:
     """Kills the second process when it comes to its forward pass of that number for the first time."""
-    forward, calls = Step.forward, iter(range(1, 10**6))
+    forward, calls = Together.forward, iter(range(1, 10**6))
 
-    def dying(self: Step, *args: object) -> object:
+    def dying(self: Together, *args: object) -> object:
         if next(calls) == step and os.environ["RANK"] == "1" and not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return forward(self, *args)
 
-    Step.forward = dying
+    Together.forward = dying
 
 
 def watch_rows(split: data.Split, read: list[list[int]]) -> None:

@@ -52,11 +52,11 @@ def test_processes_hold_the_same_weights(ranks: list[dict[str, Any]]) -> None:
     assert ranks[0]["weights"] == ranks[1]["weights"] and ranks[0]["exact"] == ranks[1]["exact"]
 
 
-def test_each_row_is_read_once_by_one_process_in_another_order_each_epoch(ranks: list[dict[str, Any]]) -> None:
+def test_both_draw_the_bits_of_every_row_once_in_another_order_each_epoch(ranks: list[dict[str, Any]]) -> None:
     orders = []
     for epoch in range(4):
         mine = [[row for batch in rank["training"][1 + 5 * epoch :][:5] for row in batch] for rank in ranks]
-        assert sorted(mine[0] + mine[1]) == list(range(240))  # the first batch read is that of the check of shapes
+        assert mine[0] == mine[1] and sorted(mine[0]) == list(range(240))  # the first is of the check of shapes
         orders.append(mine[0])
     assert len({tuple(order) for order in orders}) == 4
     blocks = [block for rank in ranks for block in rank["validation"]]
@@ -107,4 +107,4 @@ def test_gradients_of_every_objective_are_those_of_one_process(tmp_path: Path) -
 def test_every_objective_that_is_exported_is_compared() -> None:
     made = {type(each()) for each in OBJECTIVES.values()}
     exported = {each for each in vars(objectives).values() if isinstance(each, type) and issubclass(each, Objective)}
-    assert exported - made == {Objective}
+    assert exported - made == {Objective, objectives.Enumerated}  # that one is of models with classes

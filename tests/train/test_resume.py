@@ -254,11 +254,11 @@ def test_more_epochs_after_patience_has_ended_a_run_are_trained(
     monkeypatch.setattr(loop, "validate", lambda *args: validate(*args) | {"selection": torch.tensor(1.0)})
     train(folder, epochs=9, patience=2)
     ended = checkpoint.read_state(folder)
-    assert (ended["epoch"], ended["stale"]) == (3, 2)  # the warm-up ends with the second
+    assert (ended["epoch"], ended["stale"]) == (4, 2)  # the warm-up ends with the second, and two more are no better
     go_on(folder)
-    assert checkpoint.read_state(folder)["epoch"] == 3  # none was asked for
+    assert checkpoint.read_state(folder)["epoch"] == 4  # none was asked for
     resume(folder, epochs="+1", data=digits(), trackers=(), progress=False)
-    assert checkpoint.read_state(folder)["epoch"] == 4
+    assert checkpoint.read_state(folder)["epoch"] == 5
 
 
 def test_an_objective_that_learned_n_from_the_data_goes_on(tmp_path: Path) -> None:
