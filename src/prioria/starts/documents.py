@@ -28,7 +28,7 @@ def words(documents: Tensor, *, latents: int = 40, hidden: int = 100) -> VAE:
 
     Example:
         >>> model = words(torch.tensor([[2.0, 0.0, 1.0], [1.0, 1.0, 0.0]]), latents=2)
-        >>> model.decode(torch.zeros(2)).probs
+        >>> model.decode(torch.zeros(2)).log_prob(torch.eye(3)).exp().detach()
         tensor([0.5000, 0.2500, 0.2500])
     """
     if not documents.sum() > 0:

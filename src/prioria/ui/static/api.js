@@ -21,11 +21,11 @@ export const get = (path, query = {}) => ask(`/api/${path}?${new URLSearchParams
 export const post = (path, body) =>
   ask(`/api/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
-// One socket a run. What the pointer asks for is answered one at a time: only the newest point waits.
+// One socket a run. Requests are answered one at a time; of each lane, such as the pointer's, only the newest waits.
 export class Decoder {
   constructor(run) {
     this.run = run;
-    this.next = null;
+    this.waiting = new Map();
     this.flying = null;
     this.count = 0;
     this.times = [];
@@ -42,18 +42,19 @@ export class Decoder {
     this.socket.onclose = () => { this.socket = null; this.flying = null; };
   }
 
-  // Calls back with the values of each row; a newer request takes the place of one that waits.
-  async decode(z, done) {
-    this.next = { z, done };
+  // Calls back with the values of each row; a newer request takes the place of one that waits in its lane.
+  async decode(z, done, lane = "pointer") {
+    this.waiting.set(lane, { z, done });
     if (!this.socket) this.open();
     await this.ready;
     this.send();
   }
 
   send() {
-    if (this.flying || !this.next) return;
-    this.flying = { ...this.next, id: ++this.count, at: performance.now() };
-    this.next = null;
+    if (this.flying || !this.waiting.size) return;
+    const [lane, next] = this.waiting.entries().next().value;
+    this.waiting.delete(lane);
+    this.flying = { ...next, id: ++this.count, at: performance.now() };
     this.socket.send(JSON.stringify({ id: this.flying.id, z: this.flying.z }));
   }
 

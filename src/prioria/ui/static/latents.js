@@ -25,7 +25,7 @@ export async function show({ main, run, facts, decoder }) {
     const rows = Array.from({ length: STEPS }, (_, step) => z.map((value, other) => other === latent ? found.low[latent] + (step / (STEPS - 1)) * (found.high[latent] - found.low[latent]) : value));
     decoder.decode(rows, (buffer, count) => traversal.replaceChildren(
       el("h3", {}, `latent ${latent} from ${fmt(found.low[latent])} to ${fmt(found.high[latent])}`),
-      strip(facts.drawer, rowsOf(buffer, facts.drawer, count), `traversal of latent ${latent}`)));
+      strip(facts.drawer, rowsOf(buffer, facts.drawer, count), `traversal of latent ${latent}`)), "traversal");
   }
   const to = (choose) => { z.forEach((_, latent) => (z[latent] = choose(latent))); inputs.forEach((input) => input.show()); redraw(); };
   const gauss = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
