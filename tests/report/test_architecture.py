@@ -20,7 +20,7 @@ def test_parts_that_are_shared_are_named_by_where_they_were():
         "model.VAE(",
         "    encoder=nets.GatedMLP(sizes=(6, 4), gated_output=True),",
         "    likelihood=likelihoods.Bernoulli(net=<likelihood.net>),",
-        "    posterior=conditional.Gaussian(context=4, latents=2),",
+        "    posterior=posteriors.Gaussian(context=4, latents=2),",
         "    prior=priors.VampPrior(",
         "        encoder=encoder,",
         "        posterior=posterior,",

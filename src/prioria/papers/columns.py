@@ -90,7 +90,7 @@ def at(result: Any, path: str) -> Any:
         if isinstance(result, Mapping):
             result = result.get(key)
         elif isinstance(result, Sequence) and not isinstance(result, str):
-            result = result[int(key)]
+            result = result[int(key)] if key.isdigit() and int(key) < len(result) else None
         else:
             return None
     return result
