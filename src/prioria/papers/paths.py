@@ -191,6 +191,6 @@ def _auxiliary(latents: int) -> nn.Module:
 
 
 def _seen(watch: Watch, model: VAE, arguments: tuple) -> None:
-    progress = arguments[1]
+    progress = arguments[1] if len(arguments) > 1 else None  # a check before training has none
     if progress is not None:  # validation has none
         watch(model, progress.step)
