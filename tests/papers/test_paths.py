@@ -116,7 +116,7 @@ def test_motion_study_measures_every_joint_of_three_methods(tmp_path: Path) -> N
 @pytest.mark.data
 def test_faces_study_measures_paths_of_three_methods_and_leaves_the_other_set_empty(tmp_path: Path) -> None:
     page = reproduced("vhp-faces", tmp_path)
-    assert "<summary>VampPrior (smoke)</summary>" in page or "VampPrior (smoke)" in page
+    assert "<summary>VampPrior (smoke)</summary>" in page
     results = [json.loads(path.read_text()) for path in (tmp_path / "vhp-faces").rglob("*.json")]
     assert {result["row"] for result in results} == {"vhp-rewo", "vamp", "iwae"}
     assert all(0 < result["change"][0] <= result["change"][1] and result["nodes"] >= 2 for result in results)
