@@ -142,9 +142,7 @@ def test_rows_of_the_data_are_asked_for_where_they_are_needed(away: Path, table:
 
 
 def test_a_suffix_that_is_not_written_is_refused_first(away: Path, capsys) -> None:
-    assert "'x.xyz' is named as no format that is written here" in refused(
-        capsys, "sample", "run", "--out", "x.xyz"
-    )
+    assert "'x.xyz' is named as no format that is written here" in refused(capsys, "sample", "run", "--out", "x.xyz")
 
 
 def test_a_model_keeps_its_treatment_when_it_is_saved(away: Path, tmp_path: Path) -> None:
