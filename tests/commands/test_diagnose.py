@@ -10,7 +10,7 @@ import torch
 
 from prioria import VAE, fit, likelihoods, nets, objectives, posteriors, priors
 from prioria.data import load
-from prioria.report.pockets import OPAQUE
+from prioria.evaluate.diagnosis import OPAQUE
 from prioria.train import Run
 from tests.commands.test_commands import call
 

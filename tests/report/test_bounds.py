@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from prioria import Run, evaluate
 from prioria.commands.evaluate import evaluate as command
 from prioria.report import report
 from prioria.report.evaluation import FILE, read, read_pointwise
+from prioria.storage import FORMAT, read_sealed
 from tests.report.test_page import Page
 
 
@@ -26,7 +26,7 @@ def test_both_are_those_of_the_library_and_are_shown(measured: tuple[Path, str],
     run = Run.load(folder)
     curve = evaluate.bound_curve(run.model, run.data.test, counts=(1, 5, 10, 20), limit=10)
     certificate = evaluate.certify(run.model, num_examples=4, num_steps=10, num_samples=20)
-    written = json.loads((folder / FILE).read_text())
+    written = read_sealed(folder / FILE, "an evaluation")
     assert [each["value"] for each in written["curve"]["estimates"]] == [each.value for each in curve.estimates]
     assert written["curve"]["converged"] is False
     assert written["log_likelihood"]["value"] == curve.estimates[-1].value
@@ -41,7 +41,7 @@ def test_both_are_those_of_the_library_and_are_shown(measured: tuple[Path, str],
     found = read(folder)
     assert (type(found.curve), type(found.certificate)) == (evaluate.BoundCurve, evaluate.Certificate)
     assert (str(found.curve), str(found.certificate)) == (str(curve), str(certificate))
-    assert found.to_json() == written
+    assert {"format": FORMAT} | found.to_json() == written
 
 
 def test_the_method_is_the_one_asked_for(folder: Path) -> None:

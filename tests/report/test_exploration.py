@@ -13,10 +13,11 @@ from torch import nn
 from prioria import VAE, explore, likelihoods, posteriors, priors
 from prioria.cli import main
 from prioria.data import load
+from prioria.evaluate.diagnosis import OPAQUE, ROWS
 from prioria.report import style
 from prioria.report.exploration import write_exploration
 from prioria.report.lines import traversals
-from prioria.report.pockets import OPAQUE, ROWS, draw_margins, margins, pockets
+from prioria.report.pockets import draw_margins, margins, pockets
 from tests.contract.standins import OpaqueFlow
 from tests.contract.structured import conv_ladder
 from tests.contract.variants import INPUTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from prioria.data.errors import DataError
@@ -86,8 +86,10 @@ def _check_size(file: Path, size: int) -> None:
         )
 
 
-def opened(path: Path, names: Collection[str]) -> Iterator[tuple[str, Stream]]:
+def opened(path: Path, names: Collection[str]) -> Generator[tuple[str, Stream], None, None]:
     """The named files as streams, each with its name; those of a tar in its own order, as a packed one cannot go back.
+
+    Close it (`contextlib.closing`) where its reader may end early: the last file stays open until then.
 
     Args:
         path: A folder, a zip or a tar file.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -85,9 +86,10 @@ def _from_folders(folders: Mapping[str, str], split: bool) -> dict[str, str]:
 def _from_metadata(path: Path, names: Sequence[str]) -> dict[str, str]:
     tables = members(path, lambda name: PurePosixPath(name).name == METADATA)
     found: dict[str, str] = {}
-    for table, stream in opened(path, tables):
-        with naming(path / table):
-            found |= _labels(path / table, PurePosixPath(table).parent, stream.read().decode("utf-8-sig"))
+    with closing(opened(path, tables)) as files:
+        for table, stream in files:
+            with naming(path / table):
+                found |= _labels(path / table, PurePosixPath(table).parent, stream.read().decode("utf-8-sig"))
     if found and (missing := [name for name in names if name not in found]):
         raise DataError(f"{path}: {METADATA} has no row for {missing[0]} ({len(missing)} such); add it, or move it out")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -69,7 +70,8 @@ def read(path: Path, pictures: Pictures) -> Found:
     folder, names = (path.parent, [path.name]) if _is_picture(path.name) else (path, list_pictures(path))
     _check_any(path, names)
     order = arrange(folder, names)
-    found = {name: header(folder / name, stream, pictures) for name, stream in opened(folder, names)}
+    with closing(opened(folder, names)) as files:
+        found = {name: header(folder / name, stream, pictures) for name, stream in files}
     headers = {name: found[name] for name in order.names}
     pictures = replace(pictures, colour=pictures.colour or _one_colour(path, headers))
     _check_sizes(path, headers, pictures)
@@ -104,13 +106,14 @@ def _stacked(path: Path, frames: Mapping[str, int], decoded: Decode) -> NDArray[
     ends = dict(zip(frames, accumulate(frames.values()), strict=True))
     rows: NDArray[np.uint8] | None = None
     begun = ""
-    for name, stream in opened(path, list(frames)):
-        for place, image in enumerate(decoded(name, stream), ends[name] - frames[name]):
-            if rows is None:
-                rows, begun = allocate((sum(frames.values()), *image.shape), np.uint8), name
-            if image.shape != rows.shape[1:]:
-                raise DataError(_differ(path, begun, _size(rows[0].shape), name, _size(image.shape)))
-            rows[place] = image
+    with closing(opened(path, list(frames))) as files:
+        for name, stream in files:
+            for place, image in enumerate(decoded(name, stream), ends[name] - frames[name]):
+                if rows is None:
+                    rows, begun = allocate((sum(frames.values()), *image.shape), np.uint8), name
+                if image.shape != rows.shape[1:]:
+                    raise DataError(_differ(path, begun, _size(rows[0].shape), name, _size(image.shape)))
+                rows[place] = image
     assert rows is not None
     return rows
 
