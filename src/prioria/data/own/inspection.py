@@ -15,7 +15,7 @@ from prioria.data.splits import tiles
 LEGAL: dict[Kind, tuple[str, ...]] = {
     "binary": ("Bernoulli",),
     "grey": ("DiscretizedLogistic", "Gaussian"),
-    "count": ("Categorical", "Gaussian", "Multinomial"),
+    "count": ("Multinomial", "Categorical", "Gaussian"),
     "continuous": ("Gaussian",),
 }
 CHANNELS = (1, 3, 4)  # of pictures: grey, colour, and colour with transparency

@@ -23,7 +23,7 @@ from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures
 from prioria.data.own.pictures import holds_pictures, read
 from prioria.data.own.room import check_room, check_sizes
-from prioria.data.own.tables import TABLES, prepared, read_table
+from prioria.data.own.tables import TABLES, prepared, read_table, suffix_of
 from prioria.data.own.windows import Series
 from prioria.spelling import nearest
 
@@ -137,10 +137,12 @@ def read_path(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source | Table:
         raise DataError(f"{path} is a pipe or a device, which is read once; save the rows in a file")
     if holds_pictures(path):
         return read_pictures(path, pictures)
-    reader = READERS.get(path.suffix.lower())
+    reader = READERS.get(suffix_of(path))
     if reader is None:
-        readable = ", ".join(READERS)
-        raise DataError(f"{path}: {path.suffix or 'nameless'} files are not read; save the rows as one of {readable}")
+        readable = ", ".join(suffix for suffix in READERS if not suffix.endswith(".gz"))
+        raise DataError(
+            f"{path}: {suffix_of(path) or 'nameless'} files are not read; save the rows as one of {readable}"
+        )
     with naming(path):
         return reader(path)
 

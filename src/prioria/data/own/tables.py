@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from prioria.data.errors import DataError
+from prioria.data.own.text import COMMA, MARKERS, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
-
-HEAD = 2**16  # characters of a text file by which it is judged
-DELIMITERS = (",", ";", "\t", "|")
-MARKERS = ("?", ".")  # for missing, beside those that pandas knows
-COMMA = re.compile(r"\s*[-+]?\d*,\d+\s*")  # a number with a decimal comma
-ROWS_BELOW = 10  # a line of numbers is a header only over so many rows
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -30,11 +20,16 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         DataError: a package of the extra 'data' is missing, or there are no rows or columns.
     """
-    suffix = path.suffix.lower()
-    read, package = TABLES[suffix]
+    read, package = TABLES[suffix_of(path)]
     if package and importlib.util.find_spec(package) is None:
         raise DataError(f"{path} needs {package}: pip install 'prioria[data]', or save it as .csv")
     return prepared(read(path), str(path))
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of a file, in small letters; of one that is packed both, as in .csv.gz."""
+    suffix = path.suffix.lower()
+    return path.with_suffix("").suffix.lower() + suffix if suffix == ".gz" else suffix
 
 
 def prepared(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -74,107 +69,6 @@ def _parsed(values: pd.Series) -> pd.Series:
     return text
 
 
-def read_text(path: Path) -> pd.DataFrame:
-    """A text table: its delimiter, decimal comma and header are found by looking at its first lines."""
-    import pandas as pd
-
-    encoding = _encoding(path)
-    with path.open(encoding=encoding, newline="") as stream:
-        head = stream.read(HEAD)
-    lines = head.splitlines() if len(head) < HEAD else head.splitlines()[:-1]
-    blank = next((place for place, line in enumerate(lines) if line.strip()), None)
-    if blank is None:
-        raise DataError(f"{path} is empty")
-    lines = [line for line in lines[blank:] if line.strip()]
-    delimiter = _delimiter(lines[:50])
-    fields = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)]
-    header = is_header(fields)
-    if header and len(lines) == 1:
-        raise DataError(f"{path} has a header but no rows")
-    _check_width(path, fields, header)
-    return pd.read_csv(
-        path,
-        sep=delimiter,
-        header=0 if header else None,
-        names=None if header else [f"column {place}" for place in range(len(fields[0]))],
-        skiprows=blank,
-        encoding=encoding,
-        na_values=list(MARKERS),
-        skipinitialspace=True,
-        low_memory=False,
-    )
-
-
-def _check_width(path: Path, fields: list[list[str]], header: bool) -> None:
-    """Refuses one name too few, unless the first field of each row is its name or number, as R writes it."""
-    lengths = [len(row) for row in fields[1:]]
-    names = len(fields[0])
-    if header and lengths and names < min(lengths):
-        first = [number(row[0]) for row in fields[1:]]
-        counted = all(value is not None for value in first) and len(set(first)) == len(first)
-        if min(lengths) > names + 1 or not (counted or all(value is None for value in first)):
-            raise DataError(f"{path}: the first line has {names} names, the others {min(lengths)} fields; name each")
-
-
-def _encoding(path: Path) -> str:
-    with path.open("rb") as stream:
-        head = stream.read(HEAD)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    try:
-        head[: head.rfind(b"\n") + 1].decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
-
-
-def _delimiter(lines: list[str]) -> str:
-    """The one that cuts most lines into the same number of fields, and into most."""
-
-    def quality(delimiter: str) -> tuple[float, int]:
-        counts = [len(row) for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
-        common = max(set(counts), key=counts.count)
-        return (counts.count(common) / len(counts) if common > 1 else 0.0), common
-
-    best = max(DELIMITERS, key=quality)
-    if all(len(line.split(";")) == len(lines[0].split(";")) > 1 for line in lines):
-        return ";"  # between numbers with decimal commas
-    return best
-
-
-def is_header(fields: list[list[str]]) -> bool:
-    """Whether the first line names the columns.
-
-    A line of numbers does where it numbers the columns, or rises and lies outside what is below it, as wavelengths do.
-    """
-    first, below = fields[0], [row for row in fields[1:] if len(row) == len(fields[0])]
-    named = [number(name) for name in first]
-    if any(name and value is None for name, value in zip(first, named, strict=True)):
-        return True
-    values = np.array([value for value in named if value is not None and np.isfinite(value)])
-    if len(values) > 2 and any(np.array_equal(values, np.arange(len(values)) + start) for start in (0, 1)):
-        return True
-    if len(values) < 2 or len(below) < ROWS_BELOW or not (np.diff(values) > 0).all():
-        return False
-    numbers = np.array([[np.nan if (v := number(field)) is None else v for field in row] for row in below])
-    low, high = _range(numbers)
-    own = np.array([np.nan if value is None else value for value in named])
-    return bool(np.all(~np.isfinite(own) | (own < low) | (own > high)))
-
-
-def _range(numbers: NDArray) -> tuple[NDArray, NDArray]:
-    kept = np.isfinite(numbers)
-    return np.min(numbers, 0, where=kept, initial=np.inf), np.max(numbers, 0, where=kept, initial=-np.inf)
-
-
-def number(text: str) -> float | None:
-    """The number that a word is, NaN for an empty one; None for other words."""
-    try:
-        return float(text.replace(",", ".") or "nan")
-    except ValueError:
-        return None
-
-
 def _pandas(name: str) -> Callable[[Path], Any]:
     def read(path: Path) -> Any:
         import pandas as pd
@@ -184,12 +78,13 @@ def _pandas(name: str) -> Callable[[Path], Any]:
     return read
 
 
+TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
+
 TABLES: dict[str, tuple[Callable[[Path], Any], str]] = {  # suffix -> reader, and the package that it needs
-    ".csv": (read_text, ""),
-    ".tsv": (read_text, ""),
-    ".tab": (read_text, ""),
-    ".txt": (read_text, ""),
-    ".data": (read_text, ""),
+    **dict.fromkeys(TEXT, (read_text, "")),
+    **dict.fromkeys((f"{suffix}.gz" for suffix in TEXT), (read_text, "")),
+    ".json": (_pandas("read_json"), ""),
+    ".dta": (_pandas("read_stata"), ""),
     ".xlsx": (_pandas("read_excel"), "openpyxl"),
     ".parquet": (_pandas("read_parquet"), "pyarrow"),
     ".feather": (_pandas("read_feather"), "pyarrow"),
