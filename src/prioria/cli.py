@@ -23,6 +23,10 @@ COMMANDS = {
         "Log-likelihood with an error bar, ELBO and active units of a run.",
     ),
     "diagnose": ("prioria.commands.diagnose:diagnose", "Say why the samples of a run are bad, and what to try."),
+    "pack": (
+        "prioria.commands.pack:pack",
+        "Make one file of a model that works anywhere, or put it on the Hub.",
+    ),
     "refit-prior": (
         "prioria.commands.diagnose:refit_prior",
         "Fit another prior to the frozen encoder of a run: better samples in a minute.",

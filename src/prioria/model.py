@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from prioria import conditionals, sizes, storage
+from prioria import conditionals, packing, sizes, storage
 from prioria.data import Protocol, carried
 from prioria.draw import Draw, Latent, descend
 from prioria.module import Module, evaluation_mode
@@ -294,6 +294,12 @@ class VAE(Module):
         if self.protocol is not None:
             carried.write(self.protocol, Path(path))
 
+    def push_to_hub(self, name: str, **options: Any) -> str:
+        """Uploads the model to the Hugging Face Hub; see :func:`prioria.hub.push` for options and errors."""
+        from prioria import hub
+
+        return hub.push(self, name, **options)
+
     def _check_groups(self, names: Any) -> None:
         unknown = sorted(set(names) - set(self.groups))
         if unknown:
@@ -301,24 +307,24 @@ class VAE(Module):
 
 
 def load(path: str | Path, modules: dict[str, nn.Module] | None = None) -> VAE:
-    """Loads a model that :meth:`VAE.save` wrote, in evaluation mode.
+    """Loads a model that :meth:`VAE.save` or ``prioria pack`` wrote, in evaluation mode.
 
     Only weights and names are read, nothing is unpickled.
 
     Args:
-        path: the folder, or that of a run, whose best weights are loaded.
+        path: the folder, that of a run, whose best weights are loaded, a packed model (model.zip), or hf://user/name.
         modules: instances of the modules that are not prioria's, by their path in the architecture.
 
     Raises:
         ValueError: a file is missing or damaged, a module is missing from ``modules``, the weights do not fit, or a
             parameter is not finite.
     """
-    folder = storage.model_folder(Path(path))
-    model = storage.load(folder, modules)
-    if not isinstance(model, VAE):
-        raise ValueError(f"path={str(path)!r} holds a {type(model).__name__}, not a VAE")
-    require_finite(model, path, "resume the run, whose checkpoint may be whole, or")
-    model.protocol = carried.read(folder)
+    with packing.unpacked(path) as folder:
+        model = storage.load(folder, modules)
+        if not isinstance(model, VAE):
+            raise ValueError(f"path={str(path)!r} holds a {type(model).__name__}, not a VAE")
+        require_finite(model, path, "resume the run, whose checkpoint may be whole, or")
+        model.protocol = carried.read(folder)
     return model
 
 

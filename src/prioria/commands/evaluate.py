@@ -10,9 +10,12 @@ from typing import Literal
 from torch import Tensor, distributed
 
 from prioria import evaluate as estimators
-from prioria.commands.opened import DataPlace
+from prioria import packing
+from prioria.commands.opened import DataPlace, ModelPlace, Opened
+from prioria.data import Dataset
 from prioria.report.evaluation import Evaluation, digest
 from prioria.train import Run
+from prioria.train.run import exists
 
 SAMPLES, STEPS = 5000, 500
 ANNOUNCE = 10.0  # seconds; a shorter evaluation need not be announced
@@ -20,7 +23,7 @@ Part = Literal["test", "validation", "train"]
 
 
 def evaluate(
-    run: Path,
+    run: ModelPlace,
     *,
     method: estimators.Method = "importance",
     num_samples: int | None = None,
@@ -37,8 +40,9 @@ def evaluate(
 
     Under torchrun every process takes its share of the examples: torchrun --nproc-per-node 2 -m prioria evaluate RUN
 
+    Of a model alone, such as model.zip, it measures the rows of --data, and writes beside the model.
+
     Args:
-        run: folder of a run, as prioria train wrote it.
         method: of the log-likelihood. ais anneals and owes nothing to the encoder, at several times the cost;
             quadrature is for one or two latents, and free of noise.
         num_samples: importance samples for each example [5000].
@@ -57,7 +61,8 @@ def evaluate(
     num_steps = STEPS if num_steps is None else num_steps
     _check(method, curve=curve, certify=certify, num_samples=num_samples, num_steps=num_steps)
     first = _join_processes()
-    opened, weights = Run.load(run, data=data), digest(run)
+    opened, folder = _opened(run, data, split)
+    weights, baselines = digest(folder), baselines and opened.path is not None
     _check_rows(len(getattr(opened.data, split)), split, limit)
     if first and method == "importance":
         _announce(opened, split, num_samples, limit)
@@ -74,11 +79,27 @@ def evaluate(
         baselines=baselines and first,
     )
     if first:
-        found.write(run, pointwise, weights=weights)  # those that were measured, though training may have gone on
+        found.write(folder, pointwise, weights=weights)  # those that were measured, though training may have gone on
         say(run.resolve().name, found)
         if note := opened.data.protocol.note:
             print(f"  note            {note}")
-        print(f"Written: {run / 'evaluation.json'}\nNext: prioria report {shlex.quote(str(run))}")
+        after = f"prioria report {shlex.quote(str(run))}" if opened.path else f"prioria ui {shlex.quote(str(run))}"
+        print(f"Written: {folder / 'evaluation.json'}\nNext: {after}")
+
+
+def _opened(place: Path, data: str | None, split: Part) -> tuple[Run, Path]:
+    """Returns a run, or a model alone with the rows that are given, and the folder of its evaluation."""
+    if exists(place) or packing.hub_name(place) is None and not place.exists():
+        return Run.load(place, data=data), place
+    found = Opened.of(place)
+    if data is None:
+        raise ValueError(f"{place} is a model without rows; say which to evaluate it on by --data FILE")
+    if split != "test":
+        raise ValueError(f"--split {split} is of a run; {place} is a model alone, and --data has its rows")
+    rows = found.rows(data).split
+    name = place.resolve()
+    folder = name if name.is_dir() else Path(f"{name.stem}-evaluation")
+    return Run(found.model, Dataset(found.protocol, rows, rows, rows), []), folder
 
 
 def measure(

@@ -17,11 +17,16 @@ from prioria.train import Run
 from prioria.train.run import exists
 
 RunFolder = Annotated[Path, Parameter(help="Folder of a run, as prioria train wrote it.")]
-ModelPlace = Annotated[Path, Parameter(help="Folder of a run or of a saved model; the data need not be there.")]
+ModelPlace = Annotated[
+    Path, Parameter(help="Folder of a run, or a model alone: its folder, model.zip or hf://user/name; needs no data.")
+]
 DataFile = Annotated[
     str, Parameter(help="A data set's name (its test split), or a file of rows like the training data.")
 ]
-DataPlace = Annotated[str | None, Parameter(name="--data", help="Where the data of the run lies now, if it moved.")]
+DataPlace = Annotated[
+    str | None,
+    Parameter(name="--data", help="Where the data of a run lies now, if it moved; rows for a model alone."),
+]
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Opened:
         """Reads a run or a saved model.
 
         Args:
-            path: folder of either.
+            path: folder of either, a packed model, or hf://user/name.
             data: where the data of a run lies now.
 
         Raises:

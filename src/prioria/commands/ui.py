@@ -8,20 +8,23 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from prioria.commands.opened import DataPlace
+
 
 def explorer(
-    runs: Annotated[list[Path], Parameter(help="Folders of runs, as prioria train wrote them.")],
+    runs: Annotated[list[Path], Parameter(help="Folders of runs, or models alone: model.zip or hf://user/name.")],
     /,
     *,
     port: int = 0,
     browser: bool = False,
+    data: DataPlace = None,
 ) -> None:
     """Explore runs in a browser: the map of encodings, sliders, paths, prior against posterior, curves, strange rows.
 
-    It answers on this machine only, at an address with a secret that it prints.
+    It answers on this machine only, at an address with a secret that it prints. Runs may still be training. Where their
+    data is gone, and of a model alone, rows that the model draws are shown.
 
     Args:
-        runs: folders of runs; they may still be training.
         port: of the address; a free one by default.
         browser: open the address in the browser.
     """
@@ -32,4 +35,4 @@ def explorer(
         raise ValueError(f"the explorer needs {' and '.join(missing)}; pip install 'prioria[ui]'")
     from prioria.ui import serve
 
-    serve(runs, port=port, browser=browser)
+    serve(runs, port=port, browser=browser, data=data)

@@ -23,12 +23,13 @@ from prioria.distributions import is_bound, mean
 from prioria.evaluate.aggregate import aggregate_posterior, has_aggregate_density
 from prioria.evaluate.sampling import device_of, measuring, seed_generators
 from prioria.report import strips
-from prioria.storage import WEIGHTS, read_json
+from prioria.storage import read_json
 from prioria.train import Run, refit_prior
 from prioria.train.log import NAME as METRICS
-from prioria.train.run import BEST, exists
+from prioria.train.run import exists
 from prioria.ui.plane import Plane
 from prioria.ui.rows import Drawer
+from prioria.ui.source import EVALUATION, Source, stamp
 
 MOST_ROWS = 100_000
 SIDE = 72  # of the grid that densities are drawn on
@@ -62,17 +63,21 @@ class Opened:
     """What the pages of one run are made from.
 
     Args:
-        folder: of the run; it may still be training.
+        place: folder of the run, which may still be training, or a model alone: model.zip, its folder, hf://user/name.
+        data: where its data lies now; rows of a model alone.
 
     Raises:
-        ValueError: the folder holds no run.
+        ValueError: there is neither.
     """
 
-    def __init__(self, folder: Path) -> None:
-        if not exists(folder):
-            raise ValueError(f"run={str(folder)!r} holds no run; name a folder that prioria train wrote")
-        self.folder, self.lock = folder, threading.RLock()
-        self._run: Run | None = None
+    def __init__(self, place: Path, data: str | None = None) -> None:
+        if not exists(place):
+            try:
+                Source.of(place, data)  # a model alone does not grow: what is wrong with it is said at once
+            except ValueError as error:
+                raise ValueError(f"run={str(place)!r} holds no run and no model to show ({error})") from error
+        self.folder, self.data, self.lock = place, data, threading.RLock()
+        self._source: Source | None = None
         self._stamp: float | None = None
         self._kept: dict[Any, Any] = {}
 
@@ -84,11 +89,14 @@ class Opened:
             ValueError: it has none yet, or they are being written.
         """
         with self.lock:
-            stamp = _modified(self.folder / BEST / WEIGHTS)
-            if self._run is None or stamp != self._stamp:
-                self._run, self._kept = Run.load(self.folder), {}
-                self._stamp = stamp
-            return self._run
+            return self._current().run
+
+    def _current(self) -> Source:
+        now = stamp(self.folder)
+        if self._source is None or now != self._stamp:
+            self._source, self._kept = Source.of(self.folder, self.data), {}
+            self._stamp = now
+        return self._source
 
     @property
     def top(self) -> str:
@@ -120,6 +128,7 @@ class Opened:
                 "latents": int(np.prod(groups[self.top])),
                 "drawer": self.drawer.facts(),
                 "evaluation": self._evaluation(),
+                "note": self._current().note,
                 "refits": list(REFITS),
             }
         except (ValueError, OSError) as error:
@@ -130,8 +139,8 @@ class Opened:
         return self.run.model.generate(1)
 
     def _evaluation(self) -> Any:
-        file = self.folder / "evaluation.json"
-        return read_json(file) if file.exists() else None
+        file = self.folder / EVALUATION
+        return read_json(file) if file.exists() else self._current().evaluation
 
     @_alone
     def map(self, limit: int = 2000) -> dict[str, Any]:
@@ -344,10 +353,3 @@ class Opened:
             except ValueError:  # cut in the middle by a kill: the next checkpoint writes it anew
                 break
         return {"lines": lines}
-
-
-def _modified(file: Path) -> float | None:
-    try:
-        return file.stat().st_mtime
-    except OSError:
-        return None

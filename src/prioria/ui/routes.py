@@ -26,19 +26,20 @@ TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/j
 Answer = Callable[[Opened, dict[str, Any]], Any]
 
 
-def application(runs: Sequence[Path], token: str) -> Starlette:
+def application(runs: Sequence[Path], token: str, data: str | None = None) -> Starlette:
     """Returns the explorer of some runs as an ASGI application.
 
     Args:
-        runs: run folders; a browser names one by its number, never by a path.
+        runs: run folders or models; a browser names one by its number, never by a path.
         token: what every request must carry.
+        data: where the data of the runs lies now, or rows for a model alone.
 
     Raises:
-        ValueError: no run, or a folder that holds none.
+        ValueError: no run, or a place that holds neither run nor model.
     """
     if not runs:
         raise ValueError("runs=[] leaves nothing to explore; name at least one run folder")
-    opened = [Opened(Path(folder)) for folder in runs]
+    opened = [Opened(Path(place), data) for place in runs]
     files = _static()
     routes = [
         Route("/api/runs", partial(_runs, opened)),

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prioria.data import Dataset, Protocol
+from prioria.data import Column, Dataset, Protocol
 from prioria.report import pictures, strips
 
 Kind = Literal["picture", "curve", "table"]
@@ -53,8 +53,20 @@ class Drawer:
         found = {"kind": self.kind, "shape": list(self.shape)}
         if self.kind == "picture":
             return found
-        names = [f"column {number + 1}" for number in range(self.protocol.dimensions)]
-        return found | {"columns": names, "low": self.low.tolist(), "high": self.high.tolist()}
+        limits = {"low": self.low.tolist(), "high": self.high.tolist()}
+        return found | limits | {"columns": self._names(), "levels": self._levels()}
+
+    def _names(self) -> list[str]:
+        columns = self._columns()
+        return [column.name for column in columns] or [f"column {n + 1}" for n in range(self.protocol.dimensions)]
+
+    def _levels(self) -> list[list[str]]:
+        """Names of the values of each column; none where they are numbers."""
+        return [list(column.levels) for column in self._columns()] or [[]] * self.protocol.dimensions
+
+    def _columns(self) -> tuple[Column, ...]:
+        schema = self.protocol.schema
+        return () if schema is None or len(schema.features) != self.protocol.dimensions else schema.features
 
     def values(self, x: Tensor) -> NDArray[Any]:
         """Returns rows (n, D) as colors (n, H, W, 3) of one byte, or as numbers (n, D) in the units of the data."""

@@ -13,22 +13,23 @@ from prioria.ui.routes import application
 HOST = "127.0.0.1"
 
 
-def serve(runs: Sequence[Path], *, port: int = 0, browser: bool = False) -> None:
+def serve(runs: Sequence[Path], *, port: int = 0, browser: bool = False, data: str | None = None) -> None:
     """Serves the explorer of some runs until it is interrupted, to this machine alone.
 
     Args:
-        runs: run folders.
+        runs: run folders, or models alone.
         port: 0 takes a free one.
         browser: open the address in the browser.
+        data: where the data of the runs lies now, or rows for a model alone.
 
     Raises:
-        ValueError: no run, or a folder that holds none.
+        ValueError: no run, or a place that holds neither run nor model.
         OSError: the port is taken.
     """
     import uvicorn
 
     token = secrets.token_urlsafe(24)
-    app = application(runs, token)
+    app = application(runs, token, data)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -26,7 +26,7 @@ async function show() {
   main.replaceChildren();
   const { run, page } = shown, facts = all[run];
   for (const button of bar.children) button.toggleAttribute("aria-current", button.textContent === page);
-  about.textContent = facts.error ? "" : `${facts.data}: ${facts.rows} test rows; ${Object.keys(facts.groups).length} group(s), ${facts.latents} latents on top`;
+  about.textContent = facts.error ? "" : `${facts.data}: ${facts.rows} test rows; ${Object.keys(facts.groups).length} group(s), ${facts.latents} latents on top${facts.note ? `; shown are ${facts.note}` : ""}`;
   if (facts.error && page !== "Runs") return fail(facts.error);
   const decoder = new Decoder(run);
   const stopping = [() => decoder.close()];

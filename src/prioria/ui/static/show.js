@@ -63,7 +63,7 @@ function tableView(drawer, label) {
     const span = drawer.high[column] - drawer.low[column] || 1;
     const row = el("tr", {}, el("th", {}, name), number, el("td", { style: "width:7rem" }, bar));
     row.update = (value) => {
-      number.textContent = fmt(value);
+      number.textContent = drawer.levels[column][Math.round(value)] ?? fmt(value); // a name where values are names
       bar.style.width = `${Math.max(0, Math.min(1, (value - drawer.low[column]) / span)) * 100}%`;
     };
     return row;
