@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -187,10 +188,9 @@ class _Climb:
                 line["best"] = line["step"] == 0
 
     def _batches(self, steps: int) -> Iterator[Tensor]:
-        generator, rows = torch.Generator().manual_seed(self.seed), self.data.train
-        for _ in range(steps):
-            chosen = torch.randint(len(rows), (min(BATCH, len(rows)),), generator=generator)
-            yield self._spread(rows.batch(chosen), generator)
+        generator = torch.Generator().manual_seed(self.seed)
+        for x in islice(self.data.train.draws(BATCH, generator), steps):
+            yield self._spread(x, generator)
 
     def _spread(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return x if self.cells is None else x + (torch.rand(x.shape, generator=generator) - 0.5) * self.cells

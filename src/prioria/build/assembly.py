@@ -213,7 +213,8 @@ def _prior(data: Dataset, choice: Choice, encoder: nn.Module, posterior: nn.Modu
     rows = data.train.tensor(ROWS)
     rows = torch.where(rows.isnan(), rows.nanmean(0).nan_to_num(), rows)  # pseudo-inputs have no holes
     facts["initial"] = rows.mean().item(), rows.std().item()
-    facts["bounds"] = {"count": (0.0, data.train.maximum()), "grey": (0.0, 1.0), "binary": (0.0, 1.0)}.get(kind)
+    highest = data.train.maximum() if kind == "count" else 1.0
+    facts["bounds"] = (0.0, highest) if kind in ("count", "grey", "binary") else None
     built = PRIORS.build(choice, facts)
     start_between, given = getattr(built, "start_between", None), isinstance(choice, Mapping) and choice.get("initial")
     if (own or kind == "count") and start_between is not None and not given:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from prioria.data.errors import DataError
+from prioria.data.rows import Order, Rows
 from prioria.data.schema import Schema
 
 if TYPE_CHECKING:
@@ -118,14 +119,14 @@ class Split:
     """Rows of one part of a data set, scaled (and for dynamic training rows binarized) as they are read.
 
     Args:
-        rows: Stored values (N, D), a tensor in memory or a numpy memory map.
+        rows: Stored values (N, D): a tensor in memory, a numpy memory map, or what reads them when they are asked for.
         labels: (N,) or (N, factors), or None.
         protocol: The protocol that the rows follow.
         fresh: Draw every batch from Bernoulli(x) with torch's global generator.
         members: Row numbers of this split in `rows` when several splits share a memory map; None = all rows.
     """
 
-    rows: Tensor | np.ndarray
+    rows: Tensor | np.ndarray | Rows
     labels: Tensor | None
     protocol: Protocol
     fresh: bool = False
@@ -186,6 +187,19 @@ class Split:
         for positions in self._tiles(len(rows)):
             out[positions[0] : positions[-1] + 1] = self.batch(rows[positions])
         return out
+
+    def shuffled(self, seed: int, epoch: int) -> Order:
+        """The row numbers in the order in which an epoch takes them: a permutation of (seed, epoch), to be sliced."""
+        return torch.from_numpy(np.random.default_rng((seed, epoch)).permutation(len(self)))
+
+    def drawn(self, limit: int) -> Tensor:
+        """At most `limit` different rows (B, D), drawn with torch's global generator."""
+        return self.batch(torch.randperm(len(self))[:limit])
+
+    def draws(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """Random rows (size, D), again and again; fewer where there are no more."""
+        while True:
+            yield self.batch(torch.randint(len(self), (min(size, len(self)),), generator=generator))
 
     def _gather(self, indices: Tensor) -> Tensor:
         if isinstance(self.rows, Tensor):
@@ -266,29 +280,3 @@ class Dataset:
         rows = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
         what = f"{self.protocol.kind} values of shape {self.shape}, {self.protocol.binarization} binarization"
         return f"<b>{escape(self.protocol.title)}</b> <small>({rows} rows; {what})</small>"
-
-
-def check_likelihood(protocol: Protocol, likelihood: str, relaxed: bool = False) -> None:
-    """Refuse a likelihood that gives wrong numbers on this data.
-
-    Args:
-        protocol: The protocol of the data.
-        likelihood: Class name of the likelihood, for instance "Bernoulli".
-        relaxed: Accept a Bernoulli on grey values in [0, 1]; its sum over pixels is then no log-probability.
-
-    Raises:
-        DataError: With the legal likelihoods and the remedy.
-
-    >>> from prioria.data import load
-    >>> check_likelihood(load("two-moons").protocol, "Bernoulli")
-    Traceback (most recent call last):
-    ...
-    prioria.data.errors.DataError: two-moons: Bernoulli is not legal for continuous values; use Gaussian
-    """
-    if likelihood in protocol.likelihoods or (relaxed and likelihood == "Bernoulli" and protocol.kind == "grey"):
-        return
-    remedy = f"use {' or '.join(protocol.likelihoods)}"
-    if likelihood == "Bernoulli" and protocol.kind == "grey":
-        binary = ", load it with binarize='dynamic', or say relaxed=True (the result is then no likelihood)"
-        remedy += binary if protocol.source == OWN else ", or a set of bits, such as mnist or mnist-static"
-    raise DataError(f"{protocol.name}: {likelihood} is not legal for {protocol.kind} values; {remedy}")

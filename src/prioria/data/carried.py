@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import torch
 
-from prioria.data.base import Binarization, Dataset, Kind, Protocol, evenly
+from prioria.data.base import Binarization, Dataset, Kind, Protocol
 from prioria.data.errors import DataError
 from prioria.data.own.decoding import Pictures
 from prioria.data.own.windows import Series
@@ -34,7 +34,7 @@ def carried(data: Dataset) -> Protocol:
     """
     if data.protocol.kind != "count":
         return data.protocol
-    rows = data.train.batch(evenly(len(data.train), LENGTHS))
+    rows = data.train.tensor(LENGTHS)
     return replace(data.protocol, lengths=tuple(int(length) for length in rows.sum(-1).tolist()))
 
 

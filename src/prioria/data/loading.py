@@ -14,8 +14,10 @@ from prioria.data.errors import DataError
 from prioria.data.files import data_root
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures, size_of
+from prioria.data.own.folders import folder_data, inspect_folder
 from prioria.data.own.frames import Choices, TableInspection, series_data, table_data, table_rows
 from prioria.data.own.inspection import Inspection, survey
+from prioria.data.own.parts import Parts, holds_parts
 from prioria.data.own.protocol import Treatment, fitting, own_data
 from prioria.data.own.series import as_series
 from prioria.data.own.sources import Source, Table, read_source
@@ -62,9 +64,10 @@ def load(
 
     Args:
         source: A known name ("mnist-static"); a path to a table (.csv, .tsv, .xlsx, .parquet, .feather, .arrow), to
-            arrays (.npy, .npz, .mat, .h5), or to a folder, .zip or .tar of pictures; a DataFrame; an array
-            (N, ...); a pair (x, y) of rows and labels; a torch data set or DataLoader. The user's rows are split
-            80/10/10 at random, unless the file holds a split.
+            arrays (.npy, .npz, .mat, .h5), to a folder, .zip or .tar of pictures, or to a folder of .parquet, .feather
+            or .arrow files, which are read as a stream; a DataFrame; an array (N, ...); a pair (x, y) of rows and
+            labels; a torch data set or DataLoader. The user's rows are split 80/10/10 at random, unless the file holds
+            a split.
         root: Folder of the original files; None = PRIORIA_DATA, else the user's cache.
         binarize: "dynamic": grey values are Bernoulli probabilities, drawn afresh for every training batch.
         relaxed: Allow a Bernoulli likelihood on grey values as they are.
@@ -118,6 +121,9 @@ def load(
 
 def _own(source: Any, treatment: Treatment, choices: Choices, forms: tuple[Pictures, Series], seed: int) -> Dataset:
     pictures, series = forms
+    if isinstance(source, str | Path) and holds_parts(Path(source)):
+        _check_plain(source, *forms)
+        return folder_data(Parts.of(Path(source)), choices, treatment, seed)
     found = _read(source, pictures)
     if isinstance(found, Table):
         if series != Series():
@@ -126,6 +132,11 @@ def _own(source: Any, treatment: Treatment, choices: Choices, forms: tuple[Pictu
     if choices != Choices():
         raise DataError(f"{found.name} is no table; {TABLE_OPTIONS} are for these")
     return own_data(found if series == Series() else as_series(found, series), treatment, seed)
+
+
+def _check_plain(source: str | Path, *forms: Pictures | Series) -> None:
+    if any(form != type(form)() for form in forms):
+        raise DataError(f"{source} holds parts of a table; {PICTURE_OPTIONS}, {SERIES_OPTIONS} are for others")
 
 
 def _schema(given: Schema | Mapping[str, Any] | str | Path | None) -> Schema | None:
@@ -170,8 +181,12 @@ def inspect(
     >>> print(inspect([[0, 1], [1, 1], [0, 0]]).kind)
     binary
     """
-    own = _read(source, Pictures(size_of(resize), crop, colour, alpha, frames))
+    pictures = Pictures(size_of(resize), crop, colour, alpha, frames)
     choices = Choices(None, label, tuple(ignore), dict(kinds or {}), dates)
+    if isinstance(source, str | Path) and holds_parts(Path(source)):
+        _check_plain(source, pictures)
+        return inspect_folder(Parts.of(Path(source)), choices)
+    own = _read(source, pictures)
     if isinstance(own, Table):
         return TableInspection(own.name, len(own.frame), choices.schema_of(own))
     if choices != Choices():

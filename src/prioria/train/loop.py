@@ -31,7 +31,7 @@ from prioria.train.halves import Halves
 from prioria.train.log import Line, Meter, Metrics
 from prioria.train.optimizer import Average, Optimizer
 from prioria.train.options import Interval, Options
-from prioria.train.order import batches, steps_per_epoch
+from prioria.train.order import Batches, steps_per_epoch
 from prioria.train.run import BEST, Run, clear
 from prioria.train.step import Step, means
 from prioria.train.together import LEAST, Together, share
@@ -157,13 +157,13 @@ class Training:
 
     def _epoch(self) -> None:
         options, state = self.options, self.state
-        examples, one_size = len(self.data.train), options.compile is True
-        order = batches(examples, options.batch_size, seed=options.seed, epoch=state.epoch, one_size=one_size)
-        for rows in order[state.batch :]:
-            self._step(rows)
+        order = {"seed": options.seed, "epoch": state.epoch, "one_size": options.compile is True}
+        batches = Batches(self.data.train, options.batch_size, **order)
+        while state.batch < len(batches):
+            self._step(batches[state.batch])
             state.batch += 1
             state.step += 1
-            if state.step % options.log_every == 0 or state.batch == len(order):
+            if state.step % options.log_every == 0 or state.batch == len(batches):
                 self._log("train", self.meter.take() | self.step.objective.status())
             self.display.advance()
             self._pause()

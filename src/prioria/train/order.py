@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from prioria.data import Split
+    from prioria.data.rows import Order
 
-def batches(examples: int, batch_size: int, *, seed: int, epoch: int, one_size: bool = False) -> tuple[Tensor, ...]:
-    """Returns the batches of one epoch as row numbers: a permutation of (seed, epoch), cut as evenly as can be.
+
+class Batches(Sequence):
+    """The batches of one epoch as row numbers: an order of (seed, epoch), cut as evenly as can be.
 
     Every row comes once. Batches have at most ``batch_size`` rows and differ by at most one, so that no small rest
-    weighs as much as a whole batch. Batches of one size, which compiled steps need, leave out the rows that are over:
-    fewer than there are batches, and other ones each epoch.
+    weighs as much as a whole batch. Each is found when it is asked for, from its number alone.
+
+    Args:
+        split: whose rows they are.
+        batch_size: rows at most.
+        seed: of the order.
+        epoch: from 0 on.
+        one_size: batches of one size, which compiled steps need, leave out the rows that are over: fewer than there are
+            batches, and other ones each epoch.
 
     Example:
-        >>> [len(batch) for batch in batches(10, 4, seed=0, epoch=0)]
-        [4, 3, 3]
-        >>> [len(batch) for batch in batches(10, 4, seed=0, epoch=0, one_size=True)]
-        [3, 3, 3]
+        >>> from prioria.data import load
+        >>> [len(batch) for batch in Batches(load("digits").test, 80, seed=0, epoch=0)]
+        [75, 75, 75, 75]
     """
-    order = torch.from_numpy(np.random.default_rng((seed, epoch)).permutation(examples))
-    steps = steps_per_epoch(examples, batch_size)
-    return order[: examples // steps * steps if one_size else examples].tensor_split(steps)
+
+    def __init__(self, split: Split, batch_size: int, *, seed: int, epoch: int, one_size: bool = False) -> None:
+        self.steps = steps_per_epoch(len(split), batch_size)
+        self.rows, self.over = divmod(len(split), self.steps)
+        self.over = 0 if one_size else self.over
+        self.order: Order = split.shuffled(seed, epoch)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, number: int) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if not 0 <= number < self.steps:
+            raise IndexError(f"batch {number} of {self.steps}")
+        return self.order[self._start(number) : self._start(number + 1)]
+
+    def _start(self, number: int) -> int:
+        return number * self.rows + min(number, self.over)
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:

@@ -49,8 +49,7 @@ def arrange(path: Path, names: Sequence[str]) -> Arrangement:
     Raises:
         DataError: A metadata.csv that lacks a column or a picture.
     """
-    depth = _common_depth(names)
-    places = {name: PurePosixPath(name).parts[depth:] for name in names}
+    places = _places(names)
     parts = _parts(places)
     order = sorted(names, key=lambda name: (parts[name] if parts else 0, name))
     folders = {name: "/".join(place[1 if parts else 0 : -1]) or "." for name, place in places.items()}
@@ -60,6 +59,16 @@ def arrange(path: Path, names: Sequence[str]) -> Arrangement:
         np.array([parts[name] for name in order]) if parts else None,
         np.array([labels[name] for name in order]) if labels else None,
     )
+
+
+def parts_of(names: Sequence[str]) -> dict[str, int]:
+    """The part of each file, 0 training, 1 validation, 2 test, where folders of these names hold all; else nothing."""
+    return _parts(_places(names))
+
+
+def _places(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    depth = _common_depth(names)
+    return {name: PurePosixPath(name).parts[depth:] for name in names}
 
 
 def _common_depth(names: Sequence[str]) -> int:

@@ -18,12 +18,19 @@ from prioria.data.column import NUMBERS, Column
 from prioria.data.errors import DataError
 from prioria.data.kinds import infer
 from prioria.data.own.inspection import survey
-from prioria.data.own.protocol import MINIMUM_ROWS, Treatment, fitting, own_data
+from prioria.data.own.protocol import (
+    MINIMUM_ROWS,
+    Treatment,
+    fitting,
+    numbers_of_parts,
+    own_data,
+    split_in_words,
+)
 from prioria.data.own.series import as_series
 from prioria.data.own.sources import Source, Table
 from prioria.data.own.windows import Series, windows
 from prioria.data.schema import Schema
-from prioria.data.splits import assemble_random, binarized_once, stored, stored_labels
+from prioria.data.splits import assemble_members, binarized_once, stored, stored_labels
 
 Result = TypeVar("Result")
 PIXEL = re.compile(r"(.*\D)?\d+(x\d+)?", re.DOTALL)
@@ -67,7 +74,7 @@ def tell(name: str, lines: list[str]) -> None:
 
 
 def table_data(table: Table, choices: Choices, treatment: Treatment, seed: int) -> Dataset:
-    """The rows of a table, split 80/10/10 at random; treatments are fitted on the training rows.
+    """The rows of a table, split as given or 80/10/10 at random; treatments are fitted on the training rows.
 
     Tables of bits, of counts and of grey pixels are what the same numbers in an array are.
 
@@ -77,9 +84,8 @@ def table_data(table: Table, choices: Choices, treatment: Treatment, seed: int) 
     rows = len(table.frame)
     if rows < MINIMUM_ROWS:
         raise DataError(f"{table.name}: {rows} rows are too few to split; give at least {MINIMUM_ROWS}")
-    held_out = rows // 10
-    sizes = (rows - 2 * held_out, held_out, held_out)
-    schema = choices.schema_of(table, np.random.default_rng(seed).permutation(rows)[: sizes[0]])
+    parts = numbers_of_parts(rows, table.sizes, seed)
+    schema = choices.schema_of(table, parts[0])
     if (plain := as_array(table, schema, treatment)) is not None:
         return under(own_data(plain, treatment, seed), schema)
     if treatment.binarize or treatment.relaxed or treatment.levels:
@@ -92,14 +98,14 @@ def table_data(table: Table, choices: Choices, treatment: Treatment, seed: int) 
         kind="columns",
         binarization="none",
         likelihoods=legal(schema, bool(np.isnan(x).any())),
-        split="random 80 / 10 / 10 %",
+        split=split_in_words(table.sizes),
         source=OWN,
         classes=schema.label.levels if schema.label else (),
         schema=schema,
         note="Under a Gaussian likelihood densities are of treated columns: subtract Schema.log_volume, of which the "
         f"sum of log-scales is {schema.log_scale:.4f} nats, for those of original units.",
     )
-    return assemble_random(protocol, x, schema.labels(table.frame), sizes, seed)
+    return assemble_members(protocol, x, schema.labels(table.frame), parts)
 
 
 def series_data(table: Table, choices: Choices, options: Series, treatment: Treatment, seed: int) -> Dataset:
@@ -140,7 +146,7 @@ def as_array(table: Table, schema: Schema, treatment: Treatment) -> Source | Non
     kept = rows if bits or not pixels else rows.astype(np.uint8)
     if pixels and math.isqrt(kept.shape[1]) ** 2 == kept.shape[1]:
         kept = kept.reshape(len(kept), 1, math.isqrt(kept.shape[1]), -1)
-    return Source(table.name, kept, labels, label.levels if label else ())
+    return Source(table.name, kept, labels, label.levels if label else (), table.sizes)
 
 
 def is_number(column: Column) -> bool:

@@ -15,7 +15,7 @@ from prioria.data.errors import DataError
 from prioria.data.own.inspection import Inspection, moments, survey
 from prioria.data.own.sources import Source
 from prioria.data.own.windows import Series
-from prioria.data.splits import Part, assemble, assemble_members, assemble_random
+from prioria.data.splits import Part, assemble, assemble_members
 
 MINIMUM_ROWS = 10
 FREQUENCIES, SMALLEST_SIDE, COMPARED = "FrequencyGaussian", 16, 1000  # a likelihood, pixels, rows
@@ -71,11 +71,15 @@ def _split(own: Source, protocol: Protocol, seed: int) -> Dataset:
     if own.sizes and all(own.sizes):
         train, validation, test = _given_parts(own, own.sizes)
         return assemble(protocol, train, validation, test)
-    if own.sizes:
-        return assemble_members(protocol, own.rows, own.labels, _filled(own.sizes, seed))
-    held_out = len(own.rows) // 10
-    sizes = (len(own.rows) - 2 * held_out, held_out, held_out)
-    return assemble_random(protocol, own.rows, own.labels, sizes, seed)
+    return assemble_members(protocol, own.rows, own.labels, numbers_of_parts(len(own.rows), own.sizes, seed))
+
+
+def numbers_of_parts(rows: int, sizes: tuple[int, int, int] | None, seed: int) -> list[NDArray]:
+    """The numbers of the training, validation and test rows: as given, or 80/10/10 at random."""
+    if sizes is not None:
+        return _filled(sizes, seed)
+    held_out = rows // 10
+    return np.split(np.random.default_rng(seed).permutation(rows), [rows - 2 * held_out, rows - held_out])
 
 
 def _filled(sizes: tuple[int, int, int], seed: int) -> list[NDArray]:
@@ -88,7 +92,8 @@ def _filled(sizes: tuple[int, int, int], seed: int) -> list[NDArray]:
     return [np.sort(order), *others]
 
 
-def _split_in_words(sizes: tuple[int, int, int] | None) -> str:
+def split_in_words(sizes: tuple[int, int, int] | None) -> str:
+    """How rows are split, of given sizes or at random."""
     if sizes is None:
         return "random 80 / 10 / 10 %"
     absent = [part for part, size in zip(("validation", "test"), sizes[1:], strict=True) if not size]
@@ -146,7 +151,7 @@ def own_protocol(own: Source, found: Inspection, treatment: Treatment) -> Protoc
         kind=found.kind,
         binarization="none",
         likelihoods=_preferred(own, found),
-        split=_split_in_words(own.sizes),
+        split=split_in_words(own.sizes),
         source=OWN,
         scale=float(found.levels or 1),
         classes=own.classes,

@@ -21,6 +21,7 @@ from prioria.data.errors import DataError
 from prioria.data.formats import naming
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures
+from prioria.data.own.parts import holds_parts
 from prioria.data.own.pictures import holds_pictures, read
 from prioria.data.own.room import check_room, check_sizes
 from prioria.data.own.tables import TABLES, prepared, read_table, suffix_of
@@ -76,10 +77,12 @@ class Table:
     Args:
         name: The file, or what to call it.
         frame: Its rows, as `prepared` gives them.
+        sizes: Rows of the training, validation and test part where the table is split already; else None.
     """
 
     name: str
     frame: pd.DataFrame
+    sizes: tuple[int, int, int] | None = None
 
 
 def read_source(source: Any, pictures: Pictures = AS_THEY_ARE) -> Source | Table:
@@ -135,6 +138,11 @@ def read_path(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source | Table:
         raise DataError(f"{path} is neither a file nor a known data set; {nearest(str(path), list(BY_NAME))}")
     if not path.is_dir() and not path.is_file():
         raise DataError(f"{path} is a pipe or a device, which is read once; save the rows in a file")
+    if holds_parts(path):
+        raise DataError(
+            f"{path} is a folder of parts of a table; to train, evaluate and inspect it is one data set, and encode, "
+            "score and impute take it with --out FOLDER"
+        )
     if holds_pictures(path):
         return read_pictures(path, pictures)
     reader = READERS.get(suffix_of(path))

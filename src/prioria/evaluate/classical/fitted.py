@@ -189,13 +189,12 @@ def baselines(
             scored, px = rows_and_likelihood(model, part, seed, limit=limit)
         torch.manual_seed(seed)
         count = min(len(data.train), ROWS, max(VALUES // data.dimensions, 100))
-        chosen = torch.randperm(len(data.train))[:count]
-        rows = data.train.batch(chosen), data.validation.tensor(count), scored
+        rows = data.train.drawn(count), data.validation.tensor(count), scored
     try:
         problem = problem_of(data.protocol, [part.cpu().double().numpy() for part in rows], px)
     except ValueError as error:
         return Baselines((), 0, len(data.train), str(error))
-    return Baselines(_fitted(problem, seed), count, len(data.train))
+    return Baselines(_fitted(problem, seed), len(rows[0]), len(data.train))
 
 
 def _fitted(problem: Problem, seed: int) -> tuple[Baseline, ...]:
