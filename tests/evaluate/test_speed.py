@@ -52,16 +52,15 @@ def estimate(model: VAE) -> None:
 def test_no_product_is_computed_twice(model: VAE) -> None:
     with FlopCounterMode(display=False) as counted:
         estimate(model)
-    # 0.07 is the encoder, once for each row and each pseudo-input, and 0.07 the row that the model generates for the
-    # check that x is in the range of its likelihood; once more for every chunk would be 0.07 for each
-    assert 1 <= counted.get_total_flops() / 2 / (SAMPLES * ROWS * PRODUCTS) < 1.15
+    # 0.07 is the encoder, once for each row and each pseudo-input; once more for every chunk would be 0.07 for each
+    assert 1 <= counted.get_total_flops() / 2 / (SAMPLES * ROWS * PRODUCTS) < 1.08
 
 
 def test_little_is_written_between_the_products(model: VAE) -> None:
     with Written() as seen:
         estimate(model)
     least = 600 + 600 + 784 + 500  # the results of the products alone
-    assert least < seen.numbers / (SAMPLES * ROWS) < 3.1 * least  # for 3.04
+    assert least < seen.numbers / (SAMPLES * ROWS) < 3 * least
 
 
 def test_the_count_sees_a_density_by_broadcasting() -> None:

@@ -121,7 +121,10 @@ class Group:
         """One Draw for each block, S samples in all."""
         for number, size in enumerate(self.sampling.block_sizes):
             seed_generators(device_of(self.sampling.model), (self.sampling.seed, self.first, number))
-            yield self.condition.draw(size)
+            draw = self.condition.draw(size)
+            if number == 0 and self.first <= self.sampling.examples.start:  # before any other row costs time
+                sizes.check_range(self.sampling.x, draw.px)
+            yield draw
 
     @property
     def wanted(self) -> slice:
@@ -190,7 +193,6 @@ def sampling_of(
         rows = rows.tensor(limit)
     elif limit is not None:
         rows = rows[evenly(total, limit)]
-    sizes.check_values(model, rows)
     examples = range(len(rows)) if examples is None else examples
     if not (0 <= examples.start < examples.stop <= len(rows) and examples.step == 1):
         raise ValueError(f"examples={examples} of x with {len(rows)} rows: give at least one row, and ranges inside x")
