@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Literal
 
 from torch import Tensor, distributed
 
@@ -13,13 +12,13 @@ from prioria import evaluate as estimators
 from prioria import packing
 from prioria.commands.opened import DataPlace, ModelPlace, Opened
 from prioria.data import Dataset
+from prioria.data.base import SplitName
 from prioria.report.evaluation import Evaluation, digest
 from prioria.train import Run
 from prioria.train.run import exists
 
 SAMPLES, STEPS = 5000, 500
 ANNOUNCE = 10.0  # seconds; a shorter evaluation need not be announced
-Part = Literal["test", "validation", "train"]
 
 
 def evaluate(
@@ -29,7 +28,7 @@ def evaluate(
     num_samples: int | None = None,
     num_steps: int | None = None,
     limit: int | None = None,
-    split: Part = "test",
+    split: SplitName = "test",
     seed: int = 0,
     curve: bool = False,
     certify: int = 0,
@@ -87,7 +86,7 @@ def evaluate(
         print(f"Written: {folder / 'evaluation.json'}\nNext: {after}")
 
 
-def _opened(place: Path, data: str | None, split: Part) -> tuple[Run, Path]:
+def _opened(place: Path, data: str | None, split: SplitName) -> tuple[Run, Path]:
     """Returns a run, or a model alone with the rows that are given, and the folder of its evaluation."""
     if exists(place) or packing.hub_name(place) is None and not place.exists():
         return Run.load(place, data=data), place
@@ -105,7 +104,7 @@ def _opened(place: Path, data: str | None, split: Part) -> tuple[Run, Path]:
 def measure(
     run: Run,
     *,
-    split: Part,
+    split: SplitName,
     method: estimators.Method = "importance",
     num_samples: int,
     num_steps: int = 500,
@@ -173,7 +172,7 @@ def _check(method: estimators.Method, *, curve: bool, certify: int, num_samples:
         raise ValueError(f"--curve is of importance samples and --method is {method}; leave one of them out")
 
 
-def _check_rows(count: int, split: Part, limit: int | None) -> None:
+def _check_rows(count: int, split: SplitName, limit: int | None) -> None:
     if min(count, count if limit is None else limit) < 2:
         raise ValueError(
             f"--split {split} has {count} rows and --limit is {limit}: a variance over examples needs at least 2; use "
@@ -181,7 +180,7 @@ def _check_rows(count: int, split: Part, limit: int | None) -> None:
         )
 
 
-def _announce(run: Run, split: Part, num_samples: int, limit: int | None) -> None:
+def _announce(run: Run, split: SplitName, num_samples: int, limit: int | None) -> None:
     rows = getattr(run.data, split)
     seconds = estimators.expected_seconds(run.model, rows, num_samples=num_samples, limit=limit)
     if seconds > ANNOUNCE:

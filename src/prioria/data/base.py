@@ -114,6 +114,9 @@ def _constant(value: float | tuple[float, ...], like: Tensor) -> float | Tensor:
     return torch.tensor(value, device=like.device) if isinstance(value, tuple) else value
 
 
+SplitName = Literal["test", "validation", "train"]
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Rows of one part of a data set, scaled (and for dynamic training rows binarized) as they are read.

@@ -22,10 +22,10 @@ BINARIZATION_SEED = 777
 IN_MEMORY_BYTES = 2**30
 """Arrays above this size stay on disk as memory maps."""
 
-Part = tuple[NDArray, NDArray | None]
+RowsAndLabels = tuple[NDArray, NDArray | None]
 
 
-def assemble(protocol: Protocol, train: Part, validation: Part, test: Part) -> Dataset:
+def assemble(protocol: Protocol, train: RowsAndLabels, validation: RowsAndLabels, test: RowsAndLabels) -> Dataset:
     """The data set of three given parts, each (rows (N, ...), labels or None)."""
     return _binarized(Dataset(protocol, _all(protocol, train), _all(protocol, validation), _all(protocol, test)))
 
@@ -44,7 +44,7 @@ def assemble_members(protocol: Protocol, rows: NDArray, labels: NDArray | None, 
     return _binarized(Dataset(protocol, train, validation, test))
 
 
-def _all(protocol: Protocol, part: Part) -> Split:
+def _all(protocol: Protocol, part: RowsAndLabels) -> Split:
     rows, labels = part
     return Split(stored(rows), stored_labels(labels), protocol)
 

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 
 @dataclass(frozen=True)
-class Part:
+class Family:
     """Columns of one family.
 
     Attributes:
@@ -32,7 +32,7 @@ class Columns(Distribution):
     data, in nats.
 
     Args:
-        parts: families, whose positions together are 0 to D - 1.
+        families: whose positions together are 0 to D - 1.
         log_scale: log s_d of each column (D,), where x = (t(v) - center) / s.
         center: of each column whose number is a logarithm, nan for the others (D,): they add center + s x = log v.
     """
@@ -40,34 +40,34 @@ class Columns(Distribution):
     arg_constraints: dict = {}
     original_units = True
 
-    def __init__(self, parts: Sequence[Part], log_scale: Tensor, center: Tensor) -> None:
-        self.parts, self.log_scale, self.center = list(parts), log_scale, center
-        self.order = torch.cat([part.index for part in self.parts]).argsort()
-        batch = torch.broadcast_shapes(*(part.values.batch_shape[:-1] for part in self.parts))
+    def __init__(self, families: Sequence[Family], log_scale: Tensor, center: Tensor) -> None:
+        self.families, self.log_scale, self.center = list(families), log_scale, center
+        self.order = torch.cat([family.index for family in self.families]).argsort()
+        batch = torch.broadcast_shapes(*(family.values.batch_shape[:-1] for family in self.families))
         super().__init__(batch, log_scale.shape, validate_args=False)
 
     @property
     def mean(self) -> Tensor:
-        return self._join([part.values.mean for part in self.parts])
+        return self._join([family.values.mean for family in self.families])
 
     @property
     def variance(self) -> Tensor:
-        return self._join([part.values.variance for part in self.parts])
+        return self._join([family.values.variance for family in self.families])
 
     @property
     def mode(self) -> Tensor:
         """The likeliest value of each column."""
-        return self._join([part.values.mode for part in self.parts])
+        return self._join([family.values.mode for family in self.families])
 
     def log_prob(self, value: Tensor) -> Tensor:
         total = -self.log_volume(value)
-        for part in self.parts:
-            total = total + _observed(part, value).sum(-1)
+        for family in self.families:
+            total = total + _observed(family, value).sum(-1)
         return total
 
     def log_prob_by_column(self, value: Tensor) -> Tensor:
         """Returns log p_d(v_d) of each column (..., D) in the units of the data, 0 where the entry is missing."""
-        return self._join([_observed(part, value) for part in self.parts]) - self._log_volumes(value)
+        return self._join([_observed(family, value) for family in self.families]) - self._log_volumes(value)
 
     def log_volume(self, value: Tensor) -> Tensor:
         """Returns sum_d log |dv_d/dx_d| (...) over the observed entries, in nats."""
@@ -79,14 +79,14 @@ class Columns(Distribution):
 
     def sample(self, sample_shape: Size | tuple[int, ...] = Size()) -> Tensor:
         with torch.no_grad():
-            return self._join([part.values.sample(Size(sample_shape)) for part in self.parts])
+            return self._join([family.values.sample(Size(sample_shape)) for family in self.families])
 
     def _join(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(parts), -1)[..., self.order]
 
 
-def _observed(part: Part, value: Tensor) -> Tensor:
-    """Returns log p of each column of a part (..., n), 0 where it is missing."""
-    x = value[..., part.index]
+def _observed(family: Family, value: Tensor) -> Tensor:
+    """Returns log p of each column of a family (..., n), 0 where it is missing."""
+    x = value[..., family.index]
     missing = x.isnan()
-    return part.values.log_prob(x.masked_fill(missing, part.fill)).masked_fill(missing, 0.0)
+    return family.values.log_prob(x.masked_fill(missing, family.fill)).masked_fill(missing, 0.0)

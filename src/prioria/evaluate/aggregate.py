@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 
 from prioria.distributions import Mixture, concatenate, is_diagonal, take
 from prioria.draw import descend
-from prioria.evaluate.sampling import Examples, Group, Sampling, device_of, measuring, sampling_of, seed_generators
+from prioria.evaluate.sampling import Batch, Examples, Sampling, device_of, measuring, sampling_of, seed_generators
 from prioria.model import VAE
 
 
@@ -43,14 +43,13 @@ def mixture_of(sampling: Sampling, group: str | None = None) -> Mixture:
         ValueError: as for :func:`aggregate_posterior`.
     """
     name = known_group(sampling.model, group)
-    return Mixture(concatenate([_posteriors(each, name) for each in sampling.groups]))
+    return Mixture(concatenate([_posteriors(each, name) for each in sampling.batches]))
 
 
 def top_posterior(model: VAE, x: Examples) -> Distribution:
     """Returns q(z | x_0) of the top group, to ask what kind of distribution it is."""
     with measuring(model):
-        group = next(sampling_of(model, x, 1, 0, limit=1).groups)
-        return group.condition.top[1]
+        return next(sampling_of(model, x, 1, 0, limit=1).batches).condition.top[1]
 
 
 def has_aggregate_density(model: VAE, x: Examples) -> bool:
@@ -88,7 +87,7 @@ def aggregate_draws(
     with measuring(model):
         rows = sampling_of(model, x, 1, seed, limit=limit).x
         sampling = sampling_of(model, rows[torch.randint(len(rows), (num_samples,))], 1, seed, limit=None)
-        z = torch.cat([next(each.draws).z[name][0, each.wanted] for each in sampling.groups])
+        z = torch.cat([next(each.draws).z[name][0, each.wanted] for each in sampling.batches])
     return z.clone()
 
 
@@ -131,12 +130,12 @@ def known_group(model: VAE, group: str | None) -> str:
     return model.groups[0] if group is None else group
 
 
-def _posteriors(group: Group, name: str) -> Distribution:
-    members = torch.arange(group.sampling.group_size)[group.wanted]
-    if name == group.sampling.model.groups[0]:
-        q = _diagonal(group.condition.top[1], name)
-        return take(q.expand(torch.Size([group.sampling.group_size])), members)
-    draw = next(group.draws)
+def _posteriors(batch: Batch, name: str) -> Distribution:
+    members = torch.arange(batch.sampling.batch_size)[batch.wanted]
+    if name == batch.sampling.model.groups[0]:
+        q = _diagonal(batch.condition.top[1], name)
+        return take(q.expand(torch.Size([batch.sampling.batch_size])), members)
+    draw = next(batch.draws)
     q = draw.latents[name].q
     assert q is not None
     return take(take(_diagonal(q, name).expand(draw.log_w.shape), torch.tensor(0)), members)

@@ -65,7 +65,7 @@ class Sampling:
     total: int
 
     @property
-    def group_size(self) -> int:
+    def batch_size(self) -> int:
         """Examples that are drawn together."""
         return max(1, min(EXAMPLES, ROWS // self.num_samples))
 
@@ -90,25 +90,25 @@ class Sampling:
             )
 
     @property
-    def groups(self) -> Iterator[Group]:
-        """The groups that hold the examples, each conditioned once; the unconditional prior is shared by all."""
+    def batches(self) -> Iterator[Batch]:
+        """The batches that hold the examples, each conditioned once; the unconditional prior is shared by all."""
         prior = None
-        for first in _starts(self.examples, self.group_size):
-            members = torch.arange(first, first + self.group_size)
-            # The last group is filled up with its last row, so that its noise is what it would be in a longer data set.
+        for first in _starts(self.examples, self.batch_size):
+            members = torch.arange(first, first + self.batch_size)
+            # The last batch is filled up with its last row, so that its noise is what it would be in a longer data set.
             rows = self.x[members.clamp(max=len(self.x) - 1)].to(device_of(self.model))
             condition = self.model.condition(rows, prior=prior)
             prior = condition.top[0]
-            yield Group(self, condition, first)
+            yield Batch(self, condition, first)
 
 
 @dataclass(frozen=True)
-class Group:
+class Batch:
     """Consecutive examples, conditioned once.
 
     Attributes:
         sampling: what to draw.
-        condition: the model conditioned on the rows of the group.
+        condition: the model conditioned on the rows of the batch.
         first: number of its first example.
     """
 
@@ -128,9 +128,9 @@ class Group:
 
     @property
     def wanted(self) -> slice:
-        """The positions in the group of the examples that were asked for."""
+        """The positions in the batch of the examples that were asked for."""
         examples = self.sampling.examples
-        return slice(max(0, examples.start - self.first), min(self.sampling.group_size, examples.stop - self.first))
+        return slice(max(0, examples.start - self.first), min(self.sampling.batch_size, examples.stop - self.first))
 
     def numbers(self, log_mean: Tensor) -> Tensor:
         """Returns the log-means of the wanted examples, -inf in place of what is not finite.
@@ -207,7 +207,7 @@ def rows_and_likelihood(model: VAE, x: Examples, seed: int, *, limit: int | None
     """
     with measuring(model):
         sampling = sampling_of(model, x, 1, seed, limit=limit)
-        return sampling.x.clone(), next(next(sampling.groups).draws).px
+        return sampling.x.clone(), next(next(sampling.batches).draws).px
 
 
 def device_of(model: VAE) -> torch.device:

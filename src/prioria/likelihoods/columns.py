@@ -69,8 +69,8 @@ class Heads(nn.Module):
 
     def forward(self, h: Tensor) -> distributions.Columns:
         pieces = h.split(self.sizes, -1)
-        parts = [head(piece) for head, piece in zip(self.parts.values(), pieces, strict=True)]
-        return distributions.Columns(parts, self.get_buffer("log_scale"), self.get_buffer("center"))
+        families = [head(piece) for head, piece in zip(self.parts.values(), pieces, strict=True)]
+        return distributions.Columns(families, self.get_buffer("log_scale"), self.get_buffer("center"))
 
 
 class Columns(Module):

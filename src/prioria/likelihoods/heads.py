@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, Poisson, StudentT
 from torch.nn.functional import softplus
 
-from prioria.distributions.columns import Part
+from prioria.distributions.columns import Family
 from prioria.distributions.counted import LARGEST_LOG, AffineCounts, negative_binomial
 from prioria.distributions.levels import Levels
 from prioria.distributions.spec import NUMBERS, Spec
@@ -42,8 +42,8 @@ class Head(nn.Module):
         """Returns the distributions (..., n) for outputs (..., outputs)."""
         raise NotImplementedError
 
-    def forward(self, h: Tensor) -> Part:
-        return Part(self.get_buffer("index"), self.values(h), self.fill)
+    def forward(self, h: Tensor) -> Family:
+        return Family(self.get_buffer("index"), self.values(h), self.fill)
 
 
 class GaussianHead(Head):

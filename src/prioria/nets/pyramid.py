@@ -35,7 +35,7 @@ def conv(inputs: int, outputs: int, *, stride: int = 1, normalization: Normaliza
             raise ValueError(f"normalization={normalization!r} is unknown; use one of {', '.join(NORMALIZATIONS)}")
 
 
-class Cell(nn.Module):
+class ResidualCell(nn.Module):
     """x + s f(x): f two 3x3 convolutions, each after an activation; s learned for each channel, 0.1 at first."""
 
     def __init__(self, channels: int, normalization: Normalization = "none") -> None:
@@ -50,7 +50,7 @@ class Cell(nn.Module):
 
 def cells(count: int, channels: int, normalization: Normalization = "none") -> list[nn.Module]:
     """Returns so many residual cells."""
-    return [Cell(channels, normalization) for _ in range(count)]
+    return [ResidualCell(channels, normalization) for _ in range(count)]
 
 
 def size_at(shape: tuple[int, int, int], scale: int) -> tuple[int, int]:

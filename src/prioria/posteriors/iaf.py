@@ -15,7 +15,7 @@ from prioria.module import Module
 from prioria.nets.masked import Autoregressive
 from prioria.posteriors.gaussian import Gaussian
 
-Step = Callable[[Tensor], tuple[Tensor, Tensor]]  # z_{t-1} -> z_t and log |det dz_t / dz_{t-1}|
+Transform = Callable[[Tensor], tuple[Tensor, Tensor]]  # z_{t-1} -> z_t and log |det dz_t / dz_{t-1}|
 
 
 class Pushforward(Distribution):
@@ -32,7 +32,7 @@ class Pushforward(Distribution):
     has_rsample = True
     support = constraints.real_vector  # pyright: ignore[reportAssignmentType]
 
-    def __init__(self, base: Distribution, steps: Sequence[Step]) -> None:
+    def __init__(self, base: Distribution, steps: Sequence[Transform]) -> None:
         self.base, self.steps = base, steps
         super().__init__(base.batch_shape, base.event_shape, validate_args=False)
 
@@ -115,7 +115,7 @@ class InverseAutoregressiveFlow(Module):
         nets = [net for net in self.nets if isinstance(net, Autoregressive)]
         return Pushforward(base, [self._step(net, net.read(features)) for net in nets])
 
-    def _step(self, net: Autoregressive, read: Tensor) -> Step:
+    def _step(self, net: Autoregressive, read: Tensor) -> Transform:
         def step(z: Tensor) -> tuple[Tensor, Tensor]:
             m, a = (at_least_float32(output) for output in net(z, read))
             if self.gated:

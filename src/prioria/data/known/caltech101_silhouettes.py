@@ -12,7 +12,7 @@ from prioria.data.files import File
 from prioria.data.formats import read_mat
 from prioria.data.known.base import KnownSet
 from prioria.data.known.omniglot import upright
-from prioria.data.splits import Part, assemble, assemble_random
+from prioria.data.splits import RowsAndLabels, assemble, assemble_random
 
 SIZES = (4100, 2264, 2307)
 PROTOCOL = Protocol(
@@ -45,11 +45,11 @@ WHOLE_FILE = File(
 )
 
 
-def _part(raw: NDArray, labels: NDArray) -> Part:
+def _part(raw: NDArray, labels: NDArray) -> RowsAndLabels:
     return 1 - upright(raw.T), labels.ravel().astype(int) - 1
 
 
-def read_split(path: Path) -> list[Part]:
+def read_split(path: Path) -> list[RowsAndLabels]:
     """Pictures and labels of the official training, validation and test parts."""
     names = [f"{part}_{what}" for part in ("train", "val", "test") for what in ("data", "labels")]
     arrays = read_mat(path, *names)

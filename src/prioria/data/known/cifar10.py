@@ -13,7 +13,7 @@ from prioria.data.errors import DataError
 from prioria.data.files import File
 from prioria.data.formats import content, naming
 from prioria.data.known.base import KnownSet
-from prioria.data.splits import Part, assemble
+from prioria.data.splits import RowsAndLabels, assemble
 
 SIZES, SAMPLE_SIZES = (45000, 5000, 10000), (1800, 200, 1000)
 PROTOCOL = Protocol(
@@ -74,7 +74,9 @@ def read_batches(path: Path) -> dict[str, bytes]:
         return {name: file.read() for name, file in files.items() if file and name.endswith(".bin")}
 
 
-def _cut(rows: np.ndarray, labels: np.ndarray, test: Part, size: int) -> tuple[Part, Part, Part]:
+def _cut(
+    rows: np.ndarray, labels: np.ndarray, test: RowsAndLabels, size: int
+) -> tuple[RowsAndLabels, RowsAndLabels, RowsAndLabels]:
     return (rows[:size], labels[:size]), (rows[size:], labels[size:]), test
 
 

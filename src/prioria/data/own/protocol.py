@@ -15,7 +15,7 @@ from prioria.data.errors import DataError
 from prioria.data.own.inspection import Inspection, moments, survey
 from prioria.data.own.sources import Source
 from prioria.data.own.windows import Series
-from prioria.data.splits import Part, assemble, assemble_members
+from prioria.data.splits import RowsAndLabels, assemble, assemble_members
 
 MINIMUM_ROWS = 10
 FREQUENCIES, SMALLEST_SIDE, COMPARED = "FrequencyGaussian", 16, 1000  # a likelihood, pixels, rows
@@ -233,7 +233,7 @@ def _check_kind(protocol: Protocol, found: Inspection) -> None:
     )
 
 
-def _given_parts(own: Source, sizes: tuple[int, int, int]) -> list[Part]:
+def _given_parts(own: Source, sizes: tuple[int, int, int]) -> list[RowsAndLabels]:
     ends = np.cumsum(sizes)[:2]
     labels = [None] * 3 if own.labels is None else np.split(own.labels, ends)
     return list(zip(np.split(own.rows, ends), labels, strict=True))

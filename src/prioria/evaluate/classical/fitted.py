@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prioria.data.base import Dataset
+from prioria.data.base import Dataset, SplitName
 from prioria.evaluate.classical.densities import Array, Fit, Score
 from prioria.evaluate.classical.problem import Problem, problem_of
 from prioria.evaluate.difference import Difference
@@ -20,7 +20,6 @@ from prioria.evaluate.sampling import rows_and_likelihood, seed_generators
 from prioria.model import VAE
 
 ROWS, VALUES = 20_000, 5_000_000  # that are fitted at most: baselines take seconds
-Part = Literal["test", "validation", "train"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +151,7 @@ class Baselines:
 
 
 def baselines(
-    data: Dataset, *, model: VAE | None = None, split: Part = "test", seed: int = 0, limit: int | None = None
+    data: Dataset, *, model: VAE | None = None, split: SplitName = "test", seed: int = 0, limit: int | None = None
 ) -> Baselines:
     """Fits classical models to the training rows of a data set and scores rows of a split, in nats.
 

@@ -49,10 +49,10 @@ def kl_per_dimension(
     """
     found: dict[str, list[Tensor]] = {name: [] for name in model.groups}
     with measuring(model):
-        for group in sampling_of(model, x, num_samples, seed, limit=limit).groups:
-            for draw in group.draws:
+        for batch in sampling_of(model, x, num_samples, seed, limit=limit).batches:
+            for draw in batch.draws:
                 for name, terms in _terms(draw).items():
-                    found[name].append(terms[:, group.wanted].flatten(0, 1))
+                    found[name].append(terms[:, batch.wanted].flatten(0, 1))
     return {name: _summary(terms) for name, terms in found.items()}
 
 

@@ -199,7 +199,7 @@ def _pairs(model: VAE, x: Examples, seed: int, group: str) -> Tensor:
     """Returns two draws (2, n, *event) from the posteriors of a few rows."""
     with measuring(model):
         sampling = sampling_of(model, x, 2, seed, limit=PAIRS)
-        return torch.cat([next(each.draws).z[group][:, each.wanted] for each in sampling.groups], 1)
+        return torch.cat([next(each.draws).z[group][:, each.wanted] for each in sampling.batches], 1)
 
 
 def _warning(draws: NDArray[np.float64], pairs: NDArray[np.float64]) -> str | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from prioria.draw import Latent
 from prioria.evaluate.moments import Moments
 from prioria.evaluate.record import Record
-from prioria.evaluate.sampling import Examples, Group, measuring, sampling_of
+from prioria.evaluate.sampling import Batch, Examples, measuring, sampling_of
 from prioria.model import VAE
 
 
@@ -116,16 +116,16 @@ def active_units(
         sampling = sampling_of(model, x, num_samples, seed, limit=limit)
         if len(sampling.examples) < 2:
             raise ValueError(f"x has {len(sampling.examples)} row; a variance over x needs at least 2")
-        means = [_means(group) for group in sampling.groups]
+        means = [_means(batch) for batch in sampling.batches]
     variances = {name: _variance([each[name] for each in means]) for name in model.groups}
     return ActiveUnits(variances, threshold, len(sampling.examples))
 
 
-def _means(group: Group) -> dict[str, Moments]:
-    moments = {name: Moments() for name in group.sampling.model.groups}
-    for draw in group.draws:
+def _means(batch: Batch) -> dict[str, Moments]:
+    moments = {name: Moments() for name in batch.sampling.model.groups}
+    for draw in batch.draws:
         for name, latent in draw.latents.items():
-            moments[name].add(_closed_mean(latent)[:, group.wanted])
+            moments[name].add(_closed_mean(latent)[:, batch.wanted])
     return moments
 
 

@@ -11,7 +11,7 @@ from prioria.evaluate.estimate import Estimate, WeightQuality, join
 from prioria.evaluate.likelihood.annealing import Annealing
 from prioria.evaluate.likelihood.joint import Joint
 from prioria.evaluate.likelihood.weights import Weights
-from prioria.evaluate.sampling import ROWS, Examples, Group, device_of, measuring, sampling_of, seed_generators
+from prioria.evaluate.sampling import ROWS, Batch, Examples, device_of, measuring, sampling_of, seed_generators
 from prioria.model import VAE
 
 
@@ -57,7 +57,7 @@ def annealed_log_likelihood(
     check_annealing(num_steps, num_chains)
     with measuring(model):
         sampling, joint = sampling_of(model, x, num_chains, seed, limit=limit), Joint(model)
-        found = join([forward(tuned(group, joint, num_steps), group) for group in sampling.groups])
+        found = join([forward(tuned(batch, joint, num_steps), batch) for batch in sampling.batches])
     sampling.warn(found.pointwise)
     return found
 
@@ -68,48 +68,48 @@ def check_annealing(num_steps: int, num_chains: int) -> None:
         raise ValueError(f"num_steps={num_steps} must be at least 2 and num_chains={num_chains} from 1 to {ROWS}")
 
 
-def tuned(group: Group, joint: Joint, num_steps: int) -> Annealing:
-    """Returns the path of the examples of a group with steps tuned for it; seeds the noise of all that follows."""
-    seed_generators(device_of(group.sampling.model), (group.sampling.seed, group.first))
+def tuned(batch: Batch, joint: Joint, num_steps: int) -> Annealing:
+    """Returns the path of the examples of a batch with steps tuned for it; seeds the noise of all that follows."""
+    seed_generators(device_of(batch.sampling.model), (batch.sampling.seed, batch.first))
     with torch.inference_mode(False), torch.no_grad():
-        return Annealing.tuned(joint, group.condition.x.clone(), num_steps, group.sampling.num_samples)
+        return Annealing.tuned(joint, batch.condition.x.clone(), num_steps, batch.sampling.num_samples)
 
 
-def forward(path: Annealing, group: Group) -> Estimate:
-    """Returns the lower bound of a group of examples."""
+def forward(path: Annealing, batch: Batch) -> Estimate:
+    """Returns the lower bound of a batch of examples."""
     with torch.inference_mode(False), torch.no_grad():
-        log_w = path.forward(path.joint.draw(group.sampling.num_samples, len(path.x)))
-    weights = _weights(log_w, group)
-    return _estimate(group, weights.log_mean, weights.variance, "annealed importance sampling", weights.quality)
+        log_w = path.forward(path.joint.draw(batch.sampling.num_samples, len(path.x)))
+    weights = _weights(log_w, batch)
+    return _estimate(batch, weights.log_mean, weights.variance, "annealed importance sampling", weights.quality)
 
 
-def backward(path: Annealing, group: Group, z: Tensor) -> Estimate:
-    """Returns the upper bound of a group of examples, all chains of an example from its one exact posterior draw.
+def backward(path: Annealing, batch: Batch, z: Tensor) -> Estimate:
+    """Returns the upper bound of a batch of examples, all chains of an example from its one exact posterior draw.
 
     Chains with one start are not independent, so that their spread is no error: the error is the one over examples.
 
     Args:
         path: of the examples.
-        group: the group of examples.
+        batch: the examples.
         z: exact draws from their posteriors (B, L).
     """
     with torch.inference_mode(False), torch.no_grad():
-        log_w = path.backward(z.clone().expand(group.sampling.num_samples, *z.shape))
-    log_mean = _weights(log_w, group).log_mean
-    return _estimate(group, -log_mean, torch.full_like(log_mean, torch.nan), "reverse annealed importance sampling")
+        log_w = path.backward(z.clone().expand(batch.sampling.num_samples, *z.shape))
+    log_mean = _weights(log_w, batch).log_mean
+    return _estimate(batch, -log_mean, torch.full_like(log_mean, torch.nan), "reverse annealed importance sampling")
 
 
-def _weights(log_w: Tensor, group: Group) -> Weights:
-    keep = group.wanted
+def _weights(log_w: Tensor, batch: Batch) -> Weights:
+    keep = batch.wanted
     weights = Weights(len(log_w), keep.stop - keep.start)
     weights.add(log_w[:, keep])
-    group.numbers(weights.log_mean)  # refuses rows that are not finite
+    batch.numbers(weights.log_mean)  # refuses rows that are not finite
     return weights
 
 
 def _estimate(
-    group: Group, pointwise: Tensor, variance: Tensor, estimator: str, quality: WeightQuality | None = None
+    batch: Batch, pointwise: Tensor, variance: Tensor, estimator: str, quality: WeightQuality | None = None
 ) -> Estimate:
-    sampling = group.sampling
+    sampling = batch.sampling
     pointwise = torch.where(pointwise.isnan(), -math.inf, pointwise)
     return Estimate.of(pointwise, variance, sampling.num_samples, sampling.seed, estimator, weights=quality)

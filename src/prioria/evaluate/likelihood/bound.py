@@ -11,7 +11,7 @@ from torch import Tensor
 from prioria.draw import Draw
 from prioria.evaluate.estimate import Estimate, join
 from prioria.evaluate.moments import Moments
-from prioria.evaluate.sampling import Examples, Group, Sampling, measuring, require_density, sampling_of
+from prioria.evaluate.sampling import Batch, Examples, Sampling, measuring, require_density, sampling_of
 from prioria.model import VAE
 
 
@@ -67,17 +67,17 @@ def parts(
 
 def averages(sampling: Sampling, terms_of: Callable[[Draw], Mapping[str, Tensor]]) -> dict[str, Estimate]:
     """Averages terms (K, B) of every Draw over its K samples: name -> an estimate over the examples."""
-    groups = [group_averages(group, terms_of) for group in sampling.groups]
-    return {name: join([group[name] for group in groups]) for name in groups[0]}
+    found = [batch_averages(batch, terms_of) for batch in sampling.batches]
+    return {name: join([each[name] for each in found]) for name in found[0]}
 
 
-def group_averages(group: Group, terms_of: Callable[[Draw], Mapping[str, Tensor]]) -> dict[str, Estimate]:
-    """The same for one group of examples."""
+def batch_averages(batch: Batch, terms_of: Callable[[Draw], Mapping[str, Tensor]]) -> dict[str, Estimate]:
+    """The same for one batch of examples."""
     moments: defaultdict[str, Moments] = defaultdict(Moments)
-    for draw in group.draws:
+    for draw in batch.draws:
         for name, term in terms_of(draw).items():
-            moments[name].add(term[:, group.wanted])
-    sampling = group.sampling
+            moments[name].add(term[:, batch.wanted])
+    sampling = batch.sampling
     return {
         name: Estimate.of(each.mean, each.variance_of_mean, sampling.num_samples, sampling.seed, f"average of {name}")
         for name, each in moments.items()

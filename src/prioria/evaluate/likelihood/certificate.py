@@ -148,11 +148,11 @@ def certify(
         joint = Joint(model)
         z, x = _simulate(joint, num_examples, seed)
         lower, upper = [], []
-        for group in sampling_of(model, x, num_chains, seed, limit=None).groups:
-            members = torch.arange(group.first, group.first + len(group.condition.x)).clamp(max=num_examples - 1)
-            path = tuned(group, joint, num_steps)
-            lower.append(forward(path, group))
-            upper.append(backward(path, group, z[members.to(z.device)]))
+        for batch in sampling_of(model, x, num_chains, seed, limit=None).batches:
+            members = torch.arange(batch.first, batch.first + len(batch.condition.x)).clamp(max=num_examples - 1)
+            path = tuned(batch, joint, num_steps)
+            lower.append(forward(path, batch))
+            upper.append(backward(path, batch, z[members.to(z.device)]))
     importance = importance_log_likelihood(model, x, num_samples=num_samples, seed=seed)
     return Certificate.of(join(lower), join(upper), importance, x)
 

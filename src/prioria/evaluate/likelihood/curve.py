@@ -14,7 +14,7 @@ from torch import Tensor
 from prioria.evaluate.estimate import Estimate, join
 from prioria.evaluate.likelihood.importance import log_weights, weighted
 from prioria.evaluate.record import Record, known, plus_minus
-from prioria.evaluate.sampling import Examples, Group, measuring, require_density, sampling_of
+from prioria.evaluate.sampling import Batch, Examples, measuring, require_density, sampling_of
 from prioria.model import VAE
 
 COUNTS = (1, 5, 10, 50, 100, 500, 1000, 5000)  # each divides the next, so that the curve cannot fall
@@ -144,21 +144,21 @@ def bound_curve(
         raise ValueError(f"counts={tuple(counts)} must be at least two numbers from 1, ascending; such as (1, 10, 100)")
     require_density(model)
     with measuring(model):
-        groups = sampling_of(model, x, counts[-1], seed, limit=limit).groups
-        curves = [_curve(group, counts) for group in groups]
+        batches = sampling_of(model, x, counts[-1], seed, limit=limit).batches
+        curves = [_curve(batch, counts) for batch in batches]
     return BoundCurve.of([join(parts) for parts in zip(*curves, strict=True)], tolerance)
 
 
-def _curve(group: Group, counts: Sequence[int]) -> list[Estimate]:
-    drawn, bounds = zip(*log_weights(group), strict=True)
+def _curve(batch: Batch, counts: Sequence[int]) -> list[Estimate]:
+    drawn, bounds = zip(*log_weights(batch), strict=True)
     log_w = torch.cat(drawn).double()
-    return [_estimate(group, log_w, count, any(bounds)) for count in counts]
+    return [_estimate(batch, log_w, count, any(bounds)) for count in counts]
 
 
-def _estimate(group: Group, log_w: Float[Tensor, "S n"], count: int, is_bound: bool) -> Estimate:
+def _estimate(batch: Batch, log_w: Float[Tensor, "S n"], count: int, is_bound: bool) -> Estimate:
     blocks = log_w[: len(log_w) // count * count].unflatten(0, (-1, count))
     if len(blocks) == 1:
-        return weighted(group, [(blocks[0], is_bound)], count)
+        return weighted(batch, [(blocks[0], is_bound)], count)
     bounds = (blocks.logsumexp(1) - math.log(count)).cpu()
     estimator = f"importance-weighted bound, average over {len(blocks)} blocks"
-    return Estimate.of(bounds.mean(0), bounds.var(0) / len(blocks), count, group.sampling.seed, estimator)
+    return Estimate.of(bounds.mean(0), bounds.var(0) / len(blocks), count, batch.sampling.seed, estimator)

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from prioria.evaluate.estimate import Estimate, join
 from prioria.evaluate.likelihood.weights import Weights
-from prioria.evaluate.sampling import Examples, Group, Sampling, measuring, require_density, sampling_of
+from prioria.evaluate.sampling import Batch, Examples, Sampling, measuring, require_density, sampling_of
 from prioria.model import VAE, Condition
 
-Progress = Callable[[int, int], None]
+Told = Callable[[int, int], None]  # how many of how many rows are done
 
 
 def importance_log_likelihood(
@@ -24,7 +24,7 @@ def importance_log_likelihood(
     seed: int = 0,
     limit: int | None = None,
     examples: range | None = None,
-    progress: Progress | None = None,
+    progress: Told | None = None,
 ) -> Estimate:
     r"""Estimates +log p(x) in nats by importance sampling from the posterior.
 
@@ -63,8 +63,8 @@ def importance_log_likelihood(
     with measuring(model):
         sampling = sampling_of(model, x, num_samples, seed, limit=limit, examples=examples)
         parts = []
-        for group in sampling.groups:
-            parts.append(importance_sampled(group))
+        for batch in sampling.batches:
+            parts.append(importance_sampled(batch))
             if progress is not None:
                 progress(sum(len(part.pointwise) for part in parts), len(sampling.examples))
     found = join(parts)
@@ -86,35 +86,35 @@ def expected_seconds(model: VAE, x: Examples, *, num_samples: int = 5000, limit:
     """
     with measuring(model):
         sampling = sampling_of(model, x, num_samples, 0, limit=limit)
-        condition = next(sampling.groups).condition
+        condition = next(sampling.batches).condition
         seconds = [_seconds_of_a_block(sampling, condition) for _ in range(3)]
-    groups = math.ceil(len(sampling.examples) / sampling.group_size)
-    return groups * min(seconds) * num_samples / sampling.block_sizes[0]
+    batches = math.ceil(len(sampling.examples) / sampling.batch_size)
+    return batches * min(seconds) * num_samples / sampling.block_sizes[0]
 
 
-def importance_sampled(group: Group) -> Estimate:
-    """Estimates log p(x) of each example of a group from its draws."""
-    return weighted(group, log_weights(group), group.sampling.num_samples)
+def importance_sampled(batch: Batch) -> Estimate:
+    """Estimates log p(x) of each example of a batch from its draws."""
+    return weighted(batch, log_weights(batch), batch.sampling.num_samples)
 
 
-def log_weights(group: Group) -> Iterator[tuple[Tensor, bool]]:
-    """Yields the log-weights (K, n) of a group's examples block by block, and whether a density in them is a bound."""
-    for draw in group.draws:
-        yield draw.log_w[:, group.wanted], any(latent.bound for latent in draw.latents.values())
+def log_weights(batch: Batch) -> Iterator[tuple[Tensor, bool]]:
+    """Yields the log-weights (K, n) of a batch's examples block by block, and whether a density in them is a bound."""
+    for draw in batch.draws:
+        yield draw.log_w[:, batch.wanted], any(latent.bound for latent in draw.latents.values())
 
 
-def weighted(group: Group, parts: Iterable[tuple[Tensor, bool]], num_samples: int) -> Estimate:
-    """Estimates log p(x) of each example of a group by the log-mean of weights, ``num_samples`` in all parts."""
-    keep, bound = group.wanted, False
+def weighted(batch: Batch, parts: Iterable[tuple[Tensor, bool]], num_samples: int) -> Estimate:
+    """Estimates log p(x) of each example of a batch by the log-mean of weights, ``num_samples`` in all parts."""
+    keep, bound = batch.wanted, False
     weights = Weights(num_samples, keep.stop - keep.start)
     for log_w, is_bound in parts:
         weights.add(log_w)
         bound = bound or is_bound
     return Estimate.of(
-        pointwise=group.numbers(weights.log_mean),
+        pointwise=batch.numbers(weights.log_mean),
         monte_carlo_variance=weights.variance,
         num_samples=num_samples,
-        seed=group.sampling.seed,
+        seed=batch.sampling.seed,
         estimator="importance sampling" + ", the prior's density a lower bound" * bound,
         weights=weights.quality,
     )
@@ -122,5 +122,5 @@ def weighted(group: Group, parts: Iterable[tuple[Tensor, bool]], num_samples: in
 
 def _seconds_of_a_block(sampling: Sampling, condition: Condition) -> float:
     start = time.perf_counter()
-    Weights(sampling.num_samples, sampling.group_size).add(condition.draw(sampling.block_sizes[0]).log_w)
+    Weights(sampling.num_samples, sampling.batch_size).add(condition.draw(sampling.block_sizes[0]).log_w)
     return time.perf_counter() - start

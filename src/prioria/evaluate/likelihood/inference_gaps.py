@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from prioria.evaluate.estimate import Estimate, join
-from prioria.evaluate.likelihood.bound import group_averages
+from prioria.evaluate.likelihood.bound import batch_averages
 from prioria.evaluate.likelihood.importance import importance_sampled
 from prioria.evaluate.sampling import (
+    Batch,
     Examples,
-    Group,
     device_of,
     measuring,
     require_density,
@@ -96,15 +96,15 @@ def gaps(
     require_density(model)
     found = []
     with measuring(model), torch.inference_mode(False), torch.no_grad():
-        for group in sampling_of(model, x, num_samples, seed, limit=limit).groups:
+        for batch in sampling_of(model, x, num_samples, seed, limit=limit).batches:
             seed_generators(device_of(model), (seed,))
-            fitted = replace(group, condition=_fitted(group.condition, num_steps, draws, learning_rate))
-            found.append((_bound(group), _bound(fitted), importance_sampled(fitted)))
+            fitted = replace(batch, condition=_fitted(batch.condition, num_steps, draws, learning_rate))
+            found.append((_bound(batch), _bound(fitted), importance_sampled(fitted)))
     return Gaps(*(join(list(parts)) for parts in zip(*found, strict=True)))
 
 
-def _bound(group: Group) -> Estimate:
-    return group_averages(group, lambda draw: {"elbo": draw.log_w})["elbo"]
+def _bound(batch: Batch) -> Estimate:
+    return batch_averages(batch, lambda draw: {"elbo": draw.log_w})["elbo"]
 
 
 def _fitted(condition: Condition, steps: int, draws: int, learning_rate: float) -> Condition:

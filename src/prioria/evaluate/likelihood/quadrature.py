@@ -101,8 +101,8 @@ def quadrature_log_likelihood(
         joint = Joint(model)
         _check(joint)
         found = []
-        for group in sampling_of(model, x, EXAMPLES_TOGETHER, seed, limit=limit).groups:
-            rows = group.condition.x[group.wanted]
+        for batch in sampling_of(model, x, EXAMPLES_TOGETHER, seed, limit=limit).batches:
+            rows = batch.condition.x[batch.wanted]
             found.append(torch.stack(_on_grids(joint, rows, points, reach)))
     value, error = torch.cat(found, 1).cpu().clone()
     estimator = f"quadrature, {points} points along each latent"

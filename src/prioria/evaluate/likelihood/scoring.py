@@ -70,11 +70,11 @@ def scores(
     require_density(model)
     values, variances, qualities = [], [], []
     with measuring(model):
-        for group in sampling_of(model, x, num_samples, seed, limit=limit).groups:
-            keep = group.wanted
+        for batch in sampling_of(model, x, num_samples, seed, limit=limit).batches:
+            keep = batch.wanted
             weights = Weights(num_samples, keep.stop - keep.start)
             bound = False
-            for log_w, is_bound in log_weights(group):
+            for log_w, is_bound in log_weights(batch):
                 weights.add(log_w)
                 bound = bound or is_bound
             values.append(weights.log_mean)

@@ -58,7 +58,7 @@ def reconstruction(model: VAE, x: Examples, *, seed: int = 0, limit: int | None 
     """
     with measuring(model):
         sampling = sampling_of(model, x, 1, seed, limit=limit)
-        parts = [_reconstructed(model, group.condition.x[group.wanted]) for group in sampling.groups]
+        parts = [_reconstructed(model, batch.condition.x[batch.wanted]) for batch in sampling.batches]
         first = sampling.x[:ROWS].to(device_of(model))
         px = model.generate(ROWS).px
         # Under the prior lengths and frequencies are independent: the mean squares multiply.

@@ -16,7 +16,7 @@ from prioria.module import Module
 
 Kernel = tuple[int, int]
 Layer = tuple[str, int, Kernel]  # name, channels out, kernel
-Step = tuple[Layer, ...]  # layers that read the same and are concatenated
+Siblings = tuple[Layer, ...]  # layers that read the same and are concatenated
 
 ONE, THREE, FIVE, ROW, COLUMN = (1, 1), (3, 3), (5, 5), (1, 7), (7, 1)
 FEATURES = 2048
@@ -42,7 +42,13 @@ class Mixed(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, branches: Sequence[Sequence[Step]], pool: nn.Module, *, pooled: int = 0, halve: bool = False
+        self,
+        inputs: int,
+        branches: Sequence[Sequence[Siblings]],
+        pool: nn.Module,
+        *,
+        pooled: int = 0,
+        halve: bool = False,
     ) -> None:
         super().__init__()
         self.branches, self.pool, self.pooled = branches, pool, pooled
@@ -62,7 +68,7 @@ class Mixed(nn.Module):
             1,
         )
 
-    def _run(self, branch: Sequence[Step], x: Tensor) -> Tensor:
+    def _run(self, branch: Sequence[Siblings], x: Tensor) -> Tensor:
         for step in branch:
             x = torch.cat([self.get_submodule(name)(x) for name, _, _ in step], 1)
         return x
@@ -78,16 +84,16 @@ def _average() -> nn.Module:
     return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
 
 
-def _chain(name: str, widths: Sequence[int], kernels: Sequence[Kernel]) -> list[Step]:
+def _chain(name: str, widths: Sequence[int], kernels: Sequence[Kernel]) -> list[Siblings]:
     layers = zip(widths, kernels, strict=True)
     return [((f"{name}_{number}", width, kernel),) for number, (width, kernel) in enumerate(layers, start=1)]
 
 
-def _one(name: str, width: int, kernel: Kernel = ONE) -> list[Step]:
+def _one(name: str, width: int, kernel: Kernel = ONE) -> list[Siblings]:
     return [((name, width, kernel),)]
 
 
-def _split(name: str) -> Step:
+def _split(name: str) -> Siblings:
     return (f"{name}a", 384, (1, 3)), (f"{name}b", 384, (3, 1))
 
 
