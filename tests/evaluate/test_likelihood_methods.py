@@ -12,7 +12,7 @@ from prioria import evaluate
 from tests.evaluate.test_certify import linear_gaussian, standard_errors
 
 METHODS = {"importance": {"num_samples": 2_000}, "ais": {"num_steps": 40}, "quadrature": {"points": 41}}
-NAMES = {"importance": "importance sampling", "ais": "annealed", "quadrature": "quadrature, 41 points"}
+NAMES = {"importance": "importance sampling", "ais": "annealed", "quadrature": "quadrature, adaptive regions"}
 
 
 @pytest.mark.parametrize("method", METHODS)

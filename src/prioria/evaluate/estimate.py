@@ -77,6 +77,7 @@ class Estimate:
         seed: of the noise.
         infinite: examples without a finite estimate; the value is -inf where there is one.
         quadrature_error: mean error of the rule over examples, nats, where it is a grid.
+        reason: why it has not converged, in words, where the estimator knows.
         single: values of single examples; None where the estimate was read from a file.
 
     Example:
@@ -96,6 +97,7 @@ class Estimate:
     seed: int = 0
     infinite: int = 0
     quadrature_error: float | None = None
+    reason: str | None = None
     single: PerExample | None = field(default=None, compare=False)
 
     @classmethod
@@ -110,10 +112,12 @@ class Estimate:
         weights: WeightQuality | None = None,
         error: Float[Tensor, " N"] | None = None,
         examples: int | None = None,
+        reason: str | None = None,
     ) -> Estimate:
         """Returns the estimate that has these values of single examples, or of draws where ``examples`` is given."""
         count = len(pointwise)
         infinite = int((~pointwise.isfinite()).sum())
+        converged = not infinite and _mostly(weights, error, num_samples)
         return cls(
             value=pointwise.mean().item(),
             num_samples=num_samples,
@@ -123,10 +127,11 @@ class Estimate:
             monte_carlo_error=monte_carlo_variance.sum().sqrt().item() / count,
             bias=0.0 if weights is None else weights.bias.mean().item(),
             ess=None if weights is None else weights.ess.median().item(),
-            converged=not infinite and _mostly(weights, error, num_samples),
+            converged=converged,
             seed=seed,
             infinite=infinite,
             quadrature_error=None if error is None else error.mean().item(),
+            reason=None if converged else reason,
             single=PerExample(pointwise, monte_carlo_variance, weights, error, of_draws=examples is not None),
         )
 
@@ -188,7 +193,7 @@ class Estimate:
         """What is wrong with the estimate, in words; None where it has converged."""
         if self.infinite:
             return f"no finite estimate of {self.infinite:,} of {self.examples:,} examples"
-        return None if self.converged else doubt(self.num_samples, self.ess)
+        return None if self.converged else self.reason or doubt(self.num_samples, self.ess)
 
     def to_json(self) -> dict[str, Any]:
         """Returns all but the values of single examples, as JSON values; what is not finite is None."""
@@ -206,6 +211,7 @@ class Estimate:
             "unit": "nats",
         }
         found |= {"infinite": self.infinite} if self.infinite else {}
+        found |= {"reason": self.reason} if self.reason else {}
         return found if self.quadrature_error is None else found | {"quadrature_error": known(self.quadrature_error)}
 
     @classmethod
@@ -240,6 +246,7 @@ class Estimate:
             converged=record.optional("converged", record.truth) is not False,
             seed=record.optional("seed", record.integer) or 0,
             quadrature_error=record.optional("quadrature_error", record.number),
+            reason=record.optional("reason", record.text),
         )
         record.close()
         return estimate

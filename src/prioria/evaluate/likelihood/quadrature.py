@@ -1,88 +1,63 @@
-"""The log-likelihood by a sum over a grid that finds the posterior, for one or two latents."""
+"""The log-likelihood by quadrature, for one or two latents."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
-from torch.distributions import Distribution
+from jaxtyping import Float
+from torch import Tensor
 
-from prioria.distributions import logsumexp
-from prioria.evaluate.estimate import ACCURATE, Estimate
+from prioria.evaluate.estimate import ACCURATE, Estimate, join
+from prioria.evaluate.likelihood.importance import importance_sampled
 from prioria.evaluate.likelihood.joint import Joint
-from prioria.evaluate.sampling import Examples, measuring, sampling_of
+from prioria.evaluate.likelihood.modes import ROWS, box_of, peaks_of, widened
+from prioria.evaluate.likelihood.regions import LogDensity, Regions, at_the_border, integrate
+from prioria.evaluate.sampling import Batch, Examples, has_density, measuring, sampling_of
 from prioria.model import VAE
 
-ROWS = 1000  # decoded at once
-EXAMPLES_TOGETHER = 10  # samples for which the sampler groups a hundred examples
-STARTS = 5000  # draws from the prior, from whose moments under p(x|z) the search starts
-NARROWEST = 0.25  # width of the first grid in those of the prior, lest all draws are far from a narrow posterior
-SEARCH_POINTS = 33  # of the grids of the search
-ROUNDS = 12  # of the search at most; each shrinks a grid that is too wide fourfold
-SETTLED = 0.1  # change of mean (in standard deviations) and of standard deviations (relative) that ends the search
-SHELL = 0.75  # mass beyond so much of the reach stands for the mass that the grid does not reach
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where the grids of B examples lie: z = mean + factor u for u on a common grid.
-
-    Attributes:
-        mean: of the posterior (B, L).
-        factor: of its covariance, lower triangular (B, L, L).
-    """
-
-    mean: Float[Tensor, "B L"]
-    factor: Float[Tensor, "B L L"]
-
-    def __getitem__(self, examples: Tensor) -> Frame:
-        return Frame(self.mean[examples], self.factor[examples])
-
-    def __setitem__(self, examples: Tensor, frame: Frame) -> None:
-        self.mean[examples], self.factor[examples] = frame.mean, frame.factor
-
-    def place(self, u: Float[Tensor, "P L"]) -> Float[Tensor, "P B L"]:
-        """Returns the points of every example's grid."""
-        return self.mean + (self.factor @ u.mT).permute(2, 0, 1)
-
-    def moved(self, u: Float[Tensor, "P L"], mass: Float[Tensor, "P B"], least: float) -> Frame:
-        """Returns the frame at the moments of a mass on the grid, with at least this variance in units of u."""
-        mean = mass.mT @ u
-        square = torch.einsum("pb,pi,pj->bij", mass, u, u) - mean.unsqueeze(-1) * mean.unsqueeze(-2)
-        factor = torch.linalg.cholesky(square + least * torch.eye(u.shape[-1]).to(u))
-        return Frame(self.mean + (self.factor @ mean.unsqueeze(-1)).squeeze(-1), self.factor @ factor)
+EXAMPLES_TOGETHER = 10  # samples for which the sampler takes a hundred examples together
+ENCODED = 16  # draws from the encoder that the search for modes knows
+SAMPLES = 1000  # of the encoder, to compare with
+REGION_SAMPLES = 256  # of the regions, to compare with
+ERRORS = 4.0  # standard errors that importance sampling may be off by
+NORMAL = 0.3  # standard error up to which it is about normal
+CERTAIN = 10.0  # nats: an average of positive weights exceeds its mean e^t-fold with probability e^-t at most
+UNFINISHED = 1.0  # nats, of error at least where an example has run out of evaluations
+EVALUATIONS = 40  # of an example, in those of a square grid of points
 
 
 def quadrature_log_likelihood(
     model: VAE, x: Examples, *, points: int = 81, reach: float = 8.0, seed: int = 0, limit: int | None = None
 ) -> Estimate:
-    r"""Computes log p(x) = log of the integral of p(x|z) p(z) dz on a grid around the posterior of each example.
+    r"""Computes log p(x) = log of the integral of p(x|z) p(z) dz on regions that are refined where it changes.
 
-    The grid starts with the moments of five thousand draws from the prior, weighed by p(x|z), and takes the mean and
-    the covariance of the posterior mass that it finds until they settle (Naylor and Smith, 1982, section 3, there with
-    Gauss-Hermite points, here with equidistant ones, whose error falls as fast and which also measure themselves).
-    The encoder has no part in it. Where draws from the prior find mass beyond that grid, one around all of the weighed
-    draws takes its place if it has points enough: two narrow modes far apart need many. zeta of a hierarchical prior
-    counts as a latent, and its density is exact then.
+    Modes are sought first: from the highest of 5,000 draws from the prior, of a scan of their range (20,001 points of
+    one latent, 141 x 141 of two) and of draws from the encoder, uphill along the gradient. The box is cut into regions.
+    Those near a mode are halved until they are no larger than it, and those whose integral changes when they are halved
+    are halved again (adaptive cubature; Genz and Malik, 1980). zeta of a hierarchical prior counts as a latent, and its
+    density is exact then.
 
-    ``error`` of each example is ``|log I - log I'|``, where I' leaves out every second point along each latent (I'
-    converges far more slowly than I), what the mass beyond three quarters of the reach adds, and what draws from the
-    prior find beyond the grid, in another mode.
+    ``error`` of each example adds up how far the last halving changed its regions, the share of those at the border of
+    the box, and what importance sampling contradicts by more than its own error: samples in the regions, to either
+    side, and samples of the encoder where they say more (they are a lower bound, and say less where the encoder misses
+    a mode). An example that runs out of evaluations has an error of a nat at least, and of what its highest peak
+    promises beyond. Where the error is 0.01 nats or more for over 5 % of the examples, ``converged`` is false and
+    ``reason`` says why. No rule on points sees a needle between all of them that no gradient leads to and the encoder
+    does not know.
 
     Args:
         model: one or two real latents in all its groups; its mode and the global random numbers are left as they were.
         x: rows (N, D), or a split of a data set.
-        points: along each latent, an odd number.
-        reach: of the grid, in posterior standard deviations to either side.
-        seed: of the draws from the prior that the search starts from, and of dynamic binarization.
+        points: an example is worth as many evaluations as forty grids of points x points have.
+        reach: of the box, in standard deviations of the prior to either side; it holds all draws and modes besides.
+        seed: of all draws, and of dynamic binarization.
         limit: take so many rows only, at even distances.
 
     Raises:
-        ValueError: more than two latents, bits, an even number of points, or no reach.
+        ValueError: more than two latents, bits, too few points, no reach, or a row whose density is not a number.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors
@@ -95,18 +70,78 @@ def quadrature_log_likelihood(
         >>> quadrature_log_likelihood(model, torch.ones(3, 6)).converged
         True
     """
-    if points < 5 or points % 2 == 0 or reach <= 0:
-        raise ValueError(f"points={points} must be odd and at least 5, and reach={reach} positive")
+    if points < 5 or reach <= 0:
+        raise ValueError(f"points={points} must be at least 5, and reach={reach} positive")
     with measuring(model):
         joint = Joint(model)
         _check(joint)
+        sampled = _sampled(model, x, seed, limit)
         found = []
         for batch in sampling_of(model, x, EXAMPLES_TOGETHER, seed, limit=limit).batches:
-            rows = batch.condition.x[batch.wanted]
-            found.append(torch.stack(_on_grids(joint, rows, points, reach)))
-    value, error = torch.cat(found, 1).cpu().clone()
-    estimator = f"quadrature, {points} points along each latent"
-    return Estimate.of(value, torch.zeros_like(value), points ** len(joint.bits), seed, estimator, error=error)
+            found.append(_of_batch(joint, batch, reach, EVALUATIONS * points**2))
+    values = Integrals.of(found)
+    if sampled is not None:
+        values = values.against(sampled)
+    error = values.error
+    return Estimate.of(
+        values.log_mass,
+        torch.zeros_like(error),
+        round(values.evaluations.double().mean().item()),
+        seed,
+        "quadrature, adaptive regions",
+        error=error,
+        reason=values.reason(points),
+    )
+
+
+@dataclass(frozen=True)
+class Integrals:
+    """The logs of N integrals, and what speaks against each, in nats: all (N,).
+
+    Attributes:
+        log_mass: the values.
+        halving: what the last halving of the regions changed.
+        border: the share of regions at the border.
+        contradicted: by importance sampling, so far.
+        evaluations: of p(x, z), for each.
+    """
+
+    log_mass: Float[Tensor, " N"]
+    halving: Float[Tensor, " N"]
+    border: Float[Tensor, " N"]
+    contradicted: Float[Tensor, " N"]
+    evaluations: Tensor
+
+    @classmethod
+    def of(cls, batches: Sequence[Integrals]) -> Integrals:
+        """Returns those of several batches of examples, on the CPU."""
+        return cls(*(torch.cat([getattr(batch, each.name) for batch in batches]).cpu().clone() for each in fields(cls)))
+
+    @property
+    def error(self) -> Float[Tensor, " N"]:
+        """Their sum."""
+        return self.halving + self.border + self.contradicted
+
+    def against(self, sampled: Estimate) -> Integrals:
+        """Returns them with what importance sampling from the encoder finds beyond."""
+        more = sampled.pointwise - self.log_mass
+        error = sampled.monte_carlo_variance.sqrt()
+        credible = more > torch.where(error < NORMAL, ERRORS * error + ACCURATE, CERTAIN)
+        contradicted = torch.where(credible, torch.maximum(self.contradicted, more), self.contradicted)
+        return replace(self, contradicted=contradicted)
+
+    def reason(self, points: int) -> str | None:
+        """Returns what most of the errors come from; None where there are none that count."""
+        bad = self.error >= ACCURATE
+        if not bad.any():
+            return None
+        kinds = {
+            f"regions still change when they are halved; raise points={points}": self.halving,
+            "mass lies at the border of the box; raise reach": self.border,
+            "importance sampling finds other values: a mode was missed, or passed between": self.contradicted,
+        }
+        most = torch.stack(list(kinds.values()))[:, bad].argmax(0).mode().values.item()
+        return f"{int(bad.sum()):,} of {len(bad):,} examples: {list(kinds)[int(most)]}"
 
 
 def _check(joint: Joint) -> None:
@@ -117,105 +152,59 @@ def _check(joint: Joint) -> None:
         raise ValueError(f"{latents} latents in all groups, zeta included: a grid takes one or two; use method='ais'")
 
 
-def _on_grids(joint: Joint, x: Tensor, points: int, reach: float) -> tuple[Tensor, Tensor]:
-    """Returns log p(x) (B,) and its error, on a grid around one mode, or around all where that loses some."""
-    draws = _draws(joint, x)
-    start = draws.frame()
-    frame = _search(joint, x, start)
-    value, error = _integrate(joint, x, frame, points, reach)
-    missing = draws.missing(frame, reach, value)
-    error += missing
-    again = (missing > ACCURATE).nonzero().squeeze(-1)
-    if len(again):
-        wide, wide_error = _integrate(joint, x[again], start[again], points, reach)
-        wide_error += draws[again].missing(start[again], reach, wide)
-        better = wide_error < ACCURATE  # where points are too few for it, its error is no bound
-        value[again[better]], error[again[better]] = wide[better], wide_error[better]
-    return value, error
+def _sampled(model: VAE, x: Examples, seed: int, limit: int | None) -> Estimate | None:
+    if not has_density(model):
+        return None
+    sampling = sampling_of(model, x, SAMPLES, seed, limit=limit)
+    return join([importance_sampled(batch) for batch in sampling.batches])
 
 
-@dataclass(frozen=True)
-class Draws:
-    """Draws from the prior, the same for all examples.
+def _of_batch(joint: Joint, batch: Batch, reach: float, evaluations: int) -> Integrals:
+    encoded = _encoded(joint, batch)
+    x = batch.condition.x[batch.wanted]
+    box, draws = box_of(joint, len(x), reach)
+    peaks = peaks_of(joint, x, box, draws, encoded)
+    box = widened(box, peaks)
 
-    Attributes:
-        z: the draws (S, L).
-        log_px: log p(x|z) of each example (S, B).
-    """
+    def log_density(z: Tensor, owner: Tensor) -> Tensor:
+        return torch.cat(
+            [_each(joint, x[rows], part) for part, rows in zip(z.split(ROWS), owner.split(ROWS), strict=True)]
+        )
 
-    z: Float[Tensor, "S L"]
-    log_px: Float[Tensor, "S B"]
-
-    def __getitem__(self, examples: Tensor) -> Draws:
-        return Draws(self.z, self.log_px[:, examples])
-
-    def frame(self) -> Frame:
-        """Returns their moments, each draw weighed by p(x|z)."""
-        spread = torch.linalg.cholesky(self.z.mT.cov().reshape(2 * self.z.shape[1:]))
-        middle, examples = self.z.mean(0), self.log_px.shape[1]
-        whitened = torch.linalg.solve_triangular(spread, (self.z - middle).mT, upper=False).mT
-        prior = Frame(middle.expand(examples, -1), spread.expand(examples, -1, -1))
-        return prior.moved(whitened, self.log_px.softmax(0), NARROWEST**2)
-
-    def missing(self, frame: Frame, reach: float, value: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Returns log(1 + m/p(x)), where m, the mean over draws of p(x|z) beyond the grid, estimates the mass there."""
-        away = (self.z.unsqueeze(1) - frame.mean).permute(1, 2, 0)
-        u = torch.linalg.solve_triangular(frame.factor, away, upper=False)
-        beyond = torch.where(u.abs().amax(1).mT > reach, self.log_px, -math.inf)
-        return nn.functional.softplus(torch.logsumexp(beyond, 0) - math.log(len(self.z)) - value)
+    regions, spent, unfinished = integrate(log_density, box, peaks, evaluations)
+    log_mass = regions.total(len(x))
+    halving, border = (
+        (regions.total(len(x), values) - log_mass).exp()
+        for values in (regions.change, regions.log_mass.masked_fill(~at_the_border(regions, box), -math.inf))
+    )
+    unseen = UNFINISHED + (peaks.promise - log_mass).clamp(min=0)
+    halving = torch.where(unfinished, torch.maximum(halving, unseen), halving)
+    contradicted = _contradiction(log_density, regions, log_mass)
+    return Integrals(log_mass, halving, border, contradicted, spent)
 
 
-def _draws(joint: Joint, x: Tensor) -> Draws:
-    z = joint.draw(STARTS, 1)
-    log_px = torch.cat([px.log_prob(x).double() for _, px in _decoded(joint, z, len(x))])
-    if log_px.isnan().any():
-        raise ValueError("x has a row whose log p(x|z) is not a number; check the row and the model's weights")
-    return Draws(z[:, 0].double(), log_px)
+def _encoded(joint: Joint, batch: Batch) -> Float[Tensor, "E B L"]:
+    """Returns draws from the encoder; none where zeta, of which it knows nothing, is one of the latents."""
+    z = torch.cat([values.flatten(2) for values in batch.condition.draw(ENCODED).z.values()], -1)[:, batch.wanted]
+    return z.double() if z.shape[-1] == len(joint.bits) else z.new_empty(0, z.shape[1], len(joint.bits))
 
 
-def _search(joint: Joint, x: Tensor, start: Frame) -> Frame:
-    """Returns the mean and covariance of each posterior, from grids that follow their own mass."""
-    frame = Frame(start.mean.clone(), start.factor.clone())
-    u, spacing = _grid(SEARCH_POINTS, reach=8.0, latents=frame.mean.shape[-1], like=frame.mean)
-    moving = torch.arange(len(x), device=x.device)
-    for _ in range(ROUNDS):
-        before = frame[moving]
-        mass = _log_joint(joint, x[moving], before.place(u)).softmax(0)
-        frame[moving] = after = before.moved(u, mass, (spacing / 2) ** 2)
-        moving = moving[~_settled(before, after)]
-        if not len(moving):
-            break
-    return frame
+def _each(joint: Joint, x: Float[Tensor, "P D"], z: Float[Tensor, "P L"]) -> Float[Tensor, " P"]:
+    log_p, px = joint.densities(z.to(x).unsqueeze(0))
+    return (log_p + px.log_prob(x)).double().squeeze(0)
 
 
-def _settled(before: Frame, after: Frame) -> Bool[Tensor, " B"]:
-    old, new = (frame.factor.square().sum(-1).sqrt() for frame in (before, after))
-    moved = ((after.mean - before.mean) / new).abs()
-    return torch.maximum(moved, (old / new - 1).abs()).amax(-1) < SETTLED
-
-
-def _integrate(joint: Joint, x: Tensor, frame: Frame, points: int, reach: float) -> tuple[Tensor, Tensor]:
-    """Returns log p(x) (B,) and its error."""
-    latents = frame.mean.shape[-1]
-    u, spacing = _grid(points, reach, latents, like=frame.mean)
-    values = _log_joint(joint, x, frame.place(u))
-    log_cell = latents * math.log(spacing) + frame.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    coarse = values.unflatten(0, [points] * latents)[(slice(None, None, 2),) * latents].flatten(0, latents - 1)
-    log_sum = logsumexp(values, 0)
-    halved = logsumexp(coarse, 0) + latents * math.log(2)
-    beyond = (values - log_sum).exp()[u.abs().amax(-1) > SHELL * reach].sum(0)
-    return log_sum + log_cell, (log_sum - halved).abs() - torch.log1p(-beyond)
-
-
-def _grid(points: int, reach: float, latents: int, like: Tensor) -> tuple[Float[Tensor, "P L"], float]:
-    axis = torch.linspace(-reach, reach, points).to(like)
-    return torch.cartesian_prod(*[axis] * latents).reshape(-1, latents), 2 * reach / (points - 1)
-
-
-def _log_joint(joint: Joint, x: Tensor, z: Float[Tensor, "P B L"]) -> Float[Tensor, "P B"]:
-    return torch.cat([(log_p + px.log_prob(x)).double() for log_p, px in _decoded(joint, z.to(x), len(x))])
-
-
-def _decoded(joint: Joint, z: Tensor, examples: int) -> Iterator[tuple[Tensor, Distribution]]:
-    """Yields log p(z) and p(x|z) of blocks of points, as many as keep x of all examples in memory."""
-    yield from (joint.densities(part) for part in z.split(max(1, ROWS // examples)))
+def _contradiction(log_density: LogDensity, regions: Regions, log_mass: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """Returns how far samples within the regions, drawn by their masses, are from their sum, beyond their own error."""
+    found = []
+    for number, whole in enumerate(log_mass):
+        own = regions[regions.owner == number]
+        shares = (own.log_mass - whole).softmax(0)
+        drawn = own[torch.multinomial(shares, REGION_SAMPLES, replacement=True)]
+        z = drawn.middle + drawn.half * (2 * torch.rand_like(drawn.half) - 1)
+        log_volume = (2 * drawn.half).log().sum(-1)
+        ratio = (log_density(z, drawn.owner) + log_volume - drawn.log_mass).exp()
+        off = ratio.mean().log().abs()
+        error = ratio.std() / ratio.mean() / math.sqrt(REGION_SAMPLES)
+        found.append(torch.where(off > ERRORS * error + ACCURATE, off, 0.0))
+    return torch.stack(found)
