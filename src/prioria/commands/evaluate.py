@@ -34,6 +34,7 @@ def evaluate(
     certify: int = 0,
     data: DataPlace = None,
     baselines: bool = True,
+    precision: estimators.Precision = "full",
 ) -> None:
     """Measure log-likelihood, ELBO and active units of a run, and write RUN/evaluation.json.
 
@@ -54,8 +55,11 @@ def evaluate(
             0 for none.
         baselines: fit classical models to the training rows (Gaussians and their mixtures, latent classes, topics), and
             say how far the run is ahead of each on the same rows.
+        precision: of importance samples. screened decodes in half precision and the heaviest samples again in full; the
+            error that is left stands in the Monte-Carlo error.
     """
     _check_given(method, certify, num_samples, num_steps)
+    _check_precision(precision, method, curve)
     num_samples = SAMPLES if num_samples is None else num_samples
     num_steps = STEPS if num_steps is None else num_steps
     _check(method, curve=curve, certify=certify, num_samples=num_samples, num_steps=num_steps)
@@ -76,6 +80,7 @@ def evaluate(
         curve=curve,
         certify=certify,
         baselines=baselines and first,
+        precision=precision,
     )
     if first:
         found.write(folder, pointwise, weights=weights)  # those that were measured, though training may have gone on
@@ -113,6 +118,7 @@ def measure(
     curve: bool = False,
     certify: int = 0,
     baselines: bool = True,
+    precision: estimators.Precision = "full",
 ) -> tuple[Evaluation, dict[str, Tensor]]:
     """Measures a run, and returns the values of single examples beside."""
     model, rows = run.model, getattr(run.data, split)
@@ -120,7 +126,9 @@ def measure(
     if bounds is not None:
         likelihood = bounds.estimates[-1]
     elif method == "importance":
-        likelihood = estimators.divided_log_likelihood(model, rows, num_samples=num_samples, seed=seed, limit=limit)
+        likelihood = estimators.divided_log_likelihood(
+            model, rows, num_samples=num_samples, seed=seed, limit=limit, precision=precision
+        )
     else:
         options = {"num_steps": num_steps} if method == "ais" else {}
         likelihood = estimators.log_likelihood(model, rows, seed=seed, method=method, limit=limit, **options)
@@ -157,6 +165,11 @@ def _check_given(method: estimators.Method, certify: int, num_samples: int | Non
         raise ValueError(
             f"--num-steps {num_steps} is of --method ais and of --certify; leave it out, or give one of them"
         )
+
+
+def _check_precision(precision: estimators.Precision, method: estimators.Method, curve: bool) -> None:
+    if precision != "full" and (method != "importance" or curve):
+        raise ValueError(f"--precision {precision} is of importance samples without --curve; leave one of them out")
 
 
 def _check(method: estimators.Method, *, curve: bool, certify: int, num_samples: int, num_steps: int) -> None:

@@ -5,7 +5,7 @@ from prioria.evaluate.likelihood.bound import elbo, parts
 from prioria.evaluate.likelihood.certificate import Certificate, certify
 from prioria.evaluate.likelihood.curve import COUNTS, BoundCurve, bound_curve
 from prioria.evaluate.likelihood.decomposition import Decomposition, decompose
-from prioria.evaluate.likelihood.importance import expected_seconds, importance_log_likelihood
+from prioria.evaluate.likelihood.importance import Precision, expected_seconds, importance_log_likelihood
 from prioria.evaluate.likelihood.inference_gaps import Gaps, gaps
 from prioria.evaluate.likelihood.methods import Method, log_likelihood
 from prioria.evaluate.likelihood.processes import divided_log_likelihood
@@ -19,6 +19,7 @@ __all__ = [
     "Decomposition",
     "Gaps",
     "Method",
+    "Precision",
     "Scores",
     "annealed_log_likelihood",
     "bound_curve",

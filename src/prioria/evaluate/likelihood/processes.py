@@ -6,14 +6,20 @@ import torch
 from torch import Tensor, distributed
 
 from prioria.evaluate.estimate import Estimate, WeightQuality, join
-from prioria.evaluate.likelihood.importance import importance_log_likelihood
+from prioria.evaluate.likelihood.importance import Precision, importance_log_likelihood
 from prioria.evaluate.sampling import Examples, Rows
 from prioria.model import VAE
 from prioria.sizes import as_rows
 
 
 def divided_log_likelihood(
-    model: VAE, x: Examples, *, num_samples: int = 5000, seed: int = 0, limit: int | None = None
+    model: VAE,
+    x: Examples,
+    *,
+    num_samples: int = 5000,
+    seed: int = 0,
+    limit: int | None = None,
+    precision: Precision = "full",
 ) -> Estimate:
     """Estimates log p(x) as :func:`prioria.evaluate.log_likelihood` does, by all processes of the default group.
 
@@ -26,20 +32,23 @@ def divided_log_likelihood(
         num_samples: S.
         seed: of the noise.
         limit: take so many rows only, at even distances.
+        precision: as for :func:`prioria.evaluate.importance_log_likelihood`.
 
     Raises:
         ValueError: there are fewer examples than processes.
     """
     count = distributed.get_world_size() if distributed.is_initialized() else 1
     if count == 1:
-        return importance_log_likelihood(model, x, num_samples=num_samples, seed=seed, limit=limit)
+        return importance_log_likelihood(model, x, num_samples=num_samples, seed=seed, limit=limit, precision=precision)
     x = x if isinstance(x, Rows) else as_rows(model, x)
     size = len(x) if limit is None else min(limit, len(x))
     if size < count:
         raise ValueError(f"x has {size} rows for {count} processes; use fewer processes")
     bounds = [size * rank // count for rank in range(count + 1)]
     mine = range(bounds[distributed.get_rank()], bounds[distributed.get_rank() + 1])
-    part = importance_log_likelihood(model, x, num_samples=num_samples, seed=seed, limit=limit, examples=mine)
+    part = importance_log_likelihood(
+        model, x, num_samples=num_samples, seed=seed, limit=limit, examples=mine, precision=precision
+    )
     most = max(stop - start for start, stop in zip(bounds[:-1], bounds[1:], strict=True))
     gathered = [torch.zeros(5, most, dtype=torch.float64) for _ in range(count)]
     distributed.all_gather(gathered, _columns(part, most))
