@@ -22,6 +22,7 @@ from torch.distributions import (
 from prioria.distributions import Rescaled, at_least_float32
 from prioria.module import Module
 from prioria.nets import MLP
+from prioria.nets.skip import zero_last
 
 
 class AffineCoupling(Transform):
@@ -66,14 +67,18 @@ class Coupling(Module):
         latents: L. With one latent there is nothing to condition on, and s and t are constants.
         hidden: width of the two hidden layers.
         keep_first: keep the first half of z, else the second.
+        identity: begin as the identity, the last layers of s and t at zero.
     """
 
-    def __init__(self, latents: int, *, hidden: int = 64, keep_first: bool = True) -> None:
+    def __init__(self, latents: int, *, hidden: int = 64, keep_first: bool = True, identity: bool = False) -> None:
         super().__init__()
         first = arange(latents) < latents // 2
         self.register_buffer("moved", (~first if keep_first else first).float(), persistent=False)
         self.scale = MLP(latents, hidden, hidden, latents, activation="leaky_relu")
         self.shift = MLP(latents, hidden, hidden, latents, activation="leaky_relu")
+        if identity:
+            zero_last(self.scale)
+            zero_last(self.shift)
 
     def forward(self, context: Tensor | None = None) -> Transform:
         return AffineCoupling(self.scale_and_shift)

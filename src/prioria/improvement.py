@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from prioria.train.step import Step, means
 
 STEPS, BATCH, CLASSES, DRAWS = 3000, 128, 4, 20
 WARM_UP, CLIP, EMA, DECAY = 50, 10.0, 0.99, 1e-2
-EVERY, PATIENCE = 50, 12  # steps between two validations, and how many of these without a better one
+EVERY, PATIENCE = 50, 8  # steps between two validations, and how many of these without a better one
 CHECKED = 2000  # validation rows, at most, that say when to stop
 TILE = 50  # rows that are scored at once
 
@@ -47,12 +47,16 @@ class Improvement:
         gain: mean difference of log p(x) between the trained model and the start.
         standard_error: of that paired difference, over rows.
         begun: what the model began as, in words.
+        chosen: sizes of the start that the validation rows chose, by name.
+        specification: what ``run.json`` holds besides.
     """
 
     run: Run
     gain: float
     standard_error: float
     begun: str = "mixture"
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    specification: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def kept(self) -> bool:
@@ -65,15 +69,27 @@ class Improvement:
             return f"networks improve on the {self.begun} that they started from: {found}"
         return f"networks did not improve on the {self.begun} that they started from: {found}; the start is kept"
 
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Improvement:
+        """Writes the run and returns it with its folder.
+
+        Raises:
+            ValueError: the folder holds a run, and it is not to be overwritten.
+        """
+        place = _cleared(folder, overwrite)
+        _write(place, self)
+        return replace(self, run=replace(self.run, path=place))
+
 
 def improve(
     model: VAE,
     data: Any,
     *,
     objective: Objective | None = None,
+    decide: Objective | None = None,
     measure: Objective | None = None,
-    cells: Tensor | None = None,
+    spread: Callable[[Tensor, Tensor], Tensor] | None = None,
     begun: str = "mixture",
+    chosen: Mapping[str, Any] | None = None,
     steps: int = STEPS,
     learning_rate: float = 1e-3,
     seed: int = 0,
@@ -91,10 +107,12 @@ def improve(
         model: what :func:`prioria.starts.build` returned; it holds the better weights afterwards.
         data: the data set.
         objective: what is minimized; the sum over the four likeliest classes by default.
-        measure: whose value is minus log p(x): it decides; the sum over all classes, of 20 draws each, by default.
-        cells: width (D,) of the grid that each column lies on, in the units of x: rows are spread over their cells, as
-            :func:`prioria.starts.dequantize` spreads them, anew in every step.
+        decide: what validation rows are scored by to say when to stop; the objective, with four draws by default.
+        measure: whose value is minus log p(x): it says what is kept; the sum over all classes, of 20 draws each, by
+            default.
+        spread: moves rows by noise from -1/2 to 1/2, anew in every step, as :class:`prioria.starts.Spread` does.
         begun: what the model began as, in words.
+        chosen: sizes of the start, by name, for the record.
         steps: of training, at most.
         learning_rate: of AdamW.
         seed: of rows and noise.
@@ -105,14 +123,14 @@ def improve(
     Raises:
         ValueError: the objective cannot train the model, or ``out`` holds a run.
     """
-    folder = None if out is None else Path(out)
-    if folder is not None and runs.exists(folder) and not overwrite:
-        raise ValueError(f"out={str(out)!r} holds a run; pass overwrite=True, or choose another folder")
+    folder = None if out is None else _cleared(out, overwrite)
     dataset = load_data(data)
     model.protocol = carried.carried(dataset)
-    objective = Enumerated(CLASSES) if objective is None else objective
+    if objective is None:
+        objective, decide = Enumerated(CLASSES), decide or Enumerated(CLASSES, num_samples=4)
     objective.check(model, dataset.train)
-    climb = _Climb(Step(model, objective), dataset, measure or Enumerated(num_samples=DRAWS), cells, seed)
+    measure = measure or Enumerated(num_samples=DRAWS)
+    climb = _Climb(model, dataset, objective, decide=decide or objective, measure=measure, spread=spread, seed=seed)
     options = Options(
         epochs=max(1, math.ceil(steps / steps_per_epoch(len(dataset.train), BATCH))),
         batch_size=BATCH,
@@ -123,19 +141,28 @@ def improve(
         seed=seed,
     )
     specification = runs.specify(climb.step, dataset, options) | (facts or {})
+    found = Improvement(
+        Run(model, dataset, climb.history, folder), 0.0, math.inf, begun, chosen or {}, specification=specification
+    )
     if folder is not None:
-        runs.clear(folder, anew=True)
-        _write(folder, Improvement(Run(model, dataset, climb.history), 0.0, math.inf, begun), specification)
+        _write(folder, found)
     with fork(torch.device("cpu")):
         torch.manual_seed(seed)
         gained = climb.run(steps, learning_rate)
-    run = Run(model, dataset, climb.history, folder)
-    found = Improvement(run, float(gained.mean()), float(gained.std() / math.sqrt(len(gained))), begun)
+    found = replace(found, gain=float(gained.mean()), standard_error=float(gained.std() / math.sqrt(len(gained))))
     if not found.kept:
         climb.restore()
     if folder is not None:
-        _write(folder, found, specification)
+        _write(folder, found)
     return found
+
+
+def _cleared(out: str | Path, overwrite: bool) -> Path:
+    folder = Path(out)
+    if runs.exists(folder) and not overwrite:
+        raise ValueError(f"out={str(out)!r} holds a run; pass overwrite=True, or choose another folder")
+    runs.clear(folder, anew=True)
+    return folder
 
 
 def _number(value: float) -> float | None:
@@ -145,9 +172,19 @@ def _number(value: float) -> float | None:
 class _Climb:
     """Training by steps, and what it must remember."""
 
-    def __init__(self, step: Step, data: Dataset, measure: Objective, cells: Tensor | None, seed: int) -> None:
-        self.step, self.data, self.measure, self.cells, self.seed = step, data, measure, cells, seed
-        self.model = step.model
+    def __init__(
+        self,
+        model: VAE,
+        data: Dataset,
+        objective: Objective,
+        *,
+        decide: Objective,
+        measure: Objective,
+        spread: Callable[[Tensor, Tensor], Tensor] | None,
+        seed: int,
+    ) -> None:
+        self.model, self.step, self.decided = model, Step(model, objective), Step(model, decide)
+        self.measure, self.data, self.spread, self.seed = measure, data, spread, seed
         noise = torch.Generator().manual_seed(seed + 1)
         self.held = self._spread(data.validation.tensor(), noise)
         self.few = self.held[evenly(len(self.held), CHECKED)]
@@ -159,7 +196,7 @@ class _Climb:
 
     def run(self, steps: int, learning_rate: float) -> Tensor:
         """Trains and returns what log p(x) of each validation row gained (N,), the model at its best weights."""
-        optimizer = torch.optim.AdamW(_groups(self.model), lr=learning_rate)
+        optimizer = torch.optim.AdamW(_groups(self.model), lr=learning_rate, betas=(0.9, 0.98))
         average, stale = Average(self.model, EMA), 0
         self.model.train()
         for number, x in enumerate(self._batches(steps)):
@@ -193,7 +230,7 @@ class _Climb:
             yield self._spread(x, generator)
 
     def _spread(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        return x if self.cells is None else x + (torch.rand(x.shape, generator=generator) - 0.5) * self.cells
+        return x if self.spread is None else self.spread(x, torch.rand(x.shape, generator=generator) - 0.5)
 
     def _step(self, x: Tensor, optimizer: torch.optim.Optimizer, number: int) -> bool:
         """Takes a step, unless loss or gradient is not finite."""
@@ -216,7 +253,7 @@ class _Climb:
         with fork(torch.device("cpu")):
             torch.manual_seed(0)
             for tile in self.few.split(TILE):
-                loss = self.step(tile)
+                loss = self.decided(tile)
                 for name, value in means(loss).items():
                     sums[name] = sums.get(name, 0.0) + value.item() * len(tile) / len(self.few)
         found, best = sums["loss"], getattr(self, "best", math.inf)
@@ -254,10 +291,11 @@ def _groups(model: nn.Module) -> list[dict[str, Any]]:
     return [{"params": weights, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
 
 
-def _write(folder: Path, found: Improvement, specification: dict[str, Any]) -> None:
+def _write(folder: Path, found: Improvement) -> None:
     lines = "".join(json.dumps(line) + "\n" for line in found.run.history)
     start = {
         "begun": found.begun,
+        "chosen": dict(found.chosen),
         "kept": found.kept,
         "gain": _number(found.gain),
         "standard_error": _number(found.standard_error),
@@ -265,4 +303,4 @@ def _write(folder: Path, found: Improvement, specification: dict[str, Any]) -> N
     }
     found.run.model.save(folder / BEST)
     write_text(folder / METRICS, lines)
-    runs.write_specification(folder, specification | {"start": start})
+    runs.write_specification(folder, {**found.specification, "start": start})

@@ -9,16 +9,19 @@ from typing import Any, Literal
 
 import torch
 
-from prioria import starts
+from prioria import priors, starts
 from prioria.data import Dataset
 from prioria.data import load as load_data
 from prioria.data.base import OWN
+from prioria.data.treatments import without_logs
 from prioria.improvement import Improvement, improve
 from prioria.objectives import ELBO, IWAE
 
 __all__ = ["Preset", "chosen", "train"]
 
 Preset = Literal["auto", "table", "counts", "paper"]
+ANALYSIS = "factor analysis"
+BEHIND = 2.0  # nats by which a factor analysis may begin behind for a flow to be tried
 ROWS = 6000  # training rows, at most and at even distances, that a mixture is fitted to
 
 
@@ -104,13 +107,65 @@ def train(
         return RECIPES[name].run(dataset, seed=seed, out=out, overwrite=overwrite, facts={"preset": name})
 
 
-def _table(data: Dataset, *, seed: int, **options: Any) -> Improvement:
+def _table(data: Dataset, *, seed: int, out: str | Path | None, overwrite: bool, facts: dict[str, Any]) -> Improvement:
+    """The best mixture, or one factor analysis whose prior is a flow, networks beside: the better by validation."""
+    found = [(each, _mixture(each, seed)) for each in _treatments(data)]
+    treated, start = max(found, key=lambda pair: pair[1].validation.mean())
+    options: dict[str, Any] = {"spread": starts.Spread(start.schema), "seed": seed, "facts": facts}
+    full = bool(treated.train.tensor(ROWS).isnan().any())
+    model = starts.build(start, full=full)
+    best = improve(model, treated, chosen=_sizes(start), out=out, overwrite=overwrite, **options)
+    single = _mixture(treated, seed, classes=(1,))
+    if single.mixture.latents < 2 or _reached(start, best) - single.validation.mean() > BEHIND:
+        return best
+    flow = priors.RealNVP(single.mixture.latents, 4, identity=True)
+    model = starts.build(single, full=full, prior=flow)
+    other = improve(model, treated, begun=ANALYSIS, chosen=_sizes(single), learning_rate=1.5e-3, **options)
+    if not other.kept or _reached(single, other) <= _reached(start, best):
+        return best
+    return other if out is None else other.save(out, overwrite=True)
+
+
+def _reached(start: starts.TableStart, found: Improvement) -> float:
+    return float(start.validation.mean()) + (found.gain if found.kept else 0.0)
+
+
+def _sizes(start: starts.TableStart) -> dict[str, Any]:
+    mixture = start.mixture
+    logs = [each.name for each in start.schema.features if each.treatment == "log"]
+    return {
+        "classes": mixture.settings.classes,
+        "factors": mixture.latents,
+        "ridge": mixture.settings.ridge,
+        "shrinkage": mixture.settings.shrinkage,
+        "columns as categories": len(start.levels),
+        "logarithms": len(logs),
+    }
+
+
+def _mixture(data: Dataset, seed: int, **options: Any) -> starts.TableStart:
+    train, validation = data.train.tensor(ROWS).numpy(), data.validation.tensor().numpy()
+    return starts.mixture(train, validation, data.protocol.schema, seed=seed, **options)
+
+
+def _treatments(data: Dataset) -> list[Dataset]:
+    """The table with logarithms of what is skewed, columns of few values left out, and without any.
+
+    A column whose cells reach below zero has no logarithm of what is spread over them.
+    """
     schema = data.protocol.schema
-    train, validation = data.train.tensor(ROWS), data.validation.tensor()
-    start = starts.mixture(train.numpy(), validation.numpy(), schema, seed=seed)
-    model = starts.build(start, full=bool(train.isnan().any()))
-    cells = torch.tensor(starts.cells(schema)).float()
-    return improve(model, data, cells=cells, seed=seed, **options)
+    assert schema is not None
+    rows = data.train.tensor(ROWS)
+    values = schema.unscaled(rows.double())
+    logs, coarse = [], []
+    for d, each in enumerate(schema.features):
+        if each.treatment == "log":
+            known = values[~values[:, d].isnan(), d]
+            logs.append(each.name)
+            if len(known) == 0 or len(rows[:, d].unique()) <= starts.FEW or known.min() <= each.resolution / 2:
+                coarse.append(each.name)
+    some = without_logs(data, coarse)
+    return [some] if len(coarse) == len(logs) else [some, without_logs(data, logs)]
 
 
 def _counts(data: Dataset, *, seed: int, **options: Any) -> Improvement:

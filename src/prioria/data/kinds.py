@@ -161,7 +161,7 @@ def _number(name: str, values: NDArray[np.float64], rows: int) -> Column:
     if whole and distinct[0] in (0, 1):
         return Column(name, "count", integer=True)
     kind = "positive" if distinct[0] > 0 else "real"
-    return Column(name, kind, integer=whole, resolution=grid(distinct))
+    return Column(name, kind, integer=whole, resolution=_resolution(known, distinct))
 
 
 def names_of(distinct: NDArray[np.float64]) -> list[str]:
@@ -169,6 +169,15 @@ def names_of(distinct: NDArray[np.float64]) -> list[str]:
     import pandas as pd
 
     return names(pd.Series(distinct)).tolist()
+
+
+def _resolution(known: NDArray[np.float64], distinct: NDArray[np.float64]) -> float:
+    """The width of the grid; where values repeat, at least the least distance of two: no cell holds more than one."""
+    if len(distinct) < 3 or 2 * len(distinct) > len(known):
+        return grid(distinct)
+    steps = np.diff(distinct)
+    apart = steps[steps > 1e-5 * (distinct[-1] - distinct[0])]  # others are the same but for rounding
+    return max(grid(distinct), float(f"{apart.min():.9g}"))
 
 
 def grid(distinct: NDArray[np.float64]) -> float:
@@ -198,7 +207,9 @@ def _as(name: str, values: pd.Series, kind: Any) -> Column:
     whole = bool((known == known.round()).all())
     if (kind == "positive" and (known <= 0).any()) or (kind == "count" and ((known < 0).any() or not whole)):
         raise DataError(f"column {name!r}: kind {kind} does not fit values from {known.min():g} to {known.max():g}")
-    return Column(name, kind, integer=whole, resolution=0.0 if kind == "count" else grid(np.unique(known)))
+    return Column(
+        name, kind, integer=whole, resolution=0.0 if kind == "count" else _resolution(known, np.unique(known))
+    )
 
 
 def _is_whole(values: pd.Series) -> bool:

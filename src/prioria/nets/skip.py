@@ -79,27 +79,57 @@ class Select(Module):
 
 
 class ByClass(Module):
-    """An affine map for each class: of (c, z) with c a vector of K shares, b_c + A_c z on the first outputs, b_c else.
+    r"""An affine map for each class, and a network on top: center_c + unit_c * (b_c + A_c z + net(c, z)).
+
+    Center and unit are constants, so that a step of an optimizer is one in units of each class's noise. The network's
+    last layer starts at zero. What it adds to outputs that read no z is bounded: limit * tanh(. / limit).
 
     Args:
         classes: K.
         latents: L.
         outputs: O.
         linear: how many of the outputs, from the first, read z.
+        net: network (..., K + L) -> (..., O); None for none.
+        limit: of what it adds.
+
+    Raises:
+        ValueError: the network has no linear layer.
 
     Example:
         >>> ByClass(3, 2, 5, linear=4)(torch.zeros(7, 6, 3 + 2)).shape
         torch.Size([7, 6, 5])
     """
 
-    def __init__(self, classes: int, latents: int, outputs: int, *, linear: int | None = None) -> None:
+    def __init__(
+        self,
+        classes: int,
+        latents: int,
+        outputs: int,
+        *,
+        linear: int | None = None,
+        net: nn.Module | None = None,
+        limit: float = 3.0,
+    ) -> None:
         super().__init__()
         self.classes, self.linear = classes, outputs if linear is None else linear
+        self.limit, self.net = limit, net
+        if net is not None:
+            zero_last(net)
+        self.register_buffer("center", torch.zeros(classes, outputs))
+        self.register_buffer("unit", torch.ones(classes, outputs))
+        self.register_buffer("free", torch.ones(classes))  # of those that the network may move
         self.bias = nn.Parameter(torch.zeros(classes, outputs))
         self.weight = nn.Parameter(torch.randn(classes, latents, self.linear) / max(latents, 1) ** 0.5)
 
     def forward(self, above: Tensor) -> Tensor:
         c, z = above.tensor_split((self.classes,), -1)
+        unit, free = self.get_buffer("unit"), self.get_buffer("free")
         both = (c.unsqueeze(-1) * z.unsqueeze(-2)).flatten(-2)  # one product of matrices for all classes
-        read, rest = (c @ self.bias).tensor_split((self.linear,), -1)
-        return torch.cat([read + both @ self.weight.flatten(0, 1), rest], -1)
+        weight = self.weight * unit[:, None, : self.linear]
+        read, rest = (c @ (self.get_buffer("center") + unit * self.bias)).tensor_split((self.linear,), -1)
+        found = torch.cat([read + both @ weight.flatten(0, 1), rest], -1)
+        if self.net is None:
+            return found
+        moved, added = self.net(above).tensor_split((self.linear,), -1)
+        added = self.limit * torch.tanh(added / self.limit)
+        return found + (c @ (unit * free.unsqueeze(-1))) * torch.cat([moved, added], -1)

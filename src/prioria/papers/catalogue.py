@@ -9,6 +9,7 @@ from prioria.papers import (
     exponential_family,
     faces,
     motion,
+    own_tables,
     pendulum,
     structures,
     vampprior,
@@ -29,5 +30,6 @@ TABLES: dict[str, Table] = {
         dependency_graph.TABLE,
         structures.TABLE,
         exponential_family.TABLE,
+        own_tables.TABLE,
     )
 }

@@ -22,6 +22,7 @@ class RealNVP(Prior):
         latents: L. With one latent g is affine and the prior a learned Gaussian: prefer ``priors.Mixture`` there.
         blocks: number of couplings, 6 in the paper's code.
         hidden: width of the two hidden layers of every s and t network.
+        identity: begin as N(0, I), the last layer of every network at zero.
 
     Raises:
         ValueError: an argument is not positive.
@@ -36,11 +37,13 @@ class RealNVP(Prior):
 
     can_narrow = False
 
-    def __init__(self, latents: int, blocks: int = 6, *, hidden: int = 64) -> None:
+    def __init__(self, latents: int, blocks: int = 6, *, hidden: int = 64, identity: bool = False) -> None:
         super().__init__()
         if min(latents, blocks, hidden) < 1:
             raise ValueError(f"latents={latents}, blocks={blocks} and hidden={hidden} must be positive")
-        self.blocks = nn.ModuleList(Coupling(latents, hidden=hidden, keep_first=k % 2 == 0) for k in range(blocks))
+        self.blocks = nn.ModuleList(
+            Coupling(latents, hidden=hidden, keep_first=k % 2 == 0, identity=identity) for k in range(blocks)
+        )
         self.base = StandardNormal(latents)
 
     def forward(self, context: Tensor | None = None) -> Distribution:

@@ -3,14 +3,16 @@
 from prioria.starts.documents import words
 from prioria.starts.factors import FactorMixture
 from prioria.starts.recognition import MixtureEncoder
-from prioria.starts.table import TableStart, build, cells, dequantize, mixture
+from prioria.starts.spread import Spread, dequantize
+from prioria.starts.table import FEW, TableStart, build, mixture
 
 __all__ = [
+    "FEW",
     "FactorMixture",
     "MixtureEncoder",
+    "Spread",
     "TableStart",
     "build",
-    "cells",
     "dequantize",
     "mixture",
     "words",

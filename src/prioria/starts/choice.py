@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,22 @@ BUDGET = 3e10  # multiplications, about: a count, not a clock, so that the same 
 class Search:
     """Fits mixtures and remembers the best by the mean log-likelihood of the validation rows."""
 
-    def __init__(self, train: Rows, validation: Rows, floor: Array, *, seed: int = 0, budget: float = BUDGET) -> None:
+    def __init__(
+        self,
+        train: Rows,
+        validation: Rows,
+        floor: Array,
+        *,
+        classes: Sequence[int] = CLASSES,
+        seed: int = 0,
+        budget: float = BUDGET,
+    ) -> None:
         self.train, self.validation, self.floor, self.seed = train, validation, floor, seed
         self.left, self.scores = budget, {}
         self.size = train.real.shape[1]
         top = max(self.size - 1, 0)
         self.latents = sorted({each for each in (*LATENTS, top) if each <= top})
-        self.classes = [each for each in CLASSES if each == 1 or len(train) / each >= FEWEST]
+        self.classes = [each for each in classes if each == 1 or len(train) / each >= FEWEST]
         self.best: tuple[float, FactorMixture] | None = None
         self._labels: dict[tuple[int, int], NDArray] = {}
 
@@ -161,7 +170,9 @@ def _covariances(mixture: object) -> Array:
             return np.stack([each * np.eye(size) for each in values])
 
 
-def best_gaussians(train: Array, validation: Array, *, seed: int = 0, most: float = 4e5) -> object | None:
+def best_gaussians(
+    train: Array, validation: Array, *, classes: Sequence[int] = CLASSES, seed: int = 0, most: float = 4e5
+) -> object | None:
     """Returns scikit-learn's GaussianMixture of the best validation score, over sizes, covariances and ridges."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
@@ -173,12 +184,12 @@ def best_gaussians(train: Array, validation: Array, *, seed: int = 0, most: floa
     grid += [(kind, ridge) for kind in ("tied", "diag") for ridge in (1e-6, 1e-2)]
     for kind, ridge in grid:
         top, stale = -np.inf, 0
-        for classes in CLASSES:
+        for count in classes:
             if stale == STALE:
                 break
-            if (classes > 1 and len(train) / classes < FEWEST) or (kind == "full" and classes * size * size > most):
+            if (count > 1 and len(train) / count < FEWEST) or (kind == "full" and count * size * size > most):
                 continue
-            found = GaussianMixture(classes, covariance_type=kind, reg_covar=ridge, random_state=seed)
+            found = GaussianMixture(count, covariance_type=kind, reg_covar=ridge, random_state=seed)
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)

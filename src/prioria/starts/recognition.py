@@ -53,7 +53,10 @@ class MixtureEncoder(Module):
         self.register_buffer("real", torch.tensor(real, dtype=torch.long), persistent=False)
         self.others = heads
         self.logits = nn.Parameter(torch.zeros(components))
-        self.center = nn.Parameter(torch.zeros(components, len(real)))
+        self.register_buffer("center", torch.zeros(components, len(real)))
+        self.register_buffer("unit", torch.ones(components, len(real)))
+        self.register_buffer("free", torch.ones(components))  # classes that the network may move
+        self.shift = nn.Parameter(torch.zeros(components, len(real)))  # in units, as a step of an optimizer is then
         self.log_unit = nn.Parameter(torch.zeros(components, len(real)))
         self.loadings = nn.Parameter(torch.zeros(components, len(real), latents))
         self.tables = nn.Parameter(torch.zeros(components, sum(self.others.sizes)))
@@ -67,7 +70,9 @@ class MixtureEncoder(Module):
         added = self.net(self.inputs(x))
         more, moved = added[..., : self.components], added[..., self.components :]
         shift, widen = moved.unflatten(-1, (self.components, 2 * self.latents)).chunk(2, -1)
-        widen = torch.tanh(widen / 2)  # log s moves by one at most
+        free = self.get_buffer("free")
+        more, shift = more * free, shift * free.unsqueeze(-1)
+        widen = torch.tanh(widen / 2) * free.unsqueeze(-1)  # log s moves by one at most
         if self.full:
             triangle = _triangle(precision)
             mean = mean + (triangle @ shift.unsqueeze(-1)).squeeze(-1)
@@ -84,7 +89,8 @@ class MixtureEncoder(Module):
         """Returns log p(x, c) (B, K), and mean (B, K, L) and precision (B or 1, K, L, L) of z given c."""
         values = x[..., self.get_buffer("real")]
         seen = ~values.isnan()
-        y = (values.nan_to_num().unsqueeze(-2) - self.center) * (-self.log_unit).exp() * seen.unsqueeze(-2)  # (B, K, G)
+        center = self.get_buffer("center") + self.get_buffer("unit") * self.shift
+        y = (values.nan_to_num().unsqueeze(-2) - center) * (-self.log_unit).exp() * seen.unsqueeze(-2)  # (B, K, G)
         precision = torch.eye(self.latents, dtype=x.dtype, device=x.device) + self.loadings.mT @ self.loadings
         precision = precision.unsqueeze(0)
         if not seen.all():

@@ -17,9 +17,10 @@ from prioria.distributions import Levels
 from prioria.distributions.spec import NUMBERS, Spec
 from prioria.likelihoods import Heads
 from prioria.likelihoods.heads import Head, LevelsHead
-from prioria.starts.choice import BUDGET, Search, best_gaussians, from_gaussians
-from prioria.starts.factors import Array, FactorMixture, Rows
+from prioria.starts.choice import BUDGET, CLASSES, Search, best_gaussians, from_gaussians
+from prioria.starts.factors import BACKGROUND, Array, FactorMixture, Rows
 from prioria.starts.recognition import MixtureEncoder
+from prioria.starts.spread import dequantize
 
 LISTED = ("bernoulli", "categorical", "ordinal")
 Reading = tuple[dict[str, str], dict[str, list[float]]]  # families and levels, by name of column
@@ -104,30 +105,6 @@ def _volume_of_counts(heads: Heads, counted: Sequence[int], x: Array) -> Array:
     return (~np.isnan(x[:, list(counted)]) * scales).sum(1)
 
 
-def dequantize(x: NDArray, schema: Any, *, seed: int = 0) -> Array:
-    """Spreads numbers over the cell of the grid that they lie on: x + U(-g/2, g/2) / s for a column of width g.
-
-    The density of a mixture on columns with ties has no upper bound, and what it gains there says nothing of the data.
-    Counts have cells of width 1 and logarithms are left alone.
-
-    Args:
-        x: rows (N, D) as ``schema.encode`` gives them.
-        schema: the columns.
-        seed: of the noise.
-    """
-    return x + np.random.default_rng(seed).uniform(-0.5, 0.5, x.shape) * cells(schema)
-
-
-def cells(schema: Any) -> Array:
-    """Returns the width (D,), in the units of x, of the grid that each column lies on; 0 where there is none."""
-    widths = []
-    for column in Spec.read(schema):
-        width = column.resolution or (1.0 if column.kind == "count" else 0.0)
-        spread = column.kind in NUMBERS and column.treatment != "log"
-        widths.append(width / column.scale if spread else 0.0)
-    return np.array(widths)
-
-
 def completed(heads: Heads, train: Array, validation: Array, *, seed: int) -> tuple[Array, Array]:
     """Fills missing entries of the real columns, for EM alone, by one draw of scikit-learn's IterativeImputer.
 
@@ -150,7 +127,15 @@ def completed(heads: Heads, train: Array, validation: Array, *, seed: int) -> tu
     return train, validation
 
 
-def mixture(train: NDArray, validation: NDArray, schema: Any, *, seed: int = 0, budget: float = BUDGET) -> TableStart:
+def mixture(
+    train: NDArray,
+    validation: NDArray,
+    schema: Any,
+    *,
+    classes: Sequence[int] = CLASSES,
+    seed: int = 0,
+    budget: float = BUDGET,
+) -> TableStart:
     """Fits the best mixture of factor analysers to a table, numbers with few values as numbers and as categories.
 
     Missing entries of real columns are drawn once for the fit; the model that :func:`build` makes leaves
@@ -161,12 +146,13 @@ def mixture(train: NDArray, validation: NDArray, schema: Any, *, seed: int = 0, 
         train: training rows (N, D) as ``schema.encode`` gives them.
         validation: validation rows.
         schema: the columns.
+        classes: numbers of classes that are tried, without the two broad ones.
         seed: of first classes.
         budget: multiplications that the search for a mixture may take, about.
     """
     columns = Spec.read(schema)
     train, validation = np.asarray(train, np.float64), np.asarray(validation, np.float64)
-    search: dict[str, Any] = {"seed": seed, "budget": budget}
+    search: dict[str, Any] = {"classes": classes, "seed": seed, "budget": budget}
     starts = [_fit(train, validation, schema, reading, **search) for reading in _readings(columns, train)]
     return max(starts, key=lambda start: start.validation.mean())
 
@@ -186,20 +172,22 @@ def _readings(columns: list[Spec], train: Array) -> list[Reading]:
     return readings
 
 
-def _fit(train: Array, validation: Array, schema: Any, reading: Reading, *, seed: int, budget: float) -> TableStart:
+def _fit(
+    train: Array, validation: Array, schema: Any, reading: Reading, *, classes: Sequence[int], seed: int, budget: float
+) -> TableStart:
     families, levels = reading
     heads = Heads(schema, families, levels)
     train, validation = completed(heads, train, validation, seed=seed)
     reader = Reader(heads, train)
     rows, held = reader(dequantize(train, schema, seed=seed)), reader(dequantize(validation, schema, seed=seed + 1))
-    search = Search(rows, held, reader.floor, seed=seed, budget=budget)
-    if (gaussians := best_gaussians(rows.real, held.real, seed=seed)) is not None:
+    search = Search(rows, held, reader.floor, classes=classes, seed=seed, budget=budget)
+    if (gaussians := best_gaussians(rows.real, held.real, classes=classes, seed=seed)) is not None:
         search.offer(from_gaussians(rows, gaussians, reader.floor))
     best = search.run()
     return TableStart(schema, best, reader.center, reader.scale, families, levels, best.log_prob(held))
 
 
-def build(start: TableStart, *, hidden: int = 64, full: bool = False) -> VAE:
+def build(start: TableStart, *, hidden: int = 64, full: bool = False, prior: nn.Module | None = None) -> VAE:
     """Returns the VAE that is the mixture: c its class, z its factors, networks beside it that begin at zero.
 
     Its log-likelihood is the mixture's, to rounding. ``objectives.Enumerated`` trains it.
@@ -208,36 +196,31 @@ def build(start: TableStart, *, hidden: int = 64, full: bool = False) -> VAE:
         start: the mixture.
         hidden: width of the networks' two hidden layers.
         full: give z a full covariance, the exact one of rows with missing entries.
+        prior: p(z|c) in place of N(0, I), over max(factors, 1) latents; it must begin as that for the model to be the
+            mixture.
     """
     options = {"families": dict(start.families), "levels": dict(start.levels)}
     mixture = start.mixture
     components, latents = len(mixture.log_shares), max(mixture.latents, 1)
     encoder = MixtureEncoder(start.schema, components, latents, hidden=hidden, full=full, **options)
     outputs = likelihoods.Columns.outputs(start.schema, **options)
-    base = nets.ByClass(components, latents, outputs, linear=len(start.center))
     net = nets.Chain(
         nets.Squash(start=components), nets.MLP(components + latents, hidden, hidden, outputs, activation="silu")
     )
-    _set(start, encoder, base, latents)
+    decoder = nets.ByClass(components, latents, outputs, linear=len(start.center), net=net)
+    _set(start, encoder, decoder, latents)
     model = VAE(
         encoder=encoder,
-        stages=stages.Classes(components, latents, full=full),
-        likelihood=likelihoods.Columns(nets.Skip(base, net, scale=_units(start, outputs)), start.schema, **options),
+        stages=stages.Classes(components, latents, full=full, prior=prior),
+        likelihood=likelihoods.Columns(decoder, start.schema, **options),
     )
     with torch.no_grad():
         model.get_parameter("stages.c.p.logits").copy_(encoder.logits)
     return model.eval()
 
 
-def _units(start: TableStart, outputs: int) -> Tensor:
-    # what a network adds to a mean is in units of the noise there
-    shares = np.exp(start.mixture.log_shares)
-    units = np.sqrt(shares @ start.mixture.noise) * start.scale
-    return torch.cat([torch.tensor(units), torch.ones(outputs - len(units))]).float()
-
-
 @torch.no_grad()
-def _set(start: TableStart, encoder: MixtureEncoder, base: nets.ByClass, latents: int) -> None:
+def _set(start: TableStart, encoder: MixtureEncoder, decoder: nets.ByClass, latents: int) -> None:
     mixture = start.mixture
     mean = torch.tensor(mixture.mean * start.scale + start.center)
     noise = torch.tensor(mixture.noise * start.scale**2)
@@ -245,12 +228,20 @@ def _set(start: TableStart, encoder: MixtureEncoder, base: nets.ByClass, latents
     factors = nn.functional.pad(factors, (0, latents - factors.shape[-1]))  # a factor that moves nothing, where L = 0
     rest = _outputs(start, encoder.others)
     encoder.logits.copy_(torch.tensor(mixture.log_shares))
-    encoder.center.copy_(mean)
-    encoder.log_unit.copy_(0.5 * noise.log())
-    encoder.loadings.copy_(factors / noise.sqrt().unsqueeze(-1))
+    unit, loadings = noise.sqrt(), factors / noise.sqrt().unsqueeze(-1)
+    free = torch.ones(len(mean))
+    free[-len(BACKGROUND) :] = 0  # broad classes stay as they are: they are what rows far away have
+    encoder.get_buffer("center").copy_(mean)
+    encoder.get_buffer("unit").copy_(unit)
+    encoder.get_buffer("free").copy_(free)
+    encoder.log_unit.copy_(unit.log())
+    encoder.loadings.copy_(loadings)
     encoder.tables.copy_(rest)
-    base.bias.copy_(torch.cat([mean, noise.log(), rest], -1))
-    base.weight.copy_(factors.mT)
+    decoder.get_buffer("center").copy_(torch.cat([mean, noise.log(), rest], -1))
+    decoder.get_buffer("unit")[:, : unit.shape[1]] = unit
+    decoder.get_buffer("free").copy_(free)
+    decoder.bias.zero_()
+    decoder.weight.copy_(loadings.mT)
 
 
 def _outputs(start: TableStart, heads: Heads) -> Tensor:

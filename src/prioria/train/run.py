@@ -158,6 +158,7 @@ class _Refit(BaseModel):
 class _Start(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
     begun: str
+    chosen: dict[str, int | float | str] = {}
     kept: bool
     gain: float | None
     standard_error: float | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -90,6 +90,18 @@ def table_data(table: Table, choices: Choices, treatment: Treatment, seed: int) 
         return under(own_data(plain, treatment, seed), schema)
     if treatment.binarize or treatment.relaxed or treatment.levels:
         raise DataError(f"{table.name}: binarize, relaxed and levels are for grey values, these are columns of others")
+    return columns_data(table, schema, parts, split_in_words(table.sizes))
+
+
+def columns_data(table: Table, schema: Schema, parts: Sequence[NDArray], split: str) -> Dataset:
+    """Rows of a table as columns of their kinds, in three given parts.
+
+    Args:
+        table: the rows.
+        schema: the columns.
+        parts: the numbers of the rows of each part.
+        split: what they are, in words.
+    """
     x = schema.encode(table.frame)
     protocol = Protocol(
         name=Path(table.name).absolute().stem,
@@ -98,7 +110,7 @@ def table_data(table: Table, choices: Choices, treatment: Treatment, seed: int) 
         kind="columns",
         binarization="none",
         likelihoods=legal(schema, bool(np.isnan(x).any())),
-        split=split_in_words(table.sizes),
+        split=split,
         source=OWN,
         classes=schema.label.levels if schema.label else (),
         schema=schema,
