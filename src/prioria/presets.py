@@ -164,8 +164,8 @@ def _treatments(data: Dataset) -> list[Dataset]:
             logs.append(each.name)
             if len(known) == 0 or len(rows[:, d].unique()) <= starts.FEW or known.min() <= each.resolution / 2:
                 coarse.append(each.name)
-    some = without_logs(data, coarse)
-    return [some] if len(coarse) == len(logs) else [some, without_logs(data, logs)]
+    some, none = without_logs(data, coarse), without_logs(data, logs)
+    return [some] if len(coarse) == len(logs) or none is data else [some, none]
 
 
 def _counts(data: Dataset, *, seed: int, **options: Any) -> Improvement:

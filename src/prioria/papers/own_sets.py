@@ -96,7 +96,8 @@ def _folder(package: str) -> Path:
 def _cars(path: Path) -> Array:
     import pandas as pd
 
-    return _numbers(pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))).drop(columns=["Year"]))
+    frame: Any = pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
+    return _numbers(frame.drop(columns=["Year"]))
 
 
 def _csv(path: Path) -> Array:
@@ -108,7 +109,8 @@ def _csv(path: Path) -> Array:
 def _airports(path: Path) -> Array:
     import pandas as pd
 
-    return _numbers(pd.read_csv(path)[["latitude", "longitude"]])
+    frame: Any = pd.read_csv(path)
+    return _numbers(frame[["latitude", "longitude"]])
 
 
 def _days(path: Path) -> Array:

@@ -75,9 +75,10 @@ def measure(cell: Cell) -> Result:
 
 def _densities(data: Dataset, model: Any, treated: Dataset, cell: Cell) -> tuple[Base, Array]:
     """The best classical model of the spread numbers, and the density that a model has of the same test rows."""
-    assert data.protocol.schema is not None and treated.protocol.schema is not None
-    data = without_logs(data, [each.name for each in data.protocol.schema.features])
-    schema, shown = data.protocol.schema, treated.protocol.schema
+    logged, shown = data.protocol.schema, treated.protocol.schema
+    assert logged is not None and shown is not None
+    data = without_logs(data, [each.name for each in logged.features])
+    schema = data.protocol.schema or logged
     parts = [_Spread(part, schema, seed) for seed, part in enumerate((data.train, data.validation, data.test))]
     base = best_density(*(part.values for part in parts))
     x = _as_read(parts[2].numbers, schema, shown)
