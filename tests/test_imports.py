@@ -23,7 +23,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 PARTS = [path for path in FILES if path != SOURCE / "__init__.py"]  # the root only re-exports
 
 LAYERS = [
-    {"atomic", "memory", "module", "rebuilding", "shared", "spelling", "storage"},
+    {"atomic", "memory", "module", "rebuilding", "shared", "spelling", "storage", "workers"},
     {"distributions", "flows", "nets", "stage"},
     {"priors", "posteriors", "likelihoods", "stages"},
     {"data"},

@@ -124,7 +124,7 @@ from pathlib import Path
 from prioria.papers import computed
 from tests.papers.tiny import cells_in
 
-options = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": None}
+options = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 with LocalCluster(n_workers=1, threads_per_worker=2, **options) as cluster:
     for cell, _ in computed(cells_in(Path(sys.argv[1])), cluster=cluster.scheduler_address):
         print(cell.row.name)

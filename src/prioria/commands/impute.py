@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from prioria import imputation
 from prioria.commands.opened import ModelPlace, Opened
+from prioria.commands.parts import Cluster, Jobs, check_alone, of_each, over_parts
 from prioria.conditionals import Conditional
 from prioria.data import DataError, Schema, written
 from prioria.data.own.frames import named, tell
+from prioria.data.own.parts import holds_parts
 from prioria.data.own.sources import Table, read_source
+from prioria.data.own.tables import prepared
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TableFile = Annotated[str, Parameter(help="A table with the columns of the training data, entries missing.")]
 OutTable = Annotated[
@@ -23,17 +30,35 @@ OutTable = Annotated[
 
 
 def impute(
-    model: ModelPlace, data: TableFile, /, *, out: OutTable, draws: int = 10, num_samples: int = 1000, seed: int = 0
+    model: ModelPlace,
+    data: TableFile,
+    /,
+    *,
+    out: OutTable,
+    draws: int = 10,
+    num_samples: int = 1000,
+    seed: int = 0,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
 ) -> None:
     """Fill missing entries in, several times: column draw counts the tables, which stand one below the other.
 
     What was there stays as it was. effective_samples, NAME_sd and NAME_probability say how sure the rest is.
+    Of a folder of .parquet, .feather or .arrow parts each becomes a part of the folder --out; those that are there
+    already are not filled in again.
 
     Args:
         draws: how many tables.
         num_samples: samples of the posterior for each row, of which the draws are taken by their importance weights.
         seed: of the random numbers.
     """
+    if holds_parts(Path(data)):
+        schema_of(Opened.of(model))
+        compute = partial(impute_part, draws=draws, num_samples=num_samples)
+        about = {"command": "impute", "draws": draws, "num_samples": num_samples}
+        computes = of_each(Path(data), compute)
+        return over_parts(computes, model, Path(data), out, about=about, seed=seed, jobs=jobs, cluster=cluster)
+    check_alone(jobs, cluster)
     written.check_written(out)
     opened = Opened.of(model)
     schema = schema_of(opened)
@@ -48,6 +73,13 @@ def impute(
     filled = f"{int(found.missing.sum())} missing entries of {int(found.missing.any(-1).sum())} rows filled in"
     print(f"{filled}, {draws} times, in {out}")
     say_doubt(found)
+
+
+def impute_part(opened: Opened, rows: pd.DataFrame, seed: int, *, draws: int, num_samples: int) -> pd.DataFrame:
+    """Returns what ``impute`` writes of one part."""
+    schema, table = schema_of(opened), prepared(rows, "the part")
+    tell("the part", [line for line in schema.differences(table) if not line.endswith("left out")])
+    return imputation.complete(opened.model, schema, table, draws, num_samples=num_samples, seed=seed)[0]
 
 
 def sample_given(folder: Path, given: Sequence[str], num_samples: int, *, seed: int, out: Path | None) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from cyclopts import Parameter
 from torch import Tensor
+from torch.distributions import Distribution
 
 from prioria.commands.impute import sample_given
 from prioria.commands.opened import DataFile, ModelPlace, Opened
+from prioria.commands.parts import Cluster, Jobs, check_alone, of_each, over_parts
 from prioria.data import Protocol, carried, written
+from prioria.data.loading import NamedRows, read_named_rows
+from prioria.data.own.parts import holds_parts
 from prioria.distributions import Words, is_binary, mean
+from prioria.draw import Draw
 from prioria.memory import check_memory
 from prioria.model import VAE
 from prioria.stage import check_decided
@@ -36,6 +42,9 @@ def sample(
     num_samples: Annotated[int, Parameter(name=("--num-samples", "-n"))] = 64,
     given: tuple[str, ...] = (),
     seed: int = 0,
+    parts: int | None = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
 ) -> None:
     """Draw samples in the units of the data. A table has the columns of the data: names, kinds, categories by name.
 
@@ -47,10 +56,15 @@ def sample(
         num_samples: how many.
         given: of a table: COLUMN=VALUE, as in --given sex=male; may be given several times.
         seed: of the random numbers.
+        parts: write so many parts of a table into the folder --out, as many rows in each; those that are there already
+            are not drawn again.
     """
     if num_samples < 1:
         raise ValueError(f"--num-samples {num_samples} must be at least 1")
     check_seed(seed)
+    if parts is not None:
+        return _sample_parts(model, out, num_samples, given, parts, seed=seed, jobs=jobs, cluster=cluster)
+    check_alone(jobs, cluster)
     if given:
         return sample_given(model, given, num_samples, seed=seed, out=out)
     if out is None:
@@ -59,18 +73,56 @@ def sample(
     opened = Opened.of(model)
     check_decided(opened.model.stages)
     check_memory("--num-samples", num_samples, COPIES * 4 * opened.protocol.dimensions)
+    draw, px, means, x = _drawn(opened, num_samples, seed)
+    bits = is_binary(px)
+    arrays: dict[str, Any] = {"x": _in_units(opened.protocol, x, bits), "mean": _in_units(opened.protocol, means, bits)}
+    arrays |= {group: z[0] for group, z in draw.z.items()}
+    written.write(out, lambda: written.frame(opened.protocol, x, bits=bits), arrays)
+    print(f"{num_samples} samples in {out}")
+
+
+def _drawn(opened: Opened, num_samples: int, seed: int) -> tuple[Draw, Distribution, Tensor, Tensor]:
+    """Returns a draw from the model, p(x|z), its means, and rows of it."""
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
         px = draw.px
         if isinstance(px, Words):
             px = px.of_length(carried.lengths(opened.protocol, num_samples))
-        means, x = mean(px)[0], px.sample()[0]
-    bits = is_binary(px)
-    arrays: dict[str, Any] = {"x": _in_units(opened.protocol, x, bits), "mean": _in_units(opened.protocol, means, bits)}
-    arrays |= {group: z[0] for group, z in draw.z.items()}
-    written.write(out, lambda: written.frame(opened.protocol, x, bits=bits), arrays)
-    print(f"{num_samples} samples in {out}")
+        return draw, px, mean(px)[0], px.sample()[0]
+
+
+def _sample_parts(
+    model: Path,
+    out: Path | None,
+    num_samples: int,
+    given: tuple[str, ...],
+    parts: int,
+    *,
+    seed: int,
+    jobs: int,
+    cluster: str | None,
+) -> None:
+    if given:
+        raise ValueError(f"--given {given[0]} and --parts {parts} do not go together; draw them into one file")
+    if not 1 <= parts <= num_samples:
+        raise ValueError(f"--parts {parts} must be from 1 to --num-samples, {num_samples}")
+    opened = Opened.of(model)
+    check_decided(opened.model.stages)
+    check_memory("--num-samples", jobs * -(-num_samples // parts), COPIES * 4 * opened.protocol.dimensions)
+    counts = [num_samples // parts + (number < num_samples % parts) for number in range(parts)]
+    computes = {
+        f"part-{number:0{len(str(parts - 1))}}.parquet": partial(sample_part, num_samples=count)
+        for number, count in enumerate(counts)
+    }
+    about = {"command": "sample", "num_samples": num_samples, "parts": parts}
+    over_parts(computes, model, None, out, about=about, seed=seed, jobs=jobs, cluster=cluster)
+
+
+def sample_part(opened: Opened, rows: None, seed: int, *, num_samples: int) -> pd.DataFrame:
+    """Returns what ``sample`` writes of one part."""
+    _, px, _, x = _drawn(opened, num_samples, seed)
+    return written.frame(opened.protocol, x, bits=is_binary(px))
 
 
 def encode(
@@ -80,25 +132,42 @@ def encode(
     *,
     out: OutFile,
     level: Annotated[str | None, Parameter(name=("--level", "--group"))] = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
 ) -> None:
     """Encode rows: the posterior mean of each group of latents; the same file gives the same numbers.
 
     A table has the row's number, the identifiers of the data, and columns such as z_0; of classes these are their
-    probabilities. An .npz file has an array for each group, .npy that of the first.
+    probabilities. An .npz file has an array for each group, .npy that of the first. Of a folder of .parquet, .feather
+    or .arrow parts each becomes a part of the folder --out; those that are there already are not encoded again.
 
     Args:
         level: one latent group alone.
     """
+    if holds_parts(Path(data)):
+        check_decided(Opened.of(model).model.stages)
+        computes, about = of_each(Path(data), partial(encode_part, level=level)), {"command": "encode", "level": level}
+        return over_parts(computes, model, Path(data), out, about=about, seed=0, jobs=jobs, cluster=cluster)
+    check_alone(jobs, cluster)
     written.check_written(out)
     opened = Opened.of(model)
     check_decided(opened.model.stages)
     found = opened.rows(data)
-    x = found.split.tensor()
-    with torch.inference_mode():
-        parts = [_encoded(opened.model, part, level) for part in x.split(ROWS)]
-    arrays = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    arrays = _codes(opened, found, level)
     written.write(out, lambda: _table(found.names, arrays), arrays)
-    print(f"{len(x)} rows encoded in {out}")
+    print(f"{len(found.split)} rows encoded in {out}")
+
+
+def encode_part(opened: Opened, rows: pd.DataFrame, seed: int, *, level: str | None) -> pd.DataFrame:
+    """Returns what ``encode`` writes of one part."""
+    found = read_named_rows(rows, opened.protocol, missing=True)
+    return _table(found.names, _codes(opened, found, level))
+
+
+def _codes(opened: Opened, found: NamedRows, level: str | None) -> dict[str, Tensor]:
+    with torch.inference_mode():
+        parts = [_encoded(opened.model, part, level) for part in found.split.tensor().split(ROWS)]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _encoded(model: VAE, x: Tensor, level: str | None) -> dict[str, Tensor]:

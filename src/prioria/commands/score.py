@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +13,11 @@ from torch import Tensor
 
 from prioria import evaluate, likelihoods
 from prioria.commands.opened import DataFile, DataPlace, ModelPlace, Opened
+from prioria.commands.parts import Cluster, Jobs, check_alone, of_each, over_parts
 from prioria.commands.sample import OutFile, check_seed
 from prioria.data import Protocol, written
+from prioria.data.loading import NamedRows, read_named_rows
+from prioria.data.own.parts import holds_parts
 from prioria.evaluate import Scores
 from prioria.model import VAE
 
@@ -33,13 +38,16 @@ def score(
     moved: DataPlace = None,
     num_samples: int = 1000,
     seed: int = 0,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
 ) -> None:
     """Score rows by log p(x) in nats, in the units of the data; the lower, the stranger the row.
 
     A table has the row's number, the identifiers of the data, log_likelihood, scored (whether there is a finite
     estimate: -inf is written where there is none), and with a threshold a flag, anomalous. With --top also rank, 1 for
     the strangest, and columns, those that contribute most: by how much log p of the column given the latents is less
-    than its median over all rows.
+    than its median over all rows. Of a folder of .parquet, .feather or .arrow parts each becomes a part of the folder
+    --out; those that are there already are not scored again.
 
     Args:
         top: print so many rows, the strangest first, with the columns that contribute most.
@@ -56,19 +64,24 @@ def score(
         raise ValueError(f"--contamination {contamination} and --quantile {quantile} are two thresholds; give one")
     if top < 0:
         raise ValueError(f"--top {top} must be at least 0")
+    if holds_parts(Path(data)):
+        _refuse_ranks(data, contamination, top)
+        opened = Opened.of(model, moved)
+        threshold = _threshold(opened, None, None, quantile, num_samples=num_samples, seed=seed)
+        compute = partial(score_part, num_samples=num_samples, threshold=threshold)
+        about = {"command": "score", "num_samples": num_samples, "threshold": threshold}
+        computes = of_each(Path(data), compute)
+        return over_parts(computes, model, Path(data), out, about=about, seed=seed, jobs=jobs, cluster=cluster)
+    check_alone(jobs, cluster)
     if out is not None:
         written.check_written(out)
     opened = Opened.of(model, moved)
     found = opened.rows(data)
-    if isinstance(opened.model.likelihood, likelihoods.Categorical):
-        opened.model.likelihood.check(found.split.maximum(), data)
+    table, scores = _scored(opened, found, data, num_samples, seed)
     x = found.split.tensor()
-    scores = _scores(opened, x, num_samples, seed)
-    scored = scores.log_likelihood.isfinite()
-    table = found.names.assign(log_likelihood=scores.log_likelihood.numpy(), scored=scored.numpy())
     threshold = _threshold(opened, scores, contamination, quantile, num_samples=num_samples, seed=seed)
     if threshold is not None:
-        table["anomalous"] = (table["log_likelihood"] < threshold) | ~table["scored"]
+        _flag(table, threshold)
     if top:
         _rank(table, opened.model, opened.protocol, x, top)
     if out is not None:
@@ -81,6 +94,36 @@ def score(
         print(f"Note: {note}")
 
 
+def score_part(
+    opened: Opened, rows: pd.DataFrame, seed: int, *, num_samples: int, threshold: float | None
+) -> pd.DataFrame:
+    """Returns what ``score`` writes of one part."""
+    table, _ = _scored(opened, read_named_rows(rows, opened.protocol, missing=True), "the part", num_samples, seed)
+    if threshold is not None:
+        _flag(table, threshold)
+    return table
+
+
+def _scored(opened: Opened, found: NamedRows, name: str, num_samples: int, seed: int) -> tuple[pd.DataFrame, Scores]:
+    if isinstance(opened.model.likelihood, likelihoods.Categorical):
+        opened.model.likelihood.check(found.split.maximum(), name)
+    scores = _scores(opened, found.split.tensor(), num_samples, seed)
+    scored = scores.log_likelihood.isfinite().numpy()
+    return found.names.assign(log_likelihood=scores.log_likelihood.numpy(), scored=scored), scores
+
+
+def _flag(table: pd.DataFrame, threshold: float) -> None:
+    table["anomalous"] = (table["log_likelihood"] < threshold) | ~table["scored"]
+
+
+def _refuse_ranks(data: str, contamination: float | None, top: int) -> None:
+    for option, given in (("--top", top > 0), ("--contamination", contamination is not None)):
+        if given:
+            raise ValueError(
+                f"{option} compares all rows, and {data} is read part by part; score it without, or take --quantile"
+            )
+
+
 def _scores(opened: Opened, x: Tensor, num_samples: int, seed: int) -> Scores:
     """Returns scores in the units of the data: those of the likelihood, where it knows them, or made so here."""
     with torch.random.fork_rng(), torch.inference_mode():
@@ -90,10 +133,16 @@ def _scores(opened: Opened, x: Tensor, num_samples: int, seed: int) -> Scores:
 
 
 def _threshold(
-    opened: Opened, scores: Scores, contamination: float | None, quantile: float | None, *, num_samples: int, seed: int
+    opened: Opened,
+    scores: Scores | None,
+    contamination: float | None,
+    quantile: float | None,
+    *,
+    num_samples: int,
+    seed: int,
 ) -> float | None:
     """Returns below what a row is anomalous."""
-    if contamination is not None:
+    if contamination is not None and scores is not None:
         return _quantile(scores, contamination)
     if quantile is None:
         return None

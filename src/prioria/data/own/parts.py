@@ -73,13 +73,17 @@ class Parts:
     columns: Any
 
     @classmethod
-    def of(cls, folder: Path) -> Parts:
+    def of(cls, folder: Path, names: tuple[str, ...] | None = None) -> Parts:
         """Looks at the names of the parts and at their footers; folders named KEY=VALUE are columns.
+
+        Args:
+            folder: where they lie.
+            names: some of the parts; None = all.
 
         Raises:
             DataError: pyarrow is missing, two formats are mixed, a part cannot be read, or there is no row.
         """
-        names = part_names(folder)
+        names = part_names(folder) if names is None else names
         if importlib.util.find_spec("pyarrow") is None:
             raise DataError(f"{folder} holds parts of a table and needs pyarrow: pip install 'prioria[data]'")
         formats = {FORMATS[Path(name).suffix.lower()] for name in names}
