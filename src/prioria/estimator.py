@@ -118,7 +118,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             seed=self._seed,
-            cpu=True,
+            device="cpu",
             progress=False,
         )
         self.model_, self.history_ = run.model.double(), run.history

@@ -1,37 +1,44 @@
-"""Models on the Hugging Face Hub: the files of a folder, and a card that says what is known of them."""
+"""The Hugging Face Hub: folders of the files of a model, up and down."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from prioria import packing
+CARD = """---
+library_name: prioria
+---
 
-if TYPE_CHECKING:
-    from prioria.model import VAE
-    from prioria.report.evaluation import Evaluation
+# {name}
+
+A variational autoencoder, trained with prioria. It was not evaluated: `prioria.load("hf://{name}")` opens it.
+"""
 
 
-def push(
-    model: VAE,
-    name: str,
-    *,
-    evaluation: Evaluation | None = None,
-    private: bool = False,
-    token: str | None = None,
-    endpoint: str | None = None,
+def name_of(place: str | Path) -> str | None:
+    """Returns user/name of hf://user/name, and None for any other place.
+
+    Example:
+        >>> name_of("hf://anna/penguins"), name_of("runs/penguins")
+        ('anna/penguins', None)
+    """
+    match = re.fullmatch(r"hf:/{1,2}(.+)", str(place))  # a path has one slash of two
+    return None if match is None else match[1]
+
+
+def upload(
+    folder: Path, name: str, *, private: bool = False, token: str | None = None, endpoint: str | None = None
 ) -> str:
-    """Uploads weights, architecture, treatment of rows, evaluation and a card; no data. Returns the address.
+    """Uploads a folder, and returns its address.
 
     Args:
-        model: to share.
-        name: user/name on the Hub, with or without hf:// before it.
-        evaluation: what was measured of it, which fills the card: ``prioria.report.evaluation.read(RUN)``.
+        folder: all of it.
+        name: user/name on the Hub.
         private: whether only its owner sees a repository that is new.
         token: of the user; by default that of ``hf auth login``.
         endpoint: address of the Hub; by default HF_ENDPOINT, or huggingface.co.
@@ -39,64 +46,41 @@ def push(
     Raises:
         ValueError: huggingface_hub is missing, or the Hub refuses.
     """
-    from prioria.report import card
-
-    api, name = _api(endpoint, token), packing.hub_name(name) or name
-    with tempfile.TemporaryDirectory(prefix="prioria-") as made:
-        folder = Path(made)
-        card.write(model, folder, evaluation, front=_front(name, model, evaluation), place=f"hf://{name}")
-        with _refusals(name):
-            api.create_repo(name, private=private, exist_ok=True)
-            api.upload_folder(
-                repo_id=name, folder_path=folder, allow_patterns=[*packing.NAMES], commit_message="Model by prioria"
-            )
+    api = _api(endpoint, token)
+    with _refusals(name):
+        api.create_repo(name, private=private, exist_ok=True)
+        api.upload_folder(repo_id=name, folder_path=folder, commit_message="Model by prioria")
     return f"{api.endpoint}/{name}"
 
 
-def download(name: str, *, token: str | None = None, endpoint: str | None = None) -> Path:
-    """Downloads the files of a model, where they are not there yet, and returns their folder in the Hub's own cache.
+def download(name: str, files: Sequence[str], *, token: str | None = None, endpoint: str | None = None) -> Path:
+    """Downloads files of a model, where they are not there yet, and returns their folder in the Hub's own cache.
 
     Args:
         name: user/name.
-        token: as for :func:`push`.
-        endpoint: as for :func:`push`.
+        files: their names; nothing else is fetched.
+        token: as for :func:`upload`.
+        endpoint: as for :func:`upload`.
 
     Raises:
         ValueError: huggingface_hub is missing, or there is no such model.
     """
     api = _api(endpoint, token)
     with _refusals(name):
-        return Path(api.snapshot_download(name, allow_patterns=[*packing.NAMES]))
+        return Path(api.snapshot_download(name, allow_patterns=list(files)))
+
+
+def check_package() -> None:
+    """Raises ValueError where huggingface_hub is missing."""
+    if importlib.util.find_spec("huggingface_hub") is None:
+        raise ValueError("the Hub needs huggingface_hub; pip install 'prioria[hub]'")
 
 
 def _api(endpoint: str | None, token: str | None) -> Any:
-    if importlib.util.find_spec("huggingface_hub") is None:
-        raise ValueError("the Hub needs huggingface_hub; pip install 'prioria[hub]'")
+    check_package()
     from huggingface_hub import HfApi
 
     return HfApi(endpoint=endpoint or os.environ.get("HF_ENDPOINT"), token=token, library_name="prioria")
-
-
-def _front(name: str, model: VAE, evaluation: Evaluation | None) -> str:
-    """The card's front matter, by which the Hub files it."""
-    from huggingface_hub import EvalResult, ModelCardData
-
-    results = None
-    if evaluation is not None:
-        results = [
-            EvalResult(
-                task_type="density-estimation",
-                dataset_type=evaluation.data,
-                dataset_name=evaluation.data,
-                dataset_split=evaluation.split,
-                metric_type="log_likelihood",
-                metric_name=f"log-likelihood in nats, {evaluation.estimator}",
-                metric_value=evaluation.log_likelihood.value,
-            )
-        ]
-    tags = ["variational-autoencoder", type(model.likelihood).__name__.lower()]
-    data = ModelCardData(library_name="prioria", tags=tags, model_name=name, eval_results=results)
-    return data.to_yaml()
 
 
 @contextmanager

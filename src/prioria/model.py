@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from prioria import conditionals, packing, sizes, storage
+from prioria import conditionals, hub, packing, sizes, storage
 from prioria.data import Protocol, carried
 from prioria.draw import Draw, Latent, descend
 from prioria.module import Module, evaluation_mode
@@ -294,11 +295,18 @@ class VAE(Module):
         if self.protocol is not None:
             carried.write(self.protocol, Path(path))
 
-    def push_to_hub(self, name: str, **options: Any) -> str:
-        """Uploads the model to the Hugging Face Hub; see :func:`prioria.hub.push` for options and errors."""
-        from prioria import hub
+    def push_to_hub(self, name: str, *, card: str | None = None, **options: Any) -> str:
+        """Uploads the model to the Hugging Face Hub, and returns its address.
 
-        return hub.push(self, name, **options)
+        Args:
+            name: user/name there.
+            card: README.md; ``prioria.report.push_to_hub(run, name)`` makes one of what was measured.
+            **options: of :func:`prioria.hub.upload`, whose errors it raises.
+        """
+        with TemporaryDirectory(prefix="prioria-") as folder:
+            self.save(folder)
+            storage.write_text(Path(folder) / "README.md", card or hub.CARD.format(name=name))
+            return hub.upload(Path(folder), name, **options)
 
     def _check_groups(self, names: Any) -> None:
         unknown = sorted(set(names) - set(self.groups))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 import stat
 import tempfile
@@ -12,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from prioria import storage
+from prioria import hub, storage
 from prioria.atomic import error_text, write_atomically
 from prioria.storage import FORMAT, MOST_JSON
 
@@ -64,27 +63,14 @@ def unpacked(place: str | Path) -> Iterator[Path]:
     Raises:
         ValueError: it is no archive, is damaged, or is not as it was packed.
     """
-    if (name := hub_name(place)) is not None:
-        from prioria import hub
-
-        yield hub.download(name)
+    if (name := hub.name_of(place)) is not None:
+        yield hub.download(name, NAMES)
     elif not Path(place).is_file():
         yield storage.model_folder(Path(place))
     else:
         with tempfile.TemporaryDirectory(prefix="prioria-") as folder:
             _extract(Path(place), Path(folder))
             yield Path(folder)
-
-
-def hub_name(place: str | Path) -> str | None:
-    """Returns user/name of hf://user/name, and None for any other place.
-
-    Example:
-        >>> hub_name("hf://anna/penguins"), hub_name("runs/penguins")
-        ('anna/penguins', None)
-    """
-    match = re.fullmatch(r"hf:/{1,2}(.+)", str(place))  # a path has one slash of two
-    return None if match is None else match[1]
 
 
 def _extract(path: Path, folder: Path) -> None:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from prioria import VAE, explore, likelihoods, nets, objectives, posteriors, priors
+from prioria import VAE, drawing, explore, likelihoods, nets, objectives, posteriors, priors
 from prioria.cli import main
 from prioria.data import Dataset, load
+from prioria.drawing import SIDE, stick_figures
 from prioria.report import constraint, graphs, report, strips, style
-from prioria.report.figures import SIDE, stick_figures
 from prioria.train import fit
 from tests.report.conftest import dataset_of, model_of
 
@@ -61,7 +61,7 @@ def test_paths_share_one_scale_and_what_cannot_be_drawn_is_refused() -> None:
     assert drawn[0].pictures.min() == 0 and drawn[1].pictures.max() == 255
     assert set(np.unique(drawn[0].pictures)) == {0, 64} and set(np.unique(drawn[1].pictures)) == {64, 255}
     with pytest.raises(ValueError, match="pictures or poses"):
-        strips.drawn(rows, dataset_of(torch.rand(20, 4), (4,)).protocol)
+        drawing.drawn(rows, dataset_of(torch.rand(20, 4), (4,)).protocol)
 
 
 @pytest.mark.data

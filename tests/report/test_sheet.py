@@ -13,10 +13,11 @@ from torch.distributions import Categorical, Independent, Normal
 
 from prioria import VAE, likelihoods, nets, posteriors, priors, stages
 from prioria.data import Dataset, load
+from prioria.drawing import FIELD
 from prioria.report import sheet
 from prioria.report.clouds import cloud_of
 from prioria.report.overview import draw, sections
-from prioria.report.pictures import DPI, FIELD, GAP, HEADING, MARGIN, Section, page
+from prioria.report.pictures import DPI, GAP, HEADING, MARGIN, Section, page
 from prioria.report.shown import mean, pseudo_inputs, show
 from prioria.report.style import INK
 from prioria.report.vectors import plane

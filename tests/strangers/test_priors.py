@@ -55,7 +55,7 @@ def vae(encoder: nn.Module, posterior: nn.Module, prior: nn.Module) -> VAE:
 
 
 def trained(model: VAE, objective: objectives.Objective) -> VAE:
-    return fit(model, objective, ROWS, epochs=1, batch_size=16, progress=False, cpu=True).model
+    return fit(model, objective, ROWS, epochs=1, batch_size=16, progress=False, device="cpu").model
 
 
 def test_a_strangers_mixture_of_posteriors_trains() -> None:

@@ -54,9 +54,9 @@ def main(out: Path, kill: int) -> None:
     watch_rows(rows.train, training)
     watch_rows(rows.validation, validation)
     where = {"out": out / "run", "resume": True, "checkpoint_every": "2 steps"}
-    run = fit(vamp(), elbo(), rows, cpu=True, trackers=(), **(OPTIONS | where))
+    run = fit(vamp(), elbo(), rows, device="cpu", trackers=(), **(OPTIONS | where))
     model, _, table = exact()
-    fit(model, objectives.ELBO(), table, epochs=3, batch_size=40, learning_rate=0.1, cpu=True, progress=False)
+    fit(model, objectives.ELBO(), table, epochs=3, batch_size=40, learning_rate=0.1, device="cpu", progress=False)
     found = {"weights": flat(run.model), "exact": flat(model), "training": training, "validation": validation}
     (out / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(found))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from prioria import objectives
@@ -38,3 +40,20 @@ def test_away_from_a_terminal_each_epoch_is_one_line(capsys: pytest.CaptureFixtu
 def test_nothing_is_said_unless_asked_for(capsys: pytest.CaptureFixture) -> None:
     fit(vamp(), elbo(), digits(), **OPTIONS)
     assert capsys.readouterr() == ("", "")
+
+
+def test_on_a_terminal_a_bar_says_epoch_speed_and_bound(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "120", "TERM": "xterm-256color"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    run = fit(vamp(), elbo(), digits(), **(OPTIONS | {"progress": True}))
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err).replace("\r", "\n").splitlines()
+    last = next(line for line in reversed(lines) if "steps/s" in line)
+    best = run.best
+    assert best is not None
+    bound = -(best["distortion"] + best["rate"])
+    assert last.startswith("epoch 4/4 ") and re.search(r"[\d.e+]+ steps/s", last) and "0:00:00" in last
+    assert f"best {bound:.4g} ({best['epoch']})" in last
+    assert len(last) <= 120 and not any(line.startswith("epoch") and "training loss" in line for line in lines)

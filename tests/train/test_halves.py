@@ -55,7 +55,7 @@ def test_a_run_in_bf16_that_was_killed_ends_bit_for_bit(tmp_path: Path, monkeypa
 
 def test_a_weight_that_is_read_elsewhere_is_float32_and_has_both_gradients() -> None:
     layer, x = nn.Linear(3, 2), torch.randn(5, 3)
-    accelerator = processes.accelerator(None, bf16=True, trackers=(), cpu=True)
+    accelerator = processes.accelerator(bf16=True, device="cpu")
     halves = Halves(layer, Options(epochs=1, precision="bf16"), accelerator)
 
     def gradient() -> torch.Tensor | None:

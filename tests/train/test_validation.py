@@ -36,7 +36,7 @@ def test_validation_is_in_evaluation_mode() -> None:
     for net in (nn.Sequential(nn.Dropout(0.9), kept), nn.Sequential(kept)):
         model.likelihood = likelihoods.Bernoulli(net)
         step = Step(model, objectives.ELBO()).train()
-        accelerator = processes.accelerator(None, bf16=False, trackers=(), cpu=True)
+        accelerator = processes.accelerator(bf16=False, device="cpu")
         found.append(validate(step, rows, 50, accelerator)["distortion"].item())
         assert step.training
     assert found[0] == found[1]
@@ -49,7 +49,7 @@ def test_a_device_without_double_precision_validates() -> None:
             terms = {name: term.as_subclass(Single) for name, term in found.terms.items()}
             return Loss(found.value.as_subclass(Single), found.surrogate, found.per_example.as_subclass(Single), terms)
 
-    accelerator = processes.accelerator(None, bf16=False, trackers=(), cpu=True)
+    accelerator = processes.accelerator(bf16=False, device="cpu")
     model, rows = vamp(), digits().validation
     found, expected = (
         validate(Step(model, objective), rows, 50, accelerator) for objective in (OnDevice(), objectives.ELBO())

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor, distributed
 
 from prioria import evaluate as estimators
-from prioria import packing
+from prioria import hub
 from prioria.commands.opened import DataPlace, ModelPlace, Opened
 from prioria.data import Dataset
 from prioria.data.base import SplitName
@@ -93,7 +93,7 @@ def evaluate(
 
 def _opened(place: Path, data: str | None, split: SplitName) -> tuple[Run, Path]:
     """Returns a run, or a model alone with the rows that are given, and the folder of its evaluation."""
-    if exists(place) or packing.hub_name(place) is None and not place.exists():
+    if exists(place) or hub.name_of(place) is None and not place.exists():
         return Run.load(place, data=data), place
     found = Opened.of(place)
     if data is None:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from prioria import evaluate, explore
+from prioria import drawing, evaluate, explore
 from prioria.commands.opened import DataPlace, RunFolder
 from prioria.data import Protocol
 from prioria.report import graphs, strips, style
@@ -97,7 +97,7 @@ def _write(folder: Path, graph: explore.Graph, paths: list[explore.Path], smooth
 def _draw(folder: Path, graph: explore.Graph, paths: list[explore.Path], protocol: Protocol) -> None:
     discard(folder, r"strip\.png|path-\d+\.gif")  # there may have been more paths
     style.write(graphs.graph(graph, paths), folder / "graph.png")
-    if not strips.is_drawable(protocol):
+    if not drawing.is_drawable(protocol):
         return
     drawn = {f"path {number + 1}": strip for number, strip in enumerate(strips.strips_of(paths, protocol))}
     style.write(strips.strips(drawn), folder / "strip.png")

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from prioria import hub, packing
 from prioria.atomic import check_place
 from prioria.commands.opened import ModelPlace, Opened
-from prioria.report import card
+from prioria.report import card, push_to_hub
 from prioria.report.subject import Subject
 
 
@@ -27,16 +27,16 @@ def pack(
     sample, encode, score, impute, export, evaluate, ui and prioria.load take it in place of the run, on any machine.
     With --out hf://user/name it goes to the Hugging Face Hub (extra hub; log in by hf auth login).
     """
-    name = packing.hub_name(out)
+    name = hub.name_of(out)
     if name is None and out.suffix.lower() != ".zip":
         raise ValueError(f"--out {out} must end in .zip, as in --out model.zip, or be hf://user/name")
     if name is None:
         check_place(out)
     opened = Opened.of(model)
-    evaluation = None if opened.run is None else Subject.of(opened.run).evaluation
     if name is not None:
-        print(f"Uploaded: {hub.push(opened.model, name, evaluation=evaluation)}")
+        print(f"Uploaded: {push_to_hub(opened.run, name) if opened.run else opened.model.push_to_hub(name)}")
         return
+    evaluation = None if opened.run is None else Subject.of(opened.run).evaluation
     with tempfile.TemporaryDirectory(prefix="prioria-") as made:
         card.write(opened.model, Path(made), evaluation, place=out.name)
         packing.pack(packing.gather(Path(made)), out)

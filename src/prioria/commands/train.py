@@ -34,6 +34,8 @@ TC, CONSTRAINT, NETWORK, STAGES = TotalCorrelationOptions(), ConstraintOptions()
 TrainingOptions = flags(Options, without=frozenset({"epochs"}), patience=50)
 TRAINING = TrainingOptions()
 EPOCHS, PILOT = 100, 5
+Tracker = Literal["tensorboard", "wandb", "mlflow", "aim"]
+TRACKERS: tuple[Tracker, ...] = ("tensorboard",)
 PLAIN = frozenset(
     "prior posterior likelihood objective tc constraint network stages latents levels relaxed epochs suggest".split()
 )
@@ -73,6 +75,7 @@ def train(
     kind: tuple[str, ...] = (),
     dates: bool = False,
     training: Annotated[TrainingOptions, Parameter(name="*", group="Training")] = TRAINING,
+    tracker: Annotated[tuple[Tracker, ...], Parameter(group="Training", negative_iterable="")] = TRACKERS,
     overwrite: bool = False,
     suggest: Annotated[bool, Parameter(name="--suggest-target", negative="")] = False,
 ) -> None:
@@ -106,6 +109,8 @@ def train(
         ignore: of a table: a column to leave out; may be given several times.
         kind: of a table: COLUMN=KIND, as in --kind month=category; may be given several times.
         dates: of a table: read year, month, weekday and epoch of dates as columns of numbers.
+        tracker: where curves go besides metrics.jsonl, and of pictures reconstructions and samples: the last three need
+            the extra of their name. May be given several times. WANDB_MODE=offline and MLFLOW_TRACKING_URI are theirs.
         overwrite: replace a run that is already in the folder.
         suggest: train a pilot only, 5 epochs by default, and propose a target for --constraint. It minimizes the ELBO
             at beta = 1 whatever the objective, and writes nothing; all other options hold for it.
@@ -115,7 +120,7 @@ def train(
         raise ValueError("data: name what to train on, or a run to go on with (prioria train --resume RUN)")
     if resume_run is not None:
         _check_resumed(given)
-        return _finish(_resumed(resume_run, epochs))
+        return _finish(_resumed(resume_run, epochs, training.device, tracker))
     if out is not None:
         processes.place(out)
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
@@ -158,10 +163,11 @@ def train(
     _check_outside(folder, source)
     if structure is not None and structure.learns_edges:
         two = {"epochs": structure.phases(total), "warm_start": bool(structure.warm_start)}
-        again = {"seed": training.seed, "out": _unless(overwrite, folder), "options": options}
+        again = {"seed": training.seed, "out": _unless(overwrite, folder), "options": {**options, "trackers": tracker}}
         return _finish(fit_dependency_graph(lambda edges: make(edges=edges), objectives, source, **two, **again))
     _check_free(folder, overwrite)
-    _finish(fit(built, objectives(), source, epochs=total, out=folder, overwrite=overwrite, **options))
+    again = {"epochs": total, "out": folder, "overwrite": overwrite, "trackers": tracker}
+    _finish(fit(built, objectives(), source, **again, **options))
 
 
 def _changed(given: dict[str, Any]) -> list[str]:
@@ -173,10 +179,16 @@ def _changed(given: dict[str, Any]) -> list[str]:
 
 def _preset(source: data_sets.Dataset, preset: presets.Preset, given: dict[str, Any]) -> presets.Preset:
     """The preset for the data; options that only plain training has turn it into that."""
-    plain = [name for name in _changed(given) if name in PLAIN or (hasattr(TRAINING, name) and name != "seed")]
+    changed = _changed(given)
+    anywhere = [name for name in changed if name in ("device", "tracker")]  # they change no number
+    plain = [name for name in changed if name in PLAIN or (hasattr(TRAINING, name) and name not in ("seed", "device"))]
     if preset == "auto" and plain:
         return "paper"
     name = presets.chosen(source, preset)
+    if name != "paper" and anywhere:
+        raise ValueError(
+            f"--{anywhere[0]} does not go with --preset {name}, of seconds; leave it out, or say --preset paper"
+        )
     if name != "paper" and plain:
         flag = plain[0].replace("_", "-")
         raise ValueError(f"--{flag} does not go with --preset {name}, which has its own; leave one of them out")
@@ -185,11 +197,11 @@ def _preset(source: data_sets.Dataset, preset: presets.Preset, given: dict[str, 
 
 def _check_resumed(given: dict[str, Any]) -> None:
     for name in _changed(given):
-        if name not in ("data", "resume_run", "epochs", "training"):
+        if name not in ("data", "resume_run", "epochs", "training", "device", "tracker"):
             flag = "suggest-target" if name == "suggest" else name.replace("_", "-")
             raise ValueError(
-                f"--{flag} does not go with --resume, which keeps what the run began with and takes only --epochs; "
-                "leave it out, or begin a new run"
+                f"--{flag} does not go with --resume, which keeps what the run began with but for "
+                "--epochs, --device and --tracker; leave it out, or begin a new run"
             )
 
 
@@ -210,12 +222,13 @@ def _check_whole(epochs: str) -> None:
         )
 
 
-def _resumed(folder: Path, epochs: str | None) -> Run:
+def _resumed(folder: Path, epochs: str | None, device: str, trackers: tuple[str, ...]) -> Run:
     if epochs is not None:
         _check_whole(epochs)
     if exists(folder / STRUCTURE) and not exists(folder):
         raise ValueError(f"{folder} was stopped while its edges were learned; give the command that began it again")
-    return resume(folder, epochs=epochs if epochs is None or epochs.startswith("+") else int(epochs))
+    total = epochs if epochs is None or epochs.startswith("+") else int(epochs)
+    return resume(folder, epochs=total, trackers=trackers, device=None if device == TRAINING.device else device)
 
 
 def _unless(overwrite: bool, folder: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from prioria import evaluate
+from prioria import drawing, evaluate
 from prioria.evaluate import Estimate
 from prioria.papers.cell import epochs, scored, trained
 from prioria.papers.table import Cell, Result
@@ -84,7 +84,7 @@ def _draw_samples(run: Run, path: Path) -> None:
     protocol = run.data.protocol
     if len(protocol.shape) == 3:
         means = evaluate.generated_images(run.model, num_samples=SIDE * SIDE)
-        content = pictures.png(pictures.mosaic(pictures.tiles(means, protocol), SIDE))
+        content = pictures.png(pictures.mosaic(drawing.tiles(means, protocol), SIDE))
         write_atomically(path, lambda file: _write(file, content))
 
 

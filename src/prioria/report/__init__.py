@@ -1,5 +1,6 @@
 """Pictures and pages: what a run learned, with every number's estimator, samples and split."""
 
+from prioria.report.card import push_to_hub
 from prioria.report.clouds import latent
 from prioria.report.comparison import Comparison
 from prioria.report.diagnosis import write_diagnosis
@@ -14,6 +15,7 @@ __all__ = [
     "compare",
     "curves",
     "latent",
+    "push_to_hub",
     "report",
     "sheet",
     "write_diagnosis",

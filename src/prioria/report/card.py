@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from prioria import hub
 from prioria.data import Protocol
 from prioria.data.base import OWN
 from prioria.model import VAE
 from prioria.report.evaluation import FILE, Evaluation
+from prioria.report.subject import Subject
 from prioria.report.templates import render
 from prioria.storage import FORMAT, write_sealed, write_text
+from prioria.train import Run
 
 CARD = "README.md"
 
@@ -72,3 +77,44 @@ def card(model: VAE, evaluation: Evaluation | None, *, front: str = "", place: s
 def _without_places(protocol: Protocol) -> Protocol:
     """The protocol without folders of this machine, which are nobody's business."""
     return replace(protocol, title=Path(protocol.title).name) if protocol.source == OWN else protocol
+
+
+def push_to_hub(run: Subject | Run | str | Path, name: str, **options: Any) -> str:
+    """Uploads a run's model to the Hugging Face Hub, its card filled from its evaluation; returns the address.
+
+    Args:
+        run: a run that was written to a folder.
+        name: user/name there, with or without hf:// before it.
+        **options: of :func:`prioria.hub.upload`.
+
+    Raises:
+        ValueError: there is no run, huggingface_hub is missing, or the Hub refuses.
+    """
+    found, name = run if isinstance(run, Subject) else Subject.of(run), hub.name_of(name) or name
+    hub.check_package()
+    with tempfile.TemporaryDirectory(prefix="prioria-") as made:
+        model, evaluation = found.run.model, found.evaluation
+        write(model, Path(made), evaluation, front=_front(name, model, evaluation), place=f"hf://{name}")
+        return hub.upload(Path(made), name, **options)
+
+
+def _front(name: str, model: VAE, evaluation: Evaluation | None) -> str:
+    """The card's front matter, by which the Hub files it."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = None
+    if evaluation is not None:
+        results = [
+            EvalResult(
+                task_type="density-estimation",
+                dataset_type=evaluation.data,
+                dataset_name=evaluation.data,
+                dataset_split=evaluation.split,
+                metric_type="log_likelihood",
+                metric_name=f"log-likelihood in nats, {evaluation.estimator}",
+                metric_value=evaluation.log_likelihood.value,
+            )
+        ]
+    tags = ["variational-autoencoder", type(model.likelihood).__name__.lower()]
+    data = ModelCardData(library_name="prioria", tags=tags, model_name=name, eval_results=results)
+    return data.to_yaml()

@@ -11,6 +11,7 @@ from torch import Tensor
 from prioria import explore
 from prioria.data import Dataset
 from prioria.distributions import is_binary, is_diagonal
+from prioria.drawing import is_drawable
 from prioria.evaluate import has_aggregate_density, top_posterior
 from prioria.evaluate.diagnosis import OPAQUE, ROWS
 from prioria.evaluate.sampling import device_of, measuring
@@ -21,7 +22,7 @@ from prioria.report import pictures, style
 from prioria.report.lines import traversals
 from prioria.report.pictures import Section
 from prioria.report.pockets import margins, pockets
-from prioria.report.strips import animation, is_drawable, strips, strips_of
+from prioria.report.strips import animation, strips, strips_of
 from prioria.storage import discard, write_json
 
 COLUMNS, SHOWN, FACTORS, NODES, PAIRS = 12, 24, 10, 13, 100

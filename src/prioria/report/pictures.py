@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from numpy.typing import NDArray
 from torch import Tensor
 
 from prioria.data import Protocol
+from prioria.drawing import tiles, value_range
 from prioria.report.style import INK, MUTED, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 100
-TILE, GAP, MARGIN, HEADING = 72, 4, 16, 34  # pixels of a tile (about), between tiles, around the page, above a section
+GAP, MARGIN, HEADING = 4, 16, 34  # pixels between tiles, around the page, above a section
 NARROWEST = 560  # pixels of a page
 LETTER, SMALL_LETTER = 9.0, 6.6  # pixels of a letter, on average, of a heading and of the note beside it
-FIELD = "#f1f4f8"  # where there is no ink
 
 
 @dataclass(frozen=True)
@@ -111,28 +110,6 @@ def mosaic(tiles: UInt8[np.ndarray, "n H W 3"], columns: int) -> UInt8[np.ndarra
         top, left = index // columns * (height + GAP), index % columns * (width + GAP)
         canvas[top : top + height, left : left + width] = tile
     return canvas
-
-
-def value_range(rows: Tensor) -> tuple[float, float]:
-    """Returns what is shown as darkest and brightest: 0 and 1 where values lie between them, else their extremes."""
-    low, high = rows.min().item(), rows.max().item()
-    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, max(high, low + 1e-6))
-
-
-def tiles(values: Float[Tensor, "n D"], protocol: Protocol) -> UInt8[np.ndarray, "n H W 3"]:
-    """Returns values between 0 and 1 as colours, each picture enlarged by the same whole number of times."""
-    pictures = values.reshape(-1, *protocol.shape).clamp(0, 1).numpy()
-    if protocol.shape[0] != 3:
-        pictures = np.repeat(pictures.mean(1, keepdims=True), 3, axis=1)
-    if protocol.kind == "binary" or protocol.binarization != "none":
-        pictures = _rgb(FIELD) + pictures * (_rgb(INK) - _rgb(FIELD))
-    times = max(1, round(TILE / max(protocol.shape[1:])))
-    return (pictures * 255).round().astype(np.uint8).transpose(0, 2, 3, 1).repeat(times, 1).repeat(times, 2)
-
-
-def _rgb(colour: str) -> NDArray[np.float32]:
-    channels = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
-    return np.array(channels, dtype=np.float32)[:, None, None]
 
 
 def _heading(figure: Figure, top: int, text: str, note: str) -> None:

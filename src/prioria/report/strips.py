@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from numpy.typing import NDArray
-from torch import Tensor
 
 from prioria import explore
 from prioria.data import Protocol
-from prioria.report.figures import stick_figures
-from prioria.report.pictures import DPI, GAP, HEADING, MARGIN, NARROWEST, tiles, value_range
+from prioria.drawing import drawn
+from prioria.report.pictures import DPI, GAP, HEADING, MARGIN, NARROWEST
 from prioria.report.style import DATA, INK, MUTED, PAPER
 from prioria.storage import write_atomically
 
@@ -38,27 +37,6 @@ class Strip:
 
     pictures: UInt8[np.ndarray, "T H W 3"]
     discontinuities: Sequence[int] = ()
-
-
-def is_drawable(protocol: Protocol) -> bool:
-    """Says whether rows can be drawn: pictures, and poses of a body."""
-    return len(protocol.shape) == 3 or bool(protocol.skeleton)
-
-
-def drawn(values: Float[Tensor, "n D"], protocol: Protocol) -> UInt8[np.ndarray, "n H W 3"]:
-    """Returns rows as pictures on one scale: images as they are, poses as stick figures.
-
-    Raises:
-        ValueError: the data are neither.
-    """
-    if protocol.skeleton:
-        return stick_figures(values, protocol)
-    if not is_drawable(protocol):
-        raise ValueError(
-            f"data={protocol.name!r} of shape {protocol.shape} cannot be drawn; it must be pictures or poses"
-        )
-    low, high = value_range(values)
-    return tiles((values - low) / (high - low), protocol)
 
 
 def strips_of(paths: Sequence[explore.Path], protocol: Protocol) -> list[Strip]:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prioria.drawing import INK
 from prioria.storage import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MUTED, PALE, LINE, PAPER = "#1c2430", "#5f6b7a", "#a9b4c0", "#dde3ea", "#ffffff"
+MUTED, PALE, LINE, PAPER = "#5f6b7a", "#a9b4c0", "#dde3ea", "#ffffff"
 DATA, SAMPLE, RECONSTRUCTION = "#0072b2", "#d55e00", "#009e73"
 # The palette of Okabe and Ito, which the colour-blind can tell apart.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

@@ -1,5 +1,6 @@
 """Training: fit, resume, and the run that they leave behind."""
 
+from prioria.train.callbacks import Epoch
 from prioria.train.fitting import fit, resume
 from prioria.train.pilot import Suggestion, suggest_target
 from prioria.train.refit import Refit, refit_prior, with_prior
@@ -9,6 +10,7 @@ from prioria.train.structure import fit_dependency_graph
 from prioria.train.watch import NonFiniteLoss
 
 __all__ = [
+    "Epoch",
     "NonFiniteLoss",
     "Refit",
     "Run",

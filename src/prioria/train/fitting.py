@@ -14,7 +14,9 @@ from torch import nn
 from prioria.data import load as load_data
 from prioria.model import VAE
 from prioria.objectives import Objective
-from prioria.train import checkpoint, choice, origin, processes, randomness, run
+from prioria.train import callbacks as called
+from prioria.train import checkpoint, choice, origin, processes, randomness, run, tracking
+from prioria.train.callbacks import Callback
 from prioria.train.loop import Training
 from prioria.train.options import Options, takes_options
 from prioria.train.run import Run
@@ -31,8 +33,8 @@ def fit(
     data: Any,
     *,
     out: str | Path | None = None,
-    trackers: Sequence[str] = ("tensorboard",),
-    cpu: bool = False,
+    trackers: Sequence[Any] = ("tensorboard",),
+    callbacks: Sequence[Callback] = (),
     progress: bool = True,
     overwrite: bool = False,
     resume: bool = False,
@@ -51,8 +53,10 @@ def fit(
         data: a name ("mnist-static"), a path, an array, or a :class:`prioria.data.Dataset`.
         **options:
         out: folder of the run; None writes nothing.
-        trackers: where metrics go besides ``metrics.jsonl``: names of accelerate's trackers; none without ``out``.
-        cpu: use the CPU even where there is an accelerator.
+        trackers: where metrics go besides ``metrics.jsonl``, and of pictures reconstructions and samples:
+            "tensorboard", "wandb", "mlflow", "aim" (none of these without ``out``), or trackers of accelerate.
+        callbacks: functions that are called with a :class:`prioria.train.Epoch` after every epoch: they may look at the
+            model and its metrics, and stop. Random numbers that they draw change nothing.
         progress: say on standard error how it goes.
         overwrite: replace a run in ``out``.
         resume: go on with the run in ``out`` if there is one, with this model's own modules.
@@ -77,6 +81,7 @@ def fit(
         1
     """
     chosen = Options(**options)
+    shown = _shown(progress, trackers, callbacks)
     if overwrite and resume:
         raise ValueError("overwrite=True and resume=True contradict each other; give one")
     dataset, step = load_data(data), Step(model, objective)
@@ -89,9 +94,9 @@ def fit(
         chosen = choice.stored(chosen, before["options"])
         run.check_same(folder, before, run.specify(step, dataset, chosen))
     chosen = choice.with_precision(chosen, model)
-    accelerator = processes.accelerator(folder, bf16=chosen.precision == "bf16", trackers=trackers, cpu=cpu)
+    accelerator = processes.accelerator(bf16=chosen.precision == "bf16", device=chosen.device)
     with _own_randomness(chosen, accelerator):
-        training = Training(step, dataset, chosen, folder, accelerator=accelerator, progress=progress)
+        training = Training(step, dataset, chosen, folder, accelerator=accelerator, **shown)
         if not going_on:
             training.check()
             chosen = choice.with_compilation(training)
@@ -106,8 +111,9 @@ def resume(
     epochs: int | str | None = None,
     modules: dict[str, nn.Module] | None = None,
     data: Any = None,
-    trackers: Sequence[str] = ("tensorboard",),
-    cpu: bool = False,
+    trackers: Sequence[Any] = ("tensorboard",),
+    callbacks: Sequence[Callback] = (),
+    device: str | None = None,
     progress: bool = True,
 ) -> Run:
     """Goes on with a run from its last checkpoint; on one machine it ends bit for bit as if it had never stopped.
@@ -119,7 +125,8 @@ def resume(
             within the run ("model.encoder").
         data: the data, where it was handed over as an array and cannot be found by name, or the path that it has now.
         trackers: as for :func:`fit`.
-        cpu: as for :func:`fit`.
+        callbacks: as for :func:`fit`; those of before are not kept.
+        device: as for :func:`fit`; None keeps the one that the run began with.
         progress: as for :func:`fit`.
 
     Raises:
@@ -128,6 +135,7 @@ def resume(
         NonFiniteLoss: the loss or a gradient is not finite.
     """
     folder = Path(path)
+    shown = _shown(progress, trackers, callbacks)
     specification = run.read_specification(folder)
     if "refit" in specification:
         first = specification["refit"]["from"]
@@ -142,11 +150,13 @@ def resume(
     options = Options(**specification["options"])
     if epochs is not None:
         options = replace(options, epochs=_total(epochs, checkpoint.read_state(folder)["epoch"]))
+    if device is not None:
+        options = replace(options, device=device)
     dataset = origin.find_data(specification, data)
-    accelerator = processes.accelerator(folder, bf16=options.precision == "bf16", trackers=trackers, cpu=cpu)
+    accelerator = processes.accelerator(bf16=options.precision == "bf16", device=options.device)
     with _own_randomness(options, accelerator):
         step = run.rebuild_step(folder, specification, modules)
-        training = Training(step, dataset, options, folder, accelerator=accelerator, progress=progress)
+        training = Training(step, dataset, options, folder, accelerator=accelerator, **shown)
         again = specification | {"options": asdict(options)}
         return _start(training, again, going_on=True, more=epochs is not None)
 
@@ -177,6 +187,13 @@ def _start(
         if folder is not None and accelerator.is_main_process:
             run.write_specification(folder, specification)
         return training.run()
+
+
+def _shown(progress: bool, trackers: Sequence[Any], callbacks: Sequence[Callback]) -> dict[str, Any]:
+    """Checks before anything is read or written who is told how training goes."""
+    tracking.check(trackers)
+    called.check(callbacks)
+    return {"progress": progress, "trackers": trackers, "callbacks": callbacks}
 
 
 def _check_free(folder: Path) -> None:

@@ -64,6 +64,11 @@ class Metrics:
         """Returns the last line of a split."""
         return next(line for line in reversed(self.lines) if line["split"] == split)
 
+    @property
+    def best(self) -> Line | None:
+        """The validation line of the best weights so far; None before the first."""
+        return next((line for line in reversed(self.lines) if line.get("best")), None)
+
 
 class Meter:
     """Means of what was measured at each step since they were last taken; sums stay on the device."""

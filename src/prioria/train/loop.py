@@ -7,7 +7,7 @@ import shlex
 import signal
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -25,7 +25,8 @@ from prioria.data import Dataset, carried, check_likelihood
 from prioria.evaluate import aggregate_draws
 from prioria.objectives import Progress
 from prioria.storage import first_fault
-from prioria.train import checkpoint, processes, randomness
+from prioria.train import callbacks, checkpoint, processes, randomness, tracking
+from prioria.train.callbacks import Callback, Epoch
 from prioria.train.display import Display
 from prioria.train.halves import Halves
 from prioria.train.log import Line, Meter, Metrics
@@ -90,9 +91,12 @@ class Training:
         *,
         accelerator: Accelerator,
         progress: bool,
+        trackers: Sequence[Any] = (),
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         self.step, self.data, self.options, self.folder = step, data, options, folder
-        self.accelerator = accelerator
+        self.accelerator, self.trackers, self.callbacks = accelerator, tuple(trackers), tuple(callbacks)
+        self.stopped = False
         step.model.protocol = carried.carried(data)
         self.rows = data.train.to(accelerator.device)
         self.alone = accelerator.num_processes == 1
@@ -122,7 +126,7 @@ class Training:
             self.halves.in_use(),
             masked,
         ):
-            while self.state.epoch < self.options.epochs and not self.out_of_patience:
+            while self.state.epoch < self.options.epochs and not (self.out_of_patience or self.stopped):
                 self._epoch()
         self.save()
         self.step.eval()
@@ -141,9 +145,13 @@ class Training:
 
     @contextmanager
     def _tracked(self) -> Iterator[None]:
-        # events after the checkpoint belong to steps that are done again
-        options = {"tensorboard": {"purge_step": self.state.step + 1}}
-        self.accelerator.init_trackers("tensorboard", init_kwargs=options)
+        if self.accelerator.is_main_process:
+            made: list[Any] = tracking.made(self.trackers, self.folder, self.state.step)
+            self.accelerator.log_with = made
+        self.accelerator.init_trackers(tracking.PROJECT)
+        device, epochs = self.accelerator.device, self.options.epochs
+        if self.accelerator.trackers:
+            self.callbacks += (tracking.Pictures(self.accelerator.trackers, self.data, epochs, device),)
         try:
             yield
         finally:
@@ -168,9 +176,23 @@ class Training:
             self.display.advance()
             self._pause()
         self._log("validation", self._validated())
-        self.display.epoch(self.metrics.last("train"), self.metrics.last("validation"), self.step.objective.status())
+        train, validation = self.metrics.last("train"), self.metrics.last("validation")
+        self.display.epoch(train, validation, self.metrics.best or validation, self.step.objective.status())
         state.epoch, state.batch = state.epoch + 1, 0
+        self._call_back(Epoch(self.step.model, state.epoch, train, validation))
         self._pause()
+
+    def _call_back(self, epoch: Epoch) -> None:
+        """Lets callbacks see the epoch; what one of them raises costs nothing that was trained."""
+        weights = nullcontext() if self.average is None else self.average.in_place()
+        try:
+            asked = callbacks.call(self.callbacks, epoch, self.accelerator.device, weights)
+        except BaseException:
+            self.save()
+            raise
+        self.stopped = self._any(asked)[0]
+        if self.stopped:
+            self.display.say(f"stopped by a callback after epoch {epoch.number}")
 
     def _step(self, rows: Tensor) -> None:
         before = randomness.capture_torch(self.accelerator.device)

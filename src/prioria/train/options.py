@@ -74,6 +74,9 @@ class Options:
         "than ten minutes of processor time are ahead.",
         False,
     )
+    device: str = option(
+        '"auto" takes the accelerator where there is one; or "cpu", "cuda", "cuda:1", "mps", "xpu".', "auto", free=True
+    )
     patience: int | None = option(
         "epochs without a better validation loss after which training stops, counted once warm-up has ended.",
         None,

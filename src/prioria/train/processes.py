@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,18 +19,18 @@ from prioria.data.files import user_cache
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+DEVICE = "ACCELERATE_TORCH_DEVICE"
 
-def accelerator(folder: Path | None, *, bf16: bool, trackers: Sequence[str], cpu: bool) -> Accelerator:
+
+def accelerator(*, bf16: bool, device: str = "auto") -> Accelerator:
     """Returns a new Accelerator for this training.
 
     Args:
-        folder: where trackers write; None for no trackers.
         bf16: whether networks run in bfloat16.
-        trackers: names of accelerate's trackers.
-        cpu: use the CPU even where there is an accelerator.
+        device: where; "auto" takes the accelerator where there is one.
 
     Raises:
-        ValueError: a launcher started several processes, and this one stands alone.
+        ValueError: there is no such device, or a launcher started several processes, and this one stands alone.
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
@@ -38,21 +38,55 @@ def accelerator(folder: Path | None, *, bf16: bool, trackers: Sequence[str], cpu
     _join_restarted()
     AcceleratorState._reset_state(reset_partial_state=True)  # a process keeps one, and its precision, for ever
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    # on a machine without GPUs processes of torchrun are joined on the CPU only where it is asked for
-    found = Accelerator(
-        cpu=cpu or (several and not torch.accelerator.is_available()),
-        mixed_precision="bf16" if bf16 else "no",
-        log_with=list(trackers) if trackers and folder is not None else None,
-        project_dir=folder,
-        # an objective may leave parameters out at some steps, such as those of a phase
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
+    with _on(device, several):
+        # on a machine without GPUs processes of torchrun are joined on the CPU only where it is asked for
+        found = Accelerator(
+            cpu=device == "cpu" or (several and not torch.accelerator.is_available()),
+            mixed_precision="bf16" if bf16 else "no",
+            # an objective may leave parameters out at some steps, such as those of a phase
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
     if several and found.num_processes == 1:
         raise ValueError(
             f"WORLD_SIZE={os.environ['WORLD_SIZE']} says that several processes were started, and they have not joined "
-            f"on {found.device.type}: each would train a model of its own; start one process, or pass cpu=True"
+            f"on {found.device.type}: each would train a model of its own; start one process, or pass device='cpu'"
         )
     return found
+
+
+@contextmanager
+def _on(device: str, several: bool) -> Iterator[None]:
+    """Has accelerate take this device, whose name it reads from the environment."""
+    if device in ("auto", "cpu"):
+        yield
+        return
+    check_device(device)
+    if several:
+        raise ValueError(f"device={device!r} is of one process, and a launcher started several; leave it out")
+    before = os.environ.get(DEVICE)
+    os.environ[DEVICE] = device
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[DEVICE]
+        else:
+            os.environ[DEVICE] = before
+
+
+def check_device(device: str) -> None:
+    """Raises ValueError where a device is none, or not of this machine."""
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device={device!r} is no device; use auto, cpu, cuda, cuda:1, mps or xpu") from None
+    if wanted.type == "cpu":
+        return
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    count = 0 if found is None or found.type != wanted.type else torch.accelerator.device_count()
+    if (wanted.index or 0) >= count:
+        there = "no accelerator" if found is None else f"{torch.accelerator.device_count()} of {found.type}"
+        raise ValueError(f"device={device!r} is not of this machine, which has {there}; leave it out, or use cpu")
 
 
 def place(out: str | Path) -> Path:

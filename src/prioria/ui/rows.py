@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prioria import drawing
 from prioria.data import Column, Dataset, Protocol
-from prioria.report import pictures, strips
 
 Kind = Literal["picture", "curve", "table"]
 SEEN = 500  # training rows that say what is dark and what is bright
@@ -40,9 +40,9 @@ class Drawer:
     def of(cls, data: Dataset) -> Drawer:
         """Finds how rows of a data set are shown."""
         protocol, x = data.protocol, data.train.tensor(SEEN)
-        if strips.is_drawable(protocol):
-            low, high = pictures.value_range(x)
-            drawn = strips.drawn(x[:1], protocol)
+        if drawing.is_drawable(protocol):
+            low, high = drawing.value_range(x)
+            drawn = drawing.drawn(x[:1], protocol)
             return cls(protocol, "picture", torch.tensor(low), torch.tensor(high), drawn.shape[1:3])
         values = protocol.unscaled(x)
         kind: Kind = "curve" if len(protocol.shape) == 2 else "table"
@@ -73,8 +73,8 @@ class Drawer:
         if self.kind != "picture":
             return self.protocol.unscaled(x).numpy().astype(np.float32)
         if len(self.protocol.shape) != 3:
-            return strips.drawn(x, self.protocol)
-        return pictures.tiles((x - self.low) / (self.high - self.low), self.protocol)
+            return drawing.drawn(x, self.protocol)
+        return drawing.tiles((x - self.low) / (self.high - self.low), self.protocol)
 
     def to_text(self, x: Tensor) -> list[Any]:
         """Returns rows for JSON: colors in base64, numbers as they are."""
