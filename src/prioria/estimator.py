@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from prioria import build
-from prioria.data import Dataset, Protocol, Split, inspect
+from prioria.data import Dataset, Protocol, Schema, Split, infer, inspect
 from prioria.distributions import log_mean_exp
 from prioria.train import fit
 
@@ -31,11 +31,14 @@ TILE = 2**22  # values (samples, rows, features) decoded at once: 32 MB in float
 
 # ClassNamePrefixFeaturesOutMixin stands first: TransformerMixin looks for its get_feature_names_out.
 class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):
-    r"""Trains a small VAE on rows of numbers; encodes, decodes, samples, and scores them by log p(x).
+    r"""Trains a small VAE on rows; encodes, decodes, samples, and scores them by log p(x).
 
     Rows of zeros and ones get a Bernoulli likelihood. All others are standardized for each feature and get a Gaussian
     likelihood with one learned variance; densities and decoded rows are in the units of the data, a feature that never
-    varies counting as of deviation one. Training runs on the CPU in float32, everything after it in float64, so that
+    varies counting as of deviation one. Tables with words, dates or missing values (DataFrames of mixed columns, NaN
+    in an array) are read under a schema, with a head of its kind for each column (``likelihoods.Columns``): missing
+    entries are left out of log p(x), columns are matched by name, and decoded and drawn rows are DataFrames with the
+    names and kinds of the training data. Training runs on the CPU in float32, everything after it in float64, so that
     the answer for a row does not depend on the rows beside it.
 
     Args:
@@ -54,7 +57,9 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
     Attributes:
         model_: the trained :class:`prioria.VAE`, of standardized rows, in float64.
         history_: training and validation lines, in nats of standardized rows.
-        scaler_: the ``sklearn.preprocessing.StandardScaler`` of the rows; it leaves zeros and ones as they are.
+        scaler_: the ``sklearn.preprocessing.StandardScaler`` of the rows; it leaves zeros and ones as they are. None
+            where there is a schema.
+        schema_: the :class:`prioria.data.Schema` of mixed columns; None for rows of numbers.
         n_features_in_: features seen by ``fit``.
 
     Raises:
@@ -65,6 +70,10 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         >>> estimator = VAEEstimator(epochs=2, random_state=0).fit(x)
         >>> estimator.transform(x).shape, estimator.score_samples(x).shape
         ((50, 2), (50,))
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"height": x[:, 0], "side": np.where(x[:, 1] > 0, "left", None)})
+        >>> VAEEstimator(epochs=2, random_state=0).fit(table).sample(1, random_state=0)["side"].tolist()
+        ['left']
     """
 
     @no_type_check  # scikit-learn wants a constructor that takes anything, also under run-time type checks; fit checks
@@ -95,17 +104,21 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
 
     def fit(self, X: Any, y: Any = None) -> VAEEstimator:  # noqa: N803
         """Trains on rows X (N, features); ``y`` is ignored."""
-        rows: Any = validate_data(self, X, dtype=np.float64)
         self._check_options()
-        self._binary = self._is_binary(rows)
-        self.scaler_ = StandardScaler(with_mean=not self._binary, with_std=not self._binary).fit(rows)
+        self.schema_ = self._schema(X)
         generator = check_random_state(self.random_state)
+        if self.schema_ is None:
+            rows: Any = validate_data(self, X, dtype=np.float64)
+            self._binary = self._is_binary(rows)
+            self.scaler_ = StandardScaler(with_mean=not self._binary, with_std=not self._binary).fit(rows)
+        else:
+            self._binary, self.scaler_ = False, None
         self._seed = int(generator.randint(2**31 - 1))
-        data = self._dataset(rows, generator)
+        data = self._dataset(self._scaled(X if self.schema_ is not None else rows).float(), generator)
         model = build.model(
             data,
             prior="standard" if self.pseudo_inputs is None else {"kind": "vamp", "components": self.pseudo_inputs},
-            likelihood="bernoulli" if self._binary else {"kind": "gaussian", "variance": "global"},
+            likelihood=self._likelihood,
             network={"kind": "gated", "hidden": self._widths},
             latents=self.n_components,
             seed=self._seed,
@@ -130,14 +143,18 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         with torch.inference_mode():
             return torch.cat([self.model_.encode(tile) for tile in x.split(self._tile(samples=1))]).numpy()
 
-    def inverse_transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Returns the mean of p(x|z) for rows of z (N, n_components), in the units of the data (N, features)."""
+    def inverse_transform(self, X: Any) -> Any:  # noqa: N803
+        """Returns the mean of p(x|z) for rows of z (N, n_components), in the units of the data (N, features).
+
+        Of mixed columns these are the likeliest values, a DataFrame.
+        """
         check_is_fitted(self)
         z = check_array(X, dtype="float64")
         if z.shape[1] != self.n_components:
             raise ValueError(f"X has {z.shape[1]} columns, but z has {self.n_components}; give rows of transform(X)")
         with torch.inference_mode():
-            return self._unscaled(self.model_.decode(torch.tensor(z)).mean)
+            px = self.model_.decode(torch.tensor(z))
+            return self._unscaled(px.mean if self.schema_ is None else px.mode)
 
     def score_samples(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         r"""Estimates log p(x) of each row in nats (N,), in the units of the data.
@@ -151,8 +168,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
             ValueError: values other than 0 and 1 for a Bernoulli likelihood, which has no density there.
         """
         x = self._rows(X)
-        found: Any = inspect(x.numpy())  # an array, no table
-        if self._binary and found.kind != "binary":
+        if self._binary and _kind(x.numpy()) != "binary":
             raise ValueError("X has values other than 0 and 1, but the likelihood is Bernoulli; binarize the rows")
         noise = torch.from_numpy(
             np.random.default_rng(self._seed).normal(size=(self.num_samples, 1, self.n_components))
@@ -162,16 +178,15 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         if len(lost := (~scores.isfinite()).nonzero()):
             scores[lost] = -torch.inf
             warnings.warn(f"X[{int(lost[0])}] is one of {len(lost)} rows without a finite score: -inf", stacklevel=2)
-        return scores.numpy() - (0.0 if self._binary else float(np.log(np.asarray(self.scaler_.scale_)).sum()))
+        own_units = self._binary or self.scaler_ is None
+        return scores.numpy() - (0.0 if own_units else float(np.log(np.asarray(self.scaler_.scale_)).sum()))
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Returns the mean of :meth:`score_samples`; ``y`` is ignored."""
         return float(self.score_samples(X).mean())
 
-    def sample(
-        self, n_samples: int = 1, *, random_state: int | np.random.RandomState | None = None
-    ) -> NDArray[np.float64]:
-        """Draws rows from the model, in the units of the data (n_samples, features)."""
+    def sample(self, n_samples: int = 1, *, random_state: int | np.random.RandomState | None = None) -> Any:
+        """Draws rows from the model, in the units of the data (n_samples, features); of mixed columns a DataFrame."""
         check_is_fitted(self)
         if n_samples < 1:
             raise ValueError(f"n_samples={n_samples} must be at least 1")
@@ -204,40 +219,83 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         return tuple(np.atleast_1d(self.hidden).tolist())
 
     def _is_binary(self, rows: NDArray) -> bool:
-        found: Any = inspect(rows)
-        bits = found.kind == "binary"
+        bits = _kind(rows) == "binary"
         if self.likelihood == "bernoulli" and not bits:
             raise ValueError("likelihood='bernoulli' but X has values other than 0 and 1; use 'gaussian' or binarize")
         return self.likelihood == "bernoulli" or (self.likelihood == "auto" and bits)
 
-    def _dataset(self, rows: NDArray, generator: np.random.RandomState) -> Dataset:
+    def _schema(self, X: Any) -> Schema | None:  # noqa: N803
+        """The schema of a table of words, dates or missing values; None for rows of numbers."""
+        if not _is_mixed(X):
+            return None
+        if self.likelihood != "auto":
+            raise ValueError(
+                f"likelihood={self.likelihood!r} is for complete rows of numbers, and X has words or missing values; "
+                "leave it at 'auto', or fill them in"
+            )
+        frame = self._frame(X, reset=True)
+        if len(frame) < 2:
+            raise ValueError(f"X has {len(frame)} sample (shape={frame.shape}); at least 2 are needed")
+        schema = infer(frame, labels="")
+        if out := [column.name for column in schema.columns if column.role != "feature"]:
+            warnings.warn(f"X: columns that hold no numbers, categories or more than one value: {out}", stacklevel=3)
+        return schema
+
+    def _frame(self, X: Any, *, reset: bool) -> Any:  # noqa: N803
+        """X as a DataFrame; after fit with the columns of the training table, by their names where it has names."""
+        import pandas as pd
+
+        if not isinstance(X, pd.DataFrame):
+            rows: Any = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=reset)
+            return pd.DataFrame(rows, columns=[f"x{number}" for number in range(rows.shape[1])])
+        known = getattr(self, "feature_names_in_", None)
+        if not reset and known is not None and set(known) <= set(X):
+            X = X[list(known)]  # noqa: N806
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        return X
+
+    @property
+    def _likelihood(self) -> Any:
+        if self.schema_ is not None:
+            return "columns"
+        return "bernoulli" if self._binary else {"kind": "gaussian", "variance": "global"}
+
+    def _dataset(self, x: Tensor, generator: np.random.RandomState) -> Dataset:
+        kind, legal = ("binary", "Bernoulli") if self._binary else ("continuous", "Gaussian")
+        if self.schema_ is not None:
+            kind, legal = "columns", "Columns"
         protocol = Protocol(
             name="X",
             title="X",
-            shape=rows.shape[1:],
-            kind="binary" if self._binary else "continuous",
+            shape=tuple(x.shape[1:]),
+            kind=kind,  # pyright: ignore[reportArgumentType]
             binarization="none",
-            likelihoods=("Bernoulli",) if self._binary else ("Gaussian",),
+            likelihoods=(legal,),
             split="random",
             source="the user's own data",
+            schema=self.schema_,
         )
-        held_out = int(self.validation_fraction * len(rows))
-        order = generator.permutation(len(rows))
-        x = self._scaled(rows).float()
+        held_out = int(self.validation_fraction * len(x))
+        order = generator.permutation(len(x))
         train = Split(x[order[held_out:]], None, protocol)
         validation = Split(x[order[:held_out]], None, protocol) if held_out else train
         return Dataset(protocol, train, validation, validation)
 
     def _rows(self, X: Any) -> Tensor:  # noqa: N803
         check_is_fitted(self)
+        if self.schema_ is not None:
+            return self._scaled(self._frame(X, reset=False))
         rows: Any = validate_data(self, X, dtype=np.float64, reset=False)
         return self._scaled(rows)
 
-    def _scaled(self, rows: NDArray) -> Tensor:
-        return torch.from_numpy(self.scaler_.transform(rows))
+    def _scaled(self, rows: Any) -> Tensor:
+        if self.schema_ is None:
+            return torch.from_numpy(self.scaler_.transform(rows))
+        frame = rows if hasattr(rows, "columns") else self._frame(rows, reset=False)
+        return torch.from_numpy(self.schema_.encode(frame)).double()
 
-    def _unscaled(self, x: Tensor) -> NDArray[np.float64]:
-        return self.scaler_.inverse_transform(x.numpy())
+    def _unscaled(self, x: Tensor) -> Any:
+        return self.scaler_.inverse_transform(x.numpy()) if self.schema_ is None else self.schema_.decode(x.numpy())
 
     def _tile(self, samples: int) -> int:
         return max(1, TILE // (samples * self.n_features_in_))  # pyright: ignore[reportAttributeAccessIssue]
@@ -251,7 +309,25 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64"]
+        tags.input_tags.allow_nan = True
         return tags
+
+
+def _kind(rows: NDArray) -> str:
+    found: Any = inspect(rows)  # an array, no table
+    return found.kind
+
+
+def _is_mixed(X: Any) -> bool:  # noqa: N803
+    """Whether X is a DataFrame with columns of other than numbers, or numbers of which some are NaN."""
+    dtypes = getattr(X, "dtypes", None)
+    if hasattr(X, "columns") and dtypes is not None:
+        return any(getattr(each, "kind", "O") not in "biuf" for each in dtypes) or bool(X.isna().to_numpy().any())
+    try:
+        rows = np.asarray(X)
+    except ValueError:
+        return False  # of several lengths: what is wrong with them scikit-learn says
+    return rows.dtype.kind == "f" and bool(np.isnan(rows).any())
 
 
 def _is_count(value: Any) -> bool:

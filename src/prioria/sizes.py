@@ -164,6 +164,24 @@ def check_range(x: Tensor, px: Distribution) -> None:
         )
 
 
+def within(model: VAE, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns rows, and which of them (N,) the likelihood has probabilities for; others get its least value.
+
+    Raises:
+        ValueError: rows of another shape, or most of them beyond the range of the likelihood.
+    """
+    px = generated(model).px
+    if x.shape[1:] != px.event_shape:
+        raise misfit(x, px.event_shape)
+    low, high = _range(px)
+    if torch.inf in (-low, high):
+        return x, torch.ones(len(x), dtype=torch.bool)
+    held = ((x >= low) & (x <= high)).flatten(1).all(1)  # not where a value is missing
+    if 2 * held.sum() < len(x) and x.isfinite().all():
+        check_range(x, px)
+    return torch.where(held.reshape(-1, *[1] * (x.ndim - 1)), x, low), held.cpu()
+
+
 def _range(px: Distribution) -> tuple[float, float]:
     try:
         support: Any = px.support

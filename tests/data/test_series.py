@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from prioria.data import DataError, load, read_rows
+from prioria.data import DataError, inspect, load, read_rows
 
 RNG = np.random.default_rng(0)
 WALKS = RNG.normal(size=(60, 24)).cumsum(1) * 7 + 300
@@ -54,6 +54,14 @@ def test_windows_of_a_table_do_not_reach_from_part_to_part(tmp_path):
     assert again.protocol == data.protocol
     later = read_rows(tmp_path / "river.csv", data.protocol).tensor()
     assert torch.equal(later[:63], data.train.tensor()) and len(later) == (500 - 24) // 6 + 1
+
+
+def test_series_are_inspected_as_they_are_cut(tmp_path):
+    write_table(tmp_path / "river.csv")
+    with pytest.warns(UserWarning, match="'weather'"):
+        found = inspect(tmp_path / "river.csv", window=24, step=6)
+    assert found.shape == (63 + 5 + 5, 2, 24) and found.kind == "continuous"
+    assert inspect(np.abs(WALKS.round()), series=True).shape == (60, 1, 24)
 
 
 def test_an_array_of_steps_is_cut_too():

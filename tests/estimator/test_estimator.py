@@ -3,7 +3,9 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
+from palmerpenguins import load_penguins
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -122,3 +124,55 @@ def test_values_without_a_density_are_refused():
     bits = np.random.default_rng(0).integers(0, 2, (30, 3))
     with pytest.raises(ValueError, match="binarize the rows"):
         VAEEstimator(**FAST).fit(bits).score_samples(bits + 0.5)
+
+
+@pytest.fixture(scope="module")
+def penguins() -> pd.DataFrame:
+    return load_penguins()
+
+
+@pytest.fixture(scope="module")
+def mixed(penguins) -> VAEEstimator:
+    return VAEEstimator(**FAST).set_output(transform="pandas").fit(penguins)
+
+
+def test_mixed_columns_with_holes_come_out_as_they_went_in(mixed, penguins):
+    z = mixed.transform(penguins)
+    assert list(z) == ["vaeestimator0", "vaeestimator1"] and z.index.equals(penguins.index) and z.notna().all().all()
+    drawn = mixed.sample(50, random_state=0)
+    assert list(drawn) == list(penguins) and set(drawn["species"]) <= set(penguins["species"])
+    assert set(mixed.inverse_transform(z)["sex"]) <= {"male", "female"}
+    assert np.isfinite(mixed.score_samples(penguins)).all()
+
+
+def test_mixed_columns_are_matched_by_name_and_strange_rows_score_low(mixed, penguins):
+    whole = mixed.score_samples(penguins.head(20))
+    np.testing.assert_allclose(mixed.score_samples(penguins.head(20)[list(penguins)[::-1]]), whole)
+    strange = penguins.head(20).copy()
+    strange["bill_length_mm"] = strange["bill_length_mm"].astype(float)
+    strange.loc[5, "bill_length_mm"] = 400.0
+    assert mixed.score_samples(strange).argmin() == 5
+    with pytest.raises(ValueError, match="species"):
+        mixed.score_samples(penguins.drop(columns="species"))
+
+
+def test_a_missing_entry_is_integrated_out(penguins):
+    """Of two bits p(x_1) is the sum of p(x_1, x_2) over x_2, by the same draws of a z that the mask does not move."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.choice(["x", "y"], 80), "b": rng.choice(["u", "v"], 80)})
+    table.loc[::9, "b"] = None
+    estimator = VAEEstimator(**(FAST | {"num_samples": 4000})).fit(table)
+    both = [estimator.score_samples(pd.DataFrame({"a": ["x"], "b": [each]})) for each in ("u", "v")]
+    alone = estimator.score_samples(pd.DataFrame({"a": ["x"], "b": [None]}))
+    assert np.exp(alone)[0] == pytest.approx(np.exp(both).sum(), rel=0.05)
+
+
+def test_an_array_with_holes_is_a_table_too(iris):
+    holes = iris.copy()
+    holes[::7, 2] = np.nan
+    estimator = VAEEstimator(**FAST).fit(holes)
+    assert np.isfinite(estimator.score_samples(holes)).all() and estimator.transform(holes).shape == (150, 2)
+    with pytest.raises(ValueError, match="likelihood='gaussian' is for complete rows"):
+        VAEEstimator(likelihood="gaussian", **FAST).fit(holes)
+    with pytest.raises(ValueError, match="NaN"):
+        VAEEstimator(**FAST).fit(iris).transform(holes)

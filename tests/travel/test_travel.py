@@ -17,6 +17,7 @@ import prioria
 from prioria import data, evaluate
 from prioria.cli import main
 from prioria.data import carried, written
+from prioria.storage import write_sealed
 from tests.commands.test_commands import arrays, call
 
 SMALL = ["--network.hidden", "16", "16", "--latents", "2", "--epochs", "2"]
@@ -141,6 +142,26 @@ def test_rows_of_the_data_are_asked_for_where_they_are_needed(away: Path, table:
     Path("elsewhere.csv").unlink()
 
 
+def test_strict_refuses_what_is_otherwise_taken_as_missing(away: Path, table: pd.DataFrame, capsys) -> None:
+    table.head(10).drop(columns="body_mass_g").to_csv("rows.csv", index=False)
+    for command in (["score", "run", "rows.csv"], ["encode", "run", "rows.csv", "--out", "z.csv"]):
+        said = refused(capsys, *command, "--strict")
+        assert "column 'body_mass_g' is missing" in said and "leave --strict out" in said
+    table.head(10).to_csv("rows.csv", index=False)
+    call("score", "run", "rows.csv", "--num-samples", 5, "--strict")
+
+
+def test_runs_are_compared_and_resumed_where_the_data_lies_now(away: Path, table: pd.DataFrame, tmp_path: Path, capsys):
+    table.to_csv(tmp_path / "elsewhere.csv", index=False)
+    shutil.copytree("run", tmp_path / "run")
+    shutil.copytree("run", tmp_path / "other")
+    moved = ["--data", tmp_path / "elsewhere.csv"]
+    assert "--data PATH" in refused(capsys, "compare", tmp_path / "run", tmp_path / "other")
+    call("train", "--resume", tmp_path / "other", "--epochs", "+1", *moved)
+    call("compare", tmp_path / "run", tmp_path / "other", *moved)
+    assert "best epoch" in capsys.readouterr().out
+
+
 def test_a_suffix_that_is_not_written_is_refused_first(away: Path, capsys) -> None:
     assert "'x.xyz' is named as no format that is written here" in refused(capsys, "sample", "run", "--out", "x.xyz")
 
@@ -156,7 +177,7 @@ def test_a_model_keeps_its_treatment_when_it_is_saved(away: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 9}, "it has no format 1"),
+        ({"format": 9}, "is not a treatment of rows of format"),
         ({"shape": [4, "x"]}, "shape=.* is not a shape"),
         ({"shape": []}, "shape=.* is empty|is not a shape"),
         ({"scale": float("nan")}, "NaN is no number"),
@@ -174,10 +195,18 @@ def test_a_model_keeps_its_treatment_when_it_is_saved(away: Path, tmp_path: Path
 def test_a_damaged_treatment_is_refused(away: Path, tmp_path: Path, change: dict, message: str) -> None:
     shutil.copytree("run/best", tmp_path / "model")
     file = tmp_path / "model" / carried.FILE
-    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    write_sealed(file, {key: value for key, value in json.loads(file.read_text()).items() if key != "digest"} | change)
     with pytest.raises(ValueError, match=message) as found:
         prioria.load(tmp_path / "model")
     assert carried.FILE in str(found.value) and "\n" not in str(found.value)
+
+
+def test_a_treatment_that_was_edited_is_refused(away: Path, tmp_path: Path) -> None:
+    shutil.copytree("run/best", tmp_path / "model")
+    file = tmp_path / "model" / carried.FILE
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"title": "another"}))
+    with pytest.raises(ValueError, match=r"treatment\.json.* is not what was written|treatment\.json.*digest"):
+        prioria.load(tmp_path / "model")
 
 
 def test_documents_are_as_long_as_those_of_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

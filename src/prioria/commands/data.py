@@ -56,11 +56,15 @@ def inspect(
     colour: Annotated[Literal["grey", "rgb"] | None, Parameter(help="Read all pictures so.")] = None,
     alpha: Annotated[bool, Parameter(help="Keep transparency as a channel; otherwise over white.")] = False,
     frames: Annotated[Literal["all", "first"], Parameter(help="Pages and frames of one file that are rows.")] = "all",
+    series: Annotated[bool, Parameter(help="Rows are series, (N, T) or (N, channels, T).")] = False,
+    window: Annotated[int | None, Parameter(help="Rows are steps in time: series are windows of so many.")] = None,
+    step: Annotated[int | None, Parameter(help="Steps from one window to the next.")] = None,
 ) -> None:
     """Say what a file holds: the columns of a table, or shape, range, kind of values and legal likelihoods."""
     columns: Any = {"label": label, "ignore": ignore, "kinds": kinds_of(kind), "dates": dates}
     pictures: Any = {"resize": resize, "crop": crop, "colour": colour, "alpha": alpha, "frames": frames}
-    found = data.inspect(path, **columns, **pictures)
+    windows: Any = {"series": series, "window": window, "step": step}
+    found = data.inspect(path, **columns, **pictures, **windows)
     print(found)
     if out is not None:
         if not isinstance(found, data.TableInspection):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import textwrap
 from pathlib import Path
 
 from torch import Tensor, distributed
@@ -35,6 +36,7 @@ def evaluate(
     data: DataPlace = None,
     baselines: bool = True,
     precision: estimators.Precision = "full",
+    synthetic: bool = False,
 ) -> None:
     """Measure log-likelihood, ELBO and active units of a run, and write RUN/evaluation.json.
 
@@ -57,6 +59,8 @@ def evaluate(
             say how far the run is ahead of each on the same rows.
         precision: of importance samples. screened decodes in half precision and the heaviest samples again in full; the
             error that is left stands in the Monte-Carlo error.
+        synthetic: also how samples differ from the validation and test rows of a table, beside those of the classical
+            models: distances of columns and correlations, whether a classifier knows them, and whether they are copies.
     """
     _check_given(method, certify, num_samples, num_steps)
     _check_precision(precision, method, curve)
@@ -81,6 +85,7 @@ def evaluate(
         certify=certify,
         baselines=baselines and first,
         precision=precision,
+        synthetic=synthetic and first,
     )
     if first:
         found.write(folder, pointwise, weights=weights)  # those that were measured, though training may have gone on
@@ -119,6 +124,7 @@ def measure(
     certify: int = 0,
     baselines: bool = True,
     precision: estimators.Precision = "full",
+    synthetic: bool = False,
 ) -> tuple[Evaluation, dict[str, Tensor]]:
     """Measures a run, and returns the values of single examples beside."""
     model, rows = run.model, getattr(run.data, split)
@@ -151,6 +157,7 @@ def measure(
         certificate=certificate,
         baselines=None if beside is None else beside.against(likelihood.pointwise),
         per_value=estimators.per_value(model, rows, log_likelihood=likelihood, limit=limit),
+        synthetic=estimators.synthetic(model, run.data, seed=seed) if synthetic else None,
     )
     return found, {"log_likelihood": likelihood.pointwise}
 
@@ -237,6 +244,8 @@ def say(name: str, found: Evaluation) -> None:
 
     if found.baselines is not None:
         _say_beside(found.baselines)
+    if found.synthetic is not None:
+        print(textwrap.indent(f"samples beside held-out rows: {found.synthetic}", "  "))
 
 
 def _say_beside(found: estimators.Baselines) -> None:

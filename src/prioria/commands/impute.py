@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from prioria import imputation
-from prioria.commands.opened import ModelPlace, Opened
+from prioria.commands.opened import ModelPlace, Opened, Strict
 from prioria.commands.parts import Cluster, Jobs, check_alone, of_each, over_parts
 from prioria.conditionals import Conditional
 from prioria.data import DataError, Schema, written
@@ -38,6 +38,7 @@ def impute(
     draws: int = 10,
     num_samples: int = 1000,
     seed: int = 0,
+    strict: Strict = False,
     jobs: Jobs = 1,
     cluster: Cluster = None,
 ) -> None:
@@ -54,7 +55,7 @@ def impute(
     """
     if holds_parts(Path(data)):
         schema_of(Opened.of(model))
-        compute = partial(impute_part, draws=draws, num_samples=num_samples)
+        compute = partial(impute_part, draws=draws, num_samples=num_samples, strict=strict)
         about = {"command": "impute", "draws": draws, "num_samples": num_samples}
         computes = of_each(Path(data), compute)
         return over_parts(computes, model, Path(data), out, about=about, seed=seed, jobs=jobs, cluster=cluster)
@@ -65,7 +66,7 @@ def impute(
     table = read_source(data)
     if not isinstance(table, Table):
         raise DataError(f"{data} is no table; give one with the columns {', '.join(c.name for c in schema.features)}")
-    lines = named(table.name, lambda: schema.differences(table.frame))
+    lines = named(table.name, lambda: schema.differences(table.frame, strict=strict))
     tell(table.name, [line for line in lines if not line.endswith("left out")])
     frame, found = imputation.complete(opened.model, schema, table.frame, draws, num_samples=num_samples, seed=seed)
     arrays = {"x": found.draws[:draws], "effective_samples": found.effective_samples}
@@ -75,10 +76,12 @@ def impute(
     say_doubt(found)
 
 
-def impute_part(opened: Opened, rows: pd.DataFrame, seed: int, *, draws: int, num_samples: int) -> pd.DataFrame:
+def impute_part(
+    opened: Opened, rows: pd.DataFrame, seed: int, *, draws: int, num_samples: int, strict: bool = False
+) -> pd.DataFrame:
     """Returns what ``impute`` writes of one part."""
     schema, table = schema_of(opened), prepared(rows, "the part")
-    tell("the part", [line for line in schema.differences(table) if not line.endswith("left out")])
+    tell("the part", [line for line in schema.differences(table, strict=strict) if not line.endswith("left out")])
     return imputation.complete(opened.model, schema, table, draws, num_samples=num_samples, seed=seed)[0]
 
 

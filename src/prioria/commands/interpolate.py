@@ -11,7 +11,7 @@ import torch
 from prioria import drawing, evaluate, explore
 from prioria.commands.opened import DataPlace, RunFolder
 from prioria.data import Protocol
-from prioria.report import graphs, strips, style
+from prioria.report import graphs, strips, style, waves
 from prioria.storage import discard, write_json, write_tensors
 from prioria.train import Run
 
@@ -34,7 +34,7 @@ def interpolate(
     """Find shortest paths between pairs of test rows through a graph of samples from the prior.
 
     Writes into a folder: paths.json (lengths, discontinuities, smoothness), paths.safetensors (nodes and frames),
-    graph.png, and where data can be drawn strip.png and a .gif for each path.
+    graph.png, strip.png of pictures, poses and series, and of all but series a .gif for each path.
 
     Args:
         pairs: how many pairs of test rows.
@@ -97,6 +97,8 @@ def _write(folder: Path, graph: explore.Graph, paths: list[explore.Path], smooth
 def _draw(folder: Path, graph: explore.Graph, paths: list[explore.Path], protocol: Protocol) -> None:
     discard(folder, r"strip\.png|path-\d+\.gif")  # there may have been more paths
     style.write(graphs.graph(graph, paths), folder / "graph.png")
+    if protocol.series is not None:
+        style.write(waves.paths(paths, protocol), folder / "strip.png")
     if not drawing.is_drawable(protocol):
         return
     drawn = {f"path {number + 1}": strip for number, strip in enumerate(strips.strips_of(paths, protocol))}

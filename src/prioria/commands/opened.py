@@ -23,6 +23,13 @@ ModelPlace = Annotated[
 DataFile = Annotated[
     str, Parameter(help="A data set's name (its test split), or a file of rows like the training data.")
 ]
+Strict = Annotated[
+    bool,
+    Parameter(
+        help="Refuse columns that are missing, unknown or have new levels, and values that have no probability; "
+        "otherwise they are taken as missing, with a warning."
+    ),
+]
 DataPlace = Annotated[
     str | None,
     Parameter(name="--data", help="Where the data of a run lies now, if it moved; rows for a model alone."),
@@ -63,16 +70,20 @@ class Opened:
             )
         return cls(model, model.protocol, run)
 
-    def rows(self, source: str) -> NamedRows:
+    def rows(self, source: str, *, strict: bool = False) -> NamedRows:
         """Reads rows as the model was trained: scaled, and where training binarized binarized once.
 
         A path that exists comes before a known data set of the same name.
+
+        Args:
+            source: the path or the name.
+            strict: refuse columns that are missing, unknown or have new levels, and values that are missing.
 
         Raises:
             DataError: the rows do not fit the model, or there are none.
         """
         if Path(source).exists() or source not in BY_NAME:
-            return read_named_rows(source, self.protocol, missing=True)
+            return read_named_rows(source, self.protocol, strict=strict, missing=not strict)
         if self.run is not None and self.run.trained_on(source):
             return NamedRows.of(self.run.data.test)
         test, shape = load(source).test, self.protocol.shape

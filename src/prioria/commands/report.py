@@ -29,7 +29,7 @@ def report(run: Path, *, out: Path | None = None, data: DataPlace = None, seed: 
         print(f"The page has no numbers yet; first: prioria evaluate {shlex.quote(str(run))}")
 
 
-def compare(*runs: Path, out: Path | None = None, seed: int = 0) -> None:
+def compare(*runs: Path, out: Path | None = None, data: DataPlace = None, seed: int = 0) -> None:
     """Put runs side by side, with paired differences of the log-likelihood to the first.
 
     Args:
@@ -37,6 +37,6 @@ def compare(*runs: Path, out: Path | None = None, seed: int = 0) -> None:
         out: an .html file to write as well.
         seed: of the samples in the pictures.
     """
-    rich.print(reports.compare(list(runs), out, seed=seed))
+    rich.print(reports.compare([Run.load(run, data=data) for run in runs], out, seed=seed))
     if out is not None:
         print(f"Page: {out}")

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from prioria.commands.impute import sample_given
-from prioria.commands.opened import DataFile, ModelPlace, Opened
+from prioria.commands.opened import DataFile, ModelPlace, Opened, Strict
 from prioria.commands.parts import Cluster, Jobs, check_alone, of_each, over_parts
 from prioria.data import Protocol, carried, written
 from prioria.data.loading import NamedRows, read_named_rows
@@ -132,6 +132,7 @@ def encode(
     *,
     out: OutFile,
     level: Annotated[str | None, Parameter(name=("--level", "--group"))] = None,
+    strict: Strict = False,
     jobs: Jobs = 1,
     cluster: Cluster = None,
 ) -> None:
@@ -146,21 +147,24 @@ def encode(
     """
     if holds_parts(Path(data)):
         check_decided(Opened.of(model).model.stages)
-        computes, about = of_each(Path(data), partial(encode_part, level=level)), {"command": "encode", "level": level}
+        computes = of_each(Path(data), partial(encode_part, level=level, strict=strict))
+        about = {"command": "encode", "level": level}
         return over_parts(computes, model, Path(data), out, about=about, seed=0, jobs=jobs, cluster=cluster)
     check_alone(jobs, cluster)
     written.check_written(out)
     opened = Opened.of(model)
     check_decided(opened.model.stages)
-    found = opened.rows(data)
+    found = opened.rows(data, strict=strict)
     arrays = _codes(opened, found, level)
     written.write(out, lambda: _table(found.names, arrays), arrays)
     print(f"{len(found.split)} rows encoded in {out}")
 
 
-def encode_part(opened: Opened, rows: pd.DataFrame, seed: int, *, level: str | None) -> pd.DataFrame:
+def encode_part(
+    opened: Opened, rows: pd.DataFrame, seed: int, *, level: str | None, strict: bool = False
+) -> pd.DataFrame:
     """Returns what ``encode`` writes of one part."""
-    found = read_named_rows(rows, opened.protocol, missing=True)
+    found = read_named_rows(rows, opened.protocol, strict=strict, missing=not strict)
     return _table(found.names, _codes(opened, found, level))
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from prioria import evaluate, likelihoods
-from prioria.commands.opened import DataFile, DataPlace, ModelPlace, Opened
+from prioria import evaluate
+from prioria.commands.opened import DataFile, DataPlace, ModelPlace, Opened, Strict
 from prioria.commands.parts import Cluster, Jobs, check_alone, of_each, over_parts
 from prioria.commands.sample import OutFile, check_seed
 from prioria.data import Protocol, written
@@ -36,6 +36,7 @@ def score(
     contamination: float | None = None,
     quantile: float | None = None,
     moved: DataPlace = None,
+    strict: Strict = False,
     num_samples: int = 1000,
     seed: int = 0,
     jobs: Jobs = 1,
@@ -68,7 +69,7 @@ def score(
         _refuse_ranks(data, contamination, top)
         opened = Opened.of(model, moved)
         threshold = _threshold(opened, None, None, quantile, num_samples=num_samples, seed=seed)
-        compute = partial(score_part, num_samples=num_samples, threshold=threshold)
+        compute = partial(score_part, num_samples=num_samples, threshold=threshold, strict=strict)
         about = {"command": "score", "num_samples": num_samples, "threshold": threshold}
         computes = of_each(Path(data), compute)
         return over_parts(computes, model, Path(data), out, about=about, seed=seed, jobs=jobs, cluster=cluster)
@@ -76,8 +77,8 @@ def score(
     if out is not None:
         written.check_written(out)
     opened = Opened.of(model, moved)
-    found = opened.rows(data)
-    table, scores = _scored(opened, found, data, num_samples, seed)
+    found = opened.rows(data, strict=strict)
+    table, scores = _scored(opened, found, num_samples, seed)
     x = found.split.tensor()
     threshold = _threshold(opened, scores, contamination, quantile, num_samples=num_samples, seed=seed)
     if threshold is not None:
@@ -95,18 +96,17 @@ def score(
 
 
 def score_part(
-    opened: Opened, rows: pd.DataFrame, seed: int, *, num_samples: int, threshold: float | None
+    opened: Opened, rows: pd.DataFrame, seed: int, *, num_samples: int, threshold: float | None, strict: bool = False
 ) -> pd.DataFrame:
     """Returns what ``score`` writes of one part."""
-    table, _ = _scored(opened, read_named_rows(rows, opened.protocol, missing=True), "the part", num_samples, seed)
+    found = read_named_rows(rows, opened.protocol, strict=strict, missing=not strict)
+    table, _ = _scored(opened, found, num_samples, seed)
     if threshold is not None:
         _flag(table, threshold)
     return table
 
 
-def _scored(opened: Opened, found: NamedRows, name: str, num_samples: int, seed: int) -> tuple[pd.DataFrame, Scores]:
-    if isinstance(opened.model.likelihood, likelihoods.Categorical):
-        opened.model.likelihood.check(found.split.maximum(), name)
+def _scored(opened: Opened, found: NamedRows, num_samples: int, seed: int) -> tuple[pd.DataFrame, Scores]:
     scores = _scores(opened, found.split.tensor(), num_samples, seed)
     scored = scores.log_likelihood.isfinite().numpy()
     return found.names.assign(log_likelihood=scores.log_likelihood.numpy(), scored=scored), scores

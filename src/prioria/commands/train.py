@@ -85,8 +85,8 @@ def train(
         data: a data set's name (prioria data list), or a file of a table or of arrays, or a folder, zip or tar of
             pictures.
         out: folder of the run; by default runs/ with the names of the data and of the prior or the hierarchy.
-        resume_run: folder of a run to go on with, in place of data. A graph whose edges are learned goes on with the
-            command that began it.
+        resume_run: folder of a run to go on with; --data PATH then says where its data lies now, if it moved. A graph
+            whose edges are learned goes on with the command that began it.
         epochs: how many, 100 by default; with --resume a new total, or "+50" for 50 more.
         preset: of your own data: table or counts begin at the best classical model and keep networks only where they
             pay, in seconds; paper is plain training. auto takes the one for the kind of data, and paper for a known
@@ -116,11 +116,11 @@ def train(
             at beta = 1 whatever the objective, and writes nothing; all other options hold for it.
     """
     given = dict(locals())  # the options alone: no other name is bound yet
-    if (data is None) == (resume_run is None):
+    if data is None and resume_run is None:
         raise ValueError("data: name what to train on, or a run to go on with (prioria train --resume RUN)")
     if resume_run is not None:
         _check_resumed(given)
-        return _finish(_resumed(resume_run, epochs, training.device, tracker))
+        return _finish(_resumed(resume_run, epochs, data, training.device, tracker))
     if out is not None:
         processes.place(out)
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
@@ -201,7 +201,7 @@ def _check_resumed(given: dict[str, Any]) -> None:
             flag = "suggest-target" if name == "suggest" else name.replace("_", "-")
             raise ValueError(
                 f"--{flag} does not go with --resume, which keeps what the run began with but for "
-                "--epochs, --device and --tracker; leave it out, or begin a new run"
+                "--epochs, --device, --tracker and --data; leave it out, or begin a new run"
             )
 
 
@@ -222,13 +222,14 @@ def _check_whole(epochs: str) -> None:
         )
 
 
-def _resumed(folder: Path, epochs: str | None, device: str, trackers: tuple[str, ...]) -> Run:
+def _resumed(folder: Path, epochs: str | None, data: str | None, device: str, trackers: tuple[str, ...]) -> Run:
     if epochs is not None:
         _check_whole(epochs)
     if exists(folder / STRUCTURE) and not exists(folder):
         raise ValueError(f"{folder} was stopped while its edges were learned; give the command that began it again")
     total = epochs if epochs is None or epochs.startswith("+") else int(epochs)
-    return resume(folder, epochs=total, trackers=trackers, device=None if device == TRAINING.device else device)
+    place = None if device == TRAINING.device else device
+    return resume(folder, epochs=total, data=data, trackers=trackers, device=place)
 
 
 def _unless(overwrite: bool, folder: Path) -> Path:

@@ -15,10 +15,9 @@ from prioria.data.errors import DataError
 from prioria.data.own.decoding import Pictures
 from prioria.data.own.windows import Series
 from prioria.data.schema import Schema
-from prioria.storage import read_json, write_json
+from prioria.storage import FORMAT, read_sealed, write_sealed
 
 FILE = "treatment.json"  # beside the weights of a model
-FORMAT = 1
 LENGTHS = 256  # of training documents, by which samples get theirs
 
 
@@ -39,8 +38,8 @@ def carried(data: Dataset) -> Protocol:
 
 
 def write(protocol: Protocol, folder: Path) -> None:
-    """Writes a protocol into the folder of a model, atomically."""
-    write_json(folder / FILE, to_json(protocol))
+    """Writes a protocol into the folder of a model, atomically and with a digest."""
+    write_sealed(folder / FILE, to_json(protocol))
 
 
 def read(folder: Path) -> Protocol | None:
@@ -53,7 +52,7 @@ def read(folder: Path) -> Protocol | None:
     if not path.exists():
         return None
     try:
-        return from_json(read_json(path))
+        return from_json(read_sealed(path, "a treatment of rows"))
     except ValueError as error:
         raise DataError(f"path={str(path)!r} does not say how rows were treated ({error}); train again") from error
 

@@ -15,15 +15,15 @@ from prioria.data.files import data_root
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures, size_of
 from prioria.data.own.folders import folder_data, inspect_folder
-from prioria.data.own.frames import Choices, TableInspection, series_data, table_data, table_rows
+from prioria.data.own.frames import Choices, TableInspection, series_data, series_source, table_data, table_rows
 from prioria.data.own.inspection import Inspection, survey
+from prioria.data.own.later import later_rows
 from prioria.data.own.parts import Parts, holds_parts
-from prioria.data.own.protocol import Treatment, fitting, own_data
+from prioria.data.own.protocol import Treatment, own_data
 from prioria.data.own.series import as_series
 from prioria.data.own.sources import Source, Table, read_source
 from prioria.data.own.windows import Series, windows
 from prioria.data.schema import Schema
-from prioria.data.splits import binarized_once, stored, stored_labels
 from prioria.data.values import series as column_of
 from prioria.spelling import suggesting
 from prioria.storage import read_json
@@ -173,10 +173,13 @@ def inspect(
     colour: Literal["grey", "rgb"] | None = None,
     alpha: bool = False,
     frames: Literal["all", "first"] = "all",
+    series: bool = False,
+    window: int | None = None,
+    step: int | None = None,
 ) -> Inspection | TableInspection:
     """What a file or array holds: its columns if it is a table, else shape, range, kind and legal likelihoods.
 
-    The options of pictures are those of `load`.
+    The options of pictures and series are those of `load`; of series it is said what they are once they are cut.
 
     >>> print(inspect([[0, 1], [1, 1], [0, 0]]).kind)
     binary
@@ -186,12 +189,17 @@ def inspect(
     if isinstance(source, str | Path) and holds_parts(Path(source)):
         _check_plain(source, pictures)
         return inspect_folder(Parts.of(Path(source)), choices)
-    own = _read(source, pictures)
+    own, cut = _read(source, pictures), Series(series, window, step)
     if isinstance(own, Table):
-        return TableInspection(own.name, len(own.frame), choices.schema_of(own))
-    if choices != Choices():
+        if cut == Series():
+            return TableInspection(own.name, len(own.frame), choices.schema_of(own))
+        own = series_source(own, choices, cut)[0]
+    elif choices != Choices():
         raise DataError(f"{own.name} is no table; {TABLE_OPTIONS} are for these")
-    return replace(survey(own.rows, own.name), labels=own.describe_labels())
+    elif cut != Series():
+        own = as_series(own, cut)
+    found = replace(survey(own.rows, own.name), labels=own.describe_labels())
+    return found if own.series is None else replace(found, kind="continuous", levels=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +252,7 @@ def read_named_rows(source: Any, protocol: Protocol, *, strict: bool = False, mi
         source: As for `read_rows`.
         protocol: As for `read_rows`.
         strict: As for `read_rows`.
-        missing: Keep values that are missing or infinite as they are.
+        missing: Keep values that are missing or infinite, and take those that the model has no probability for as such.
     """
     own = read_source(source, protocol.pictures or Pictures())
     if isinstance(own, Source) and protocol.schema is not None:
@@ -253,11 +261,7 @@ def read_named_rows(source: Any, protocol: Protocol, *, strict: bool = False, mi
         return NamedRows.of(table_rows(own, protocol, strict=strict, missing=missing), own, protocol.schema)
     if protocol.series is not None:
         own = replace(own, rows=windows(own.rows, own.name, protocol.series), labels=None)
-    found = survey(own.rows, own.name)
-    dynamic = protocol.binarization == "dynamic" and found.kind != "binary"
-    fitted = fitting(protocol, found, missing=missing and not dynamic)
-    rows = Split(stored(own.rows), stored_labels(own.labels), fitted)
-    return NamedRows.of(binarized_once(rows) if dynamic else rows)
+    return NamedRows.of(later_rows(own.rows, own.labels, protocol, own.name, missing=missing))
 
 
 def _with_names(own: Source, schema: Schema) -> Table:

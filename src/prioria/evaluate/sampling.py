@@ -55,6 +55,7 @@ class Sampling:
         seed: of all noise.
         examples: which of the rows.
         total: rows that x was taken from, at even distances.
+        held: which rows (N,) the likelihood has probabilities for; None where it has for all.
     """
 
     model: VAE
@@ -63,6 +64,7 @@ class Sampling:
     seed: int
     examples: range
     total: int
+    held: Tensor | None = None
 
     @property
     def batch_size(self) -> int:
@@ -176,9 +178,18 @@ def require_density(model: VAE) -> None:
 
 
 def sampling_of(
-    model: VAE, x: Examples, num_samples: int, seed: int, *, limit: int | None, examples: range | None = None
+    model: VAE,
+    x: Examples,
+    num_samples: int,
+    seed: int,
+    *,
+    limit: int | None,
+    examples: range | None = None,
+    lenient: bool = False,
 ) -> Sampling:
     """Reads the rows and checks what was asked for; to be called while :func:`measuring`.
+
+    With ``lenient``, rows that the likelihood has no probability for are marked in ``held`` and stop no other.
 
     Raises:
         ValueError: no sample, no example, a negative seed, examples that are not in x, or rows that do not fit
@@ -193,10 +204,13 @@ def sampling_of(
         rows = rows.tensor(limit)
     elif limit is not None:
         rows = rows[evenly(total, limit)]
+    held = None
+    if lenient:
+        rows, held = sizes.within(model, rows)
     examples = range(len(rows)) if examples is None else examples
     if not (0 <= examples.start < examples.stop <= len(rows) and examples.step == 1):
         raise ValueError(f"examples={examples} of x with {len(rows)} rows: give at least one row, and ranges inside x")
-    return Sampling(model, rows, num_samples, seed, examples, total)
+    return Sampling(model, rows, num_samples, seed, examples, total, held)
 
 
 def rows_and_likelihood(model: VAE, x: Examples, seed: int, *, limit: int | None) -> tuple[Tensor, Distribution]:

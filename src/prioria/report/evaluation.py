@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import prioria
-from prioria.evaluate import ActiveUnits, Baselines, BoundCurve, Certificate, Estimate
+from prioria.evaluate import ActiveUnits, Baselines, BoundCurve, Certificate, Estimate, Synthetic
 from prioria.evaluate.record import Record
 from prioria.storage import FORMAT, WEIGHTS, read_sealed, read_tensors, write_sealed, write_tensors
 from prioria.train.run import BEST, exists, read_specification
@@ -43,6 +43,7 @@ class Evaluation:
         curve: the bound over the number of samples, where it was asked for.
         certificate: of the estimator on simulated examples, where it was asked for.
         baselines: classical models of the same rows, with the paired differences; None where they were left out.
+        synthetic: how samples differ from held-out rows, where it was asked for.
         per_value: the log-likelihood in other words, such as "bits per dimension" -> 1.2.
 
     Example:
@@ -71,6 +72,7 @@ class Evaluation:
     certificate: Certificate | None = None
     baselines: Baselines | None = None
     per_value: dict[str, float] = field(default_factory=dict)
+    synthetic: Synthetic | None = None
 
     @property
     def estimator(self) -> str:
@@ -95,6 +97,7 @@ class Evaluation:
             "certificate": None if self.certificate is None else self.certificate.to_json(),
             "baselines": None if self.baselines is None else self.baselines.to_json(),
             "per_value": self.per_value,
+            "synthetic": None if self.synthetic is None else self.synthetic.to_json(),
         }
 
     @classmethod
@@ -132,6 +135,7 @@ class Evaluation:
             certificate=record.optional("certificate", lambda name: Certificate.from_json(record.take(name))),
             baselines=record.optional("baselines", lambda name: Baselines.from_json(record.take(name))),
             per_value=per_value.each(per_value.number),
+            synthetic=record.optional("synthetic", lambda name: Synthetic.from_json(record.take(name))),
         )
         record.close("estimator")
         return evaluation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prioria.data import Dataset
 from prioria.model import VAE
-from prioria.report import pictures, style, vectors
+from prioria.report import pictures, style, vectors, waves
 from prioria.report.clouds import cloud_of
 from prioria.report.pictures import Section
 from prioria.report.shown import show
@@ -23,8 +23,9 @@ def sheet(model: VAE, dataset: Dataset, path: str | Path, *, seed: int = 0, colu
     """Writes one picture of what a model learned, and returns its path.
 
     Of pictures: rows of test data, reconstructions, prior samples (as means of p(x | z)) and the pseudo-inputs of a
-    VampPrior. Of points in the plane: scatter plots of the same, and the latent space. Of other rows: histograms of
-    each column of data and samples. The model's mode and the global random numbers are left as they were.
+    VampPrior. Of points in the plane: scatter plots of the same, and the latent space. Of series: curves of the same.
+    Of other rows: histograms of each column of data and samples. The model's mode and the global random numbers are
+    left as they were.
 
     Args:
         model: the model.
@@ -44,6 +45,8 @@ def draw(model: VAE, dataset: Dataset, *, seed: int = 0, columns: int = 12) -> F
     if len(dataset.shape) == 3:
         return pictures.page(sections(model, dataset, seed=seed, columns=columns), dataset.protocol, columns=columns)
     shown = show(model, dataset, rows=POINTS, samples=POINTS, seed=seed)
+    if dataset.protocol.series is not None:
+        return waves.series(shown, dataset.protocol)
     if dataset.dimensions != 2:
         return vectors.histograms(shown, dataset.protocol)
     cloud = cloud_of(model, dataset, seed=seed, points=POINTS)

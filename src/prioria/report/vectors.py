@@ -51,9 +51,11 @@ def histograms(shown: Shown, protocol: Protocol) -> Figure:
     data, draws = protocol.unscaled(shown.data), protocol.unscaled(shown.draws)
     chosen = sorted(data.var(0).argsort(descending=True, stable=True)[:MOST_COLUMNS].tolist())
     rows = -(-len(chosen) // COLUMNS_PER_ROW)
+    named = protocol.schema is not None and len(protocol.schema.features) == data.shape[1]
+    names = [each.name for each in protocol.schema.features] if named and protocol.schema else None
     figure, axes = style.panels(7.2, 1.5 * rows + 0.6, rows=rows, columns=min(COLUMNS_PER_ROW, len(chosen)))
     for each, column in zip(axes, chosen, strict=False):
-        _histogram(each, f"column {column}", data[:, column], draws[:, column])
+        _histogram(each, names[column] if names else f"column {column}", data[:, column], draws[:, column])
     for unused in axes[len(chosen) :]:
         unused.set_visible(False)
     style.legend_below(axes[0])

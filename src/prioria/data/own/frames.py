@@ -17,20 +17,13 @@ from prioria.data.base import OWN, Dataset, Protocol, Split
 from prioria.data.column import NUMBERS, Column
 from prioria.data.errors import DataError
 from prioria.data.kinds import infer
-from prioria.data.own.inspection import survey
-from prioria.data.own.protocol import (
-    MINIMUM_ROWS,
-    Treatment,
-    fitting,
-    numbers_of_parts,
-    own_data,
-    split_in_words,
-)
+from prioria.data.own.later import later_rows
+from prioria.data.own.protocol import MINIMUM_ROWS, Treatment, numbers_of_parts, own_data, split_in_words
 from prioria.data.own.series import as_series
 from prioria.data.own.sources import Source, Table
 from prioria.data.own.windows import Series, windows
 from prioria.data.schema import Schema
-from prioria.data.splits import assemble_members, binarized_once, stored, stored_labels
+from prioria.data.splits import assemble_members, stored, stored_labels
 
 Result = TypeVar("Result")
 PIXEL = re.compile(r"(.*\D)?\d+(x\d+)?", re.DOTALL)
@@ -122,13 +115,19 @@ def columns_data(table: Table, schema: Schema, parts: Sequence[NDArray], split: 
 
 def series_data(table: Table, choices: Choices, options: Series, treatment: Treatment, seed: int) -> Dataset:
     """The columns of numbers of a table as series: windows of all of them, or one series a row."""
+    rows, schema = series_source(table, choices, options)
+    return under(own_data(rows, treatment, seed), schema)
+
+
+def series_source(table: Table, choices: Choices, options: Series) -> tuple[Source, Schema]:
+    """The series of a table, and its schema, in which columns that hold no numbers are left out."""
     found = choices.schema_of(table)
     left_out = [column.name for column in found.features if not is_number(column)]
     tell(table.name, [f"column {name!r} holds no numbers and is left out of the series" for name in left_out])
     schema = Schema(tuple(replace(each, role="ignored") if each.name in left_out else each for each in found.columns))
     labels, label = schema.labels(table.frame), schema.label
     rows = Source(table.name, raw(schema, table), labels, label.levels if label else ())
-    return under(own_data(as_series(rows, options), treatment, seed), schema)
+    return as_series(rows, options), schema
 
 
 def under(data: Dataset, schema: Schema) -> Dataset:
@@ -197,16 +196,14 @@ def table_rows(table: Table, protocol: Protocol, *, strict: bool = False, missin
     if protocol.schema is not None:
         lines = named(table.name, lambda: schema.differences(table.frame, strict=strict))
         tell(table.name, [line for line in lines if not line.endswith("left out")])
-    labels = stored_labels(schema.labels(table.frame))
+    labels = schema.labels(table.frame)
     if protocol.kind == "columns":
-        return Split(stored(schema.encode(table.frame)), labels, protocol)
+        return Split(stored(schema.encode(table.frame)), stored_labels(labels), protocol)
     rows = raw(schema, table)
     if protocol.series is not None:
         rows, labels = windows(rows, table.name, protocol.series), None
-    found = survey(rows.astype(np.uint8) if protocol.kind == "grey" and is_pixels(schema, rows) else rows, table.name)
-    dynamic = protocol.binarization == "dynamic" and found.kind != "binary"
-    split = Split(stored(rows), labels, fitting(protocol, found, missing=missing and not dynamic))
-    return binarized_once(split) if dynamic else split
+    pixels = protocol.kind == "grey" and is_pixels(schema, rows) and rows.min() >= 0 and bool((rows % 1 == 0).all())
+    return later_rows(rows.astype(np.uint8) if pixels else rows, labels, protocol, table.name, missing=missing)
 
 
 @dataclass(frozen=True)

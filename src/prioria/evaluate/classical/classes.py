@@ -8,6 +8,8 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from prioria.evaluate.classical.density import chosen
+
 Array = NDArray[np.float64]
 
 PSEUDO = 0.5  # counts added to each cell: Jeffreys
@@ -36,6 +38,18 @@ class Classes:
     def __call__(self, x: Array) -> Array:
         """Returns log p(x) of rows (N, D) in nats (N,)."""
         return np.logaddexp.reduce(self._joint(*self._parts(x, np.float64)), 1)
+
+    def draw(self, count: int, generator: np.random.Generator) -> Array:
+        """Draws rows (count, D), none of them with holes."""
+        place = generator.choice(len(self.log_weights), count, p=np.exp(self.log_weights))
+        x = np.empty((count, len(self.levels)))
+        noise = generator.standard_normal((count, len(self.numbers)))
+        x[:, self.numbers] = self.center + self.scale * (self.mean[place] + np.sqrt(self.variance[place]) * noise)
+        named = np.flatnonzero(self.levels)
+        ends = np.cumsum(self.levels[named])[:-1]
+        for column, logs in zip(named, np.split(self.log_levels, ends, 1) if len(named) else [], strict=True):
+            x[:, column] = chosen(logs[place], generator)
+        return x
 
     def _fit(self, x: Array, classes: int) -> None:
         parts = self._parts(x, np.float32)

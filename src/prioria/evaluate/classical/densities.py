@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prioria.evaluate.classical.classes import Classes
+from prioria.evaluate.classical.density import Density, chosen
 from prioria.evaluate.classical.words import topics, unigram
 
 Array = NDArray[np.float64]
-Score = Callable[[Array], Array]  # rows (N, D) -> log p(x) (N,)
-Fit = Callable[[Array], Score]  # training rows -> a density
+Fit = Callable[[Array], Density | Classes]  # training rows -> what scores rows and draws some
 
 CLASSES = (2, 4, 8, 16, 32)
 FACTORS = (1, 2, 4, 8, 16)
@@ -78,12 +78,15 @@ def _standard(x: Array) -> tuple[Array, Array]:
     return x.mean(0), np.where(scale > 0, scale, 1.0)
 
 
-def _independent(x: Array) -> Score:
+def _independent(x: Array) -> Density:
     mean, scale = _standard(x)
-    return lambda rows: -0.5 * (((rows - mean) / scale) ** 2 + np.log(2 * math.pi * scale**2)).sum(-1)
+    return Density(
+        lambda rows: -0.5 * (((rows - mean) / scale) ** 2 + np.log(2 * math.pi * scale**2)).sum(-1),
+        lambda count, generator: generator.normal(mean, scale, (count, len(mean))),
+    )
 
 
-def _full(x: Array, ridge: float) -> Score:
+def _full(x: Array, ridge: float) -> Density:
     from scipy.linalg import solve_triangular
 
     mean, scale = _standard(x)
@@ -95,10 +98,10 @@ def _full(x: Array, ridge: float) -> Score:
         noise = solve_triangular(factor, ((rows - mean) / scale).T, lower=True)
         return -0.5 * (noise**2).sum(0) - constant
 
-    return score
+    return Density(score, lambda count, noise: mean + scale * (noise.standard_normal((count, len(mean))) @ factor.T))
 
 
-def _factor_analysis(x: Array, factors: int) -> Score:
+def _factor_analysis(x: Array, factors: int) -> Density:
     from sklearn.decomposition import FactorAnalysis
 
     mean, scale = _standard(x)
@@ -106,10 +109,15 @@ def _factor_analysis(x: Array, factors: int) -> Score:
         warnings.simplefilter("ignore")  # not yet at the optimum
         found = FactorAnalysis(factors, max_iter=min(1000, CELLS // x.shape[1] // 2), random_state=0)
         found.fit((x[: max(2000, CELLS // x.shape[1])] - mean) / scale)
-    return lambda rows: found.score_samples((rows - mean) / scale) - np.log(scale).sum()
+
+    def draw(count: int, generator: np.random.Generator) -> Array:
+        z, noise = generator.standard_normal((count, factors)), generator.standard_normal((count, len(mean)))
+        return mean + scale * (found.mean_ + z @ found.components_ + noise * np.sqrt(found.noise_variance_))
+
+    return Density(lambda rows: found.score_samples((rows - mean) / scale) - np.log(scale).sum(), draw)
 
 
-def _mixture(x: Array, classes: int, kind: str) -> Score:
+def _mixture(x: Array, classes: int, kind: str) -> Density:
     from sklearn.mixture import GaussianMixture
 
     mean, scale = _standard(x)
@@ -118,12 +126,20 @@ def _mixture(x: Array, classes: int, kind: str) -> Score:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer distinct rows than classes, or not yet at the optimum
         found.fit((x - mean) / scale)
-    return lambda rows: found.score_samples((rows - mean) / scale) - np.log(scale).sum()
+
+    def draw(count: int, generator: np.random.Generator) -> Array:
+        found.random_state = int(generator.integers(2**31))
+        return mean + scale * found.sample(count)[0]
+
+    return Density(lambda rows: found.score_samples((rows - mean) / scale) - np.log(scale).sum(), draw)
 
 
-def _levels(x: Array, count: int, smoothing: float) -> Score:
+def _levels(x: Array, count: int, smoothing: float) -> Density:
     columns, codes = x.shape[1], x.astype(int)
     counts = np.stack([np.bincount(codes[:, d], minlength=count) for d in range(columns)]).astype(np.float64)
     shared = counts.sum(0) + 1.0
     logs = np.log(counts + smoothing * shared / shared.sum()) - math.log(len(x) + smoothing)
-    return lambda rows: logs[np.arange(columns), rows.astype(int)].sum(-1)
+    return Density(
+        lambda rows: logs[np.arange(columns), rows.astype(int)].sum(-1),
+        lambda many, generator: chosen(np.broadcast_to(logs, (many, columns, count)), generator).astype(np.float64),
+    )

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from prioria.data.base import Dataset, SplitName
-from prioria.evaluate.classical.densities import Array, Fit, Score
+from prioria.evaluate.classical.densities import Array, Fit
 from prioria.evaluate.classical.problem import Problem, problem_of
 from prioria.evaluate.difference import Difference
 from prioria.evaluate.estimate import Estimate
@@ -196,23 +196,28 @@ def baselines(
     return Baselines(_fitted(problem, seed), len(rows[0]), len(data.train))
 
 
-def _fitted(problem: Problem, seed: int) -> tuple[Baseline, ...]:
-    _, validation, scored = problem.rows
-    best: dict[str, tuple[float, Score]] = {}
+def densities_of(problem: Problem) -> dict[str, tuple[float, Any]]:
+    """Returns of every kind the density with the highest mean log p(x) of the validation rows, and that value."""
+    _, validation, _ = problem.rows
+    best: dict[str, tuple[float, Any]] = {}
     for name, fit in problem.kinds:
         if (found := _validated(fit, problem.rows[0], validation)) is None:
             continue
         value = float((found[1] - problem.volumes[0]).mean())
         if np.isfinite(value) and (name not in best or value > best[name][0]):
             best[name] = value, found[0]
+    return dict(sorted(best.items(), key=lambda item: -item[1][0]))
+
+
+def _fitted(problem: Problem, seed: int) -> tuple[Baseline, ...]:
     models = []
-    for name, (value, score) in sorted(best.items(), key=lambda item: -item[1][0]):
-        pointwise = torch.from_numpy(score(scored) - problem.volumes[1])
+    for name, (value, score) in densities_of(problem).items():
+        pointwise = torch.from_numpy(score(problem.rows[2]) - problem.volumes[1])
         models.append(Baseline(name, value, Estimate.of(pointwise, torch.zeros_like(pointwise), 0, seed, name)))
     return tuple(models)
 
 
-def _validated(fit: Fit, train: Array, validation: Array) -> tuple[Score, Array] | None:
+def _validated(fit: Fit, train: Array, validation: Array) -> tuple[Any, Array] | None:
     try:
         score = fit(train)
         return score, score(validation)

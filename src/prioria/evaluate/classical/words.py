@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from prioria.evaluate.classical.density import Density
 
 Array = NDArray[np.float64]
 
@@ -14,14 +15,19 @@ PSEUDO = 0.5
 DOCUMENTS, PASSES, DRAWS = 1000, 5, 30  # that topics are learned from, how often, and draws of shares to score one
 
 
-def unigram(x: Array) -> Callable[[Array], Array]:
+def unigram(x: Array) -> Density:
     """One distribution of words for all documents."""
     share = x.sum(0) + PSEUDO
     logs = np.log(share / share.sum())
-    return lambda rows: rows @ logs
+    lengths = x.sum(1).astype(int)
+
+    def draw(many: int, generator: np.random.Generator) -> Array:
+        return generator.multinomial(generator.choice(lengths, many), share / share.sum()).astype(np.float64)
+
+    return Density(lambda rows: rows @ logs, draw)
 
 
-def topics(x: Array, count: int) -> Callable[[Array], Array]:
+def topics(x: Array, count: int) -> Density:
     """Latent Dirichlet allocation fitted by scikit-learn; a document is scored by importance sampling its shares."""
     from sklearn.decomposition import LatentDirichletAllocation
 
@@ -29,7 +35,13 @@ def topics(x: Array, count: int) -> Callable[[Array], Array]:
     found = LatentDirichletAllocation(count, total_samples=min(len(x), DOCUMENTS), **options)
     found.fit(x[:DOCUMENTS])
     words = found.components_ / found.components_.sum(1, keepdims=True)
-    return lambda rows: log_documents(rows, found.transform(rows), words, found.doc_topic_prior_)
+    lengths = x.sum(1).astype(int)
+
+    def draw(many: int, generator: np.random.Generator) -> Array:
+        shares = generator.dirichlet(np.full(count, found.doc_topic_prior_), many) @ words
+        return generator.multinomial(generator.choice(lengths, many), shares).astype(np.float64)
+
+    return Density(lambda rows: log_documents(rows, found.transform(rows), words, found.doc_topic_prior_), draw)
 
 
 def log_documents(rows: Array, shares: Array, words: Array, prior: float, draws: int = DRAWS) -> Array:

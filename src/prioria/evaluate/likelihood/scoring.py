@@ -47,7 +47,8 @@ def scores(
     r"""Estimates log p(x) of each row in nats by importance sampling; the lower, the stranger the row.
 
     As :func:`prioria.evaluate.log_likelihood`, from the same draws (Burda, Grosse and Salakhutdinov, 2016, eq. 8), but
-    a row whose estimate is not finite, of missing or huge values, is -inf and stops no other.
+    a row without a finite estimate, of missing or huge values or of some that have no probability, is -inf and stops no
+    other.
 
     Args:
         model: the model.
@@ -70,7 +71,8 @@ def scores(
     require_density(model)
     values, variances, qualities = [], [], []
     with measuring(model):
-        for batch in sampling_of(model, x, num_samples, seed, limit=limit).batches:
+        sampling = sampling_of(model, x, num_samples, seed, limit=limit, lenient=True)
+        for batch in sampling.batches:
             keep = batch.wanted
             weights = Weights(num_samples, keep.stop - keep.start)
             bound = False
@@ -81,7 +83,7 @@ def scores(
             variances.append(weights.variance)
             qualities.append(weights.quality)
     found = torch.cat(values) - (0.0 if log_volume is None else log_volume)
-    finite = found.isfinite()
+    finite = found.isfinite() if sampling.held is None else found.isfinite() & sampling.held
     quality = WeightQuality(
         **{name: torch.cat([getattr(each, name) for each in qualities])[finite] for name in ("bias", "ess", "pareto_k")}
     )
@@ -116,10 +118,12 @@ def column_log_likelihoods(
     """
     parts = []
     with measuring(model):
-        rows = sampling_of(model, x, num_samples, seed, limit=limit).x.to(device_of(model))
+        sampling = sampling_of(model, x, num_samples, seed, limit=limit, lenient=True)
+        rows = sampling.x.to(device_of(model))
         for tile in rows.split(max(1, ROWS // num_samples)):
             found = by_column(model.draw(tile, num_samples).px, tile)
             if found is None:
                 return None
             parts.append(found.mean(0).cpu())
-    return torch.cat(parts)
+    found = torch.cat(parts)
+    return found if sampling.held is None else found.masked_fill(~sampling.held[:, None], torch.nan)

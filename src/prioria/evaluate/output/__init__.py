@@ -2,6 +2,7 @@
 
 from prioria.evaluate.output.errors import Reconstruction, reconstruction
 from prioria.evaluate.output.extractor import Classifier, Extractor, InceptionFeatures, fit_classifier
+from prioria.evaluate.output.fidelity import Fidelity, Synthetic, synthetic
 from prioria.evaluate.output.frechet import ImageDistance, fid, fid_floor, generated_images, kid
 from prioria.evaluate.output.holes import ColumnErrors, Imputation, imputation
 from prioria.evaluate.output.jumps import Smoothness, smoothness
@@ -11,12 +12,14 @@ __all__ = [
     "Classifier",
     "ColumnErrors",
     "Extractor",
+    "Fidelity",
     "ImageDistance",
     "Imputation",
     "InceptionFeatures",
     "Reconstruction",
     "Retrieval",
     "Smoothness",
+    "Synthetic",
     "fid",
     "fid_floor",
     "fit_classifier",
@@ -26,4 +29,5 @@ __all__ = [
     "reconstruction",
     "retrieval_precision",
     "smoothness",
+    "synthetic",
 ]
