@@ -46,6 +46,7 @@ class Improvement:
         run: the training; its model, and its folder where there is one, hold the weights that were kept.
         gain: mean difference of log p(x) between the trained model and the start.
         standard_error: of that paired difference, over rows.
+        reached: mean log p(x) of the validation rows, of the model that is kept.
         begun: what the model began as, in words.
         chosen: sizes of the start that the validation rows chose, by name.
         specification: what ``run.json`` holds besides.
@@ -54,6 +55,7 @@ class Improvement:
     run: Run
     gain: float
     standard_error: float
+    reached: float
     begun: str = "mixture"
     chosen: Mapping[str, Any] = field(default_factory=dict)
     specification: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -141,8 +143,15 @@ def improve(
         seed=seed,
     )
     specification = runs.specify(climb.step, dataset, options) | (facts or {})
+    start = float(climb.before.mean())
     found = Improvement(
-        Run(model, dataset, climb.history, folder), 0.0, math.inf, begun, chosen or {}, specification=specification
+        Run(model, dataset, climb.history, folder),
+        0.0,
+        math.inf,
+        start,
+        begun,
+        chosen or {},
+        specification=specification,
     )
     if folder is not None:
         _write(folder, found)
@@ -150,7 +159,9 @@ def improve(
         torch.manual_seed(seed)
         gained = climb.run(steps, learning_rate)
     found = replace(found, gain=float(gained.mean()), standard_error=float(gained.std() / math.sqrt(len(gained))))
-    if not found.kept:
+    if found.kept:
+        found = replace(found, reached=start + found.gain)
+    else:
         climb.restore()
     if folder is not None:
         _write(folder, found)

@@ -77,7 +77,8 @@ def train(
     """Fits the classical model that fits the data best, and networks on top of it where they pay.
 
     "table": a mixture of factor analysers, its size by the validation rows, held by a VAE exactly; see
-    :func:`prioria.starts.mixture`. "counts": documents as counts of words, which begin at the frequencies of the words.
+    :func:`prioria.starts.mixture`. "counts": documents as counts of words, which begin at the frequencies of the words,
+    or as a model of topics, :func:`prioria.starts.topics`.
 
     Args:
         data: a path, a DataFrame, or a :class:`prioria.data.Dataset`.
@@ -116,18 +117,14 @@ def _table(data: Dataset, *, seed: int, out: str | Path | None, overwrite: bool,
     model = starts.build(start, full=full)
     best = improve(model, treated, chosen=_sizes(start), out=out, overwrite=overwrite, **options)
     single = _mixture(treated, seed, classes=(1,))
-    if single.mixture.latents < 2 or _reached(start, best) - single.validation.mean() > BEHIND:
+    if single.mixture.latents < 2 or best.reached - single.validation.mean() > BEHIND:
         return best
     flow = priors.RealNVP(single.mixture.latents, 4, identity=True)
     model = starts.build(single, full=full, prior=flow)
     other = improve(model, treated, begun=ANALYSIS, chosen=_sizes(single), learning_rate=1.5e-3, **options)
-    if not other.kept or _reached(single, other) <= _reached(start, best):
+    if other.reached <= best.reached:
         return best
     return other if out is None else other.save(out, overwrite=True)
-
-
-def _reached(start: starts.TableStart, found: Improvement) -> float:
-    return float(start.validation.mean()) + (found.gain if found.kept else 0.0)
 
 
 def _sizes(start: starts.TableStart) -> dict[str, Any]:
@@ -168,17 +165,23 @@ def _treatments(data: Dataset) -> list[Dataset]:
     return [some] if len(coarse) == len(logs) or none is data else [some, none]
 
 
-def _counts(data: Dataset, *, seed: int, **options: Any) -> Improvement:
-    return improve(
-        starts.words(data.train.tensor(ROWS)),
-        data,
-        objective=ELBO(),
-        measure=IWAE(num_samples=50),
-        begun="unigram",
-        learning_rate=2e-3,
-        seed=seed,
-        **options,
-    )
+def _counts(data: Dataset, *, seed: int, out: str | Path | None, overwrite: bool, facts: dict[str, Any]) -> Improvement:
+    """A linear decoder that begins at the frequencies of the words, or topics: the better by validation."""
+    train, validation = data.train.tensor(ROWS), data.validation.tensor()
+    options: dict[str, Any] = {
+        "objective": ELBO(),
+        "measure": IWAE(num_samples=50),
+        "learning_rate": 2e-3,
+        "seed": seed,
+        "facts": facts,
+    }
+    best = improve(starts.words(train), data, begun="unigram", out=out, overwrite=overwrite, **options)
+    start = starts.topics(train.numpy(), validation.numpy(), seed=seed)
+    sizes = {"topics": len(start.words)}
+    other = improve(starts.of_topics(start), data, begun="topics", chosen=sizes, **options)
+    if other.reached <= best.reached:
+        return best
+    return other if out is None else other.save(out, overwrite=True)
 
 
 def _is_table(data: Dataset) -> bool:

@@ -13,7 +13,7 @@ from prioria.nets.residual import ResidualDecoder, ResidualEncoder, ResidualMLP
 from prioria.nets.rows import Rows
 from prioria.nets.skip import ByClass, Select, Skip, Squash
 from prioria.nets.stack import ConvStack, DeconvStack
-from prioria.nets.words import TfIdf
+from prioria.nets.words import TfIdf, TopicShares, TopicWords
 
 __all__ = [
     "MLP",
@@ -44,4 +44,6 @@ __all__ = [
     "Skip",
     "Squash",
     "TfIdf",
+    "TopicShares",
+    "TopicWords",
 ]

@@ -1,6 +1,6 @@
 """Closed-form starts: classical models that a VAE begins as."""
 
-from prioria.starts.documents import words
+from prioria.starts.documents import TopicStart, of_topics, topics, words
 from prioria.starts.factors import FactorMixture
 from prioria.starts.recognition import MixtureEncoder
 from prioria.starts.spread import Spread, dequantize
@@ -12,8 +12,11 @@ __all__ = [
     "MixtureEncoder",
     "Spread",
     "TableStart",
+    "TopicStart",
     "build",
     "dequantize",
     "mixture",
+    "of_topics",
+    "topics",
     "words",
 ]

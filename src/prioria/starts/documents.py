@@ -1,12 +1,18 @@
-"""A VAE of documents that begins at the frequencies of the words."""
+"""VAEs of documents that begin at the frequencies of the words, or as a model of topics."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prioria import VAE, likelihoods, nets, posteriors, priors
 
+SHARES = 100  # draws of the shares of a document, to score it
 BOUNDS = (-10.0, 2.0)  # of log-variances of the posterior: rare words would else narrow it without end
 
 
@@ -45,4 +51,73 @@ def words(documents: Tensor, *, latents: int = 40, hidden: int = 100) -> VAE:
         posterior=posteriors.Gaussian(hidden, latents, log_variance_bounds=BOUNDS),
         prior=priors.StandardNormal(latents),
         likelihood=likelihoods.Multinomial(nets.Chain(decoder)),
+    ).eval()
+
+
+@dataclass(frozen=True)
+class TopicStart:
+    """A fitted model of topics.
+
+    Attributes:
+        words: beta, a distribution of words for each topic (K, W).
+        concentration: alpha, of the Dirichlet prior of a document's shares.
+        validation: estimate of log p(x) of each validation row, low on average (N,), in nats.
+    """
+
+    words: NDArray[np.float64]
+    concentration: float
+    validation: NDArray[np.float64]
+
+
+def topics(
+    train: NDArray, validation: NDArray, *, counts: Sequence[int] = (8, 16, 32), passes: int = 30, seed: int = 0
+) -> TopicStart:
+    """Fits latent Dirichlet allocation by scikit-learn, its number of topics by the validation documents.
+
+    Args:
+        train: training rows (N, W).
+        validation: validation rows.
+        counts: numbers of topics to try.
+        passes: over the training rows.
+        seed: of first topics.
+    """
+    from sklearn.decomposition import LatentDirichletAllocation
+
+    from prioria.evaluate.classical.words import log_documents
+
+    best: TopicStart | None = None
+    for count in counts:
+        found = LatentDirichletAllocation(count, max_iter=passes, random_state=seed).fit(train)
+        words = found.components_ / found.components_.sum(1, keepdims=True)
+        scored = log_documents(validation, found.transform(validation), words, found.doc_topic_prior_, SHARES)
+        if best is None or scored.mean() > best.validation.mean():
+            best = TopicStart(words, float(found.doc_topic_prior_), scored)
+    if best is None:
+        raise ValueError(f"counts={tuple(counts)} name no number of topics; give one at least")
+    return best
+
+
+@torch.no_grad()
+def of_topics(start: TopicStart, *, hidden: int = 100) -> VAE:
+    """Returns the VAE that is the model of topics: softmax(z) its Dirichlet shares, networks beside that add nothing.
+
+    Its posterior is the variational Dirichlet of latent Dirichlet allocation (Blei, Ng and Jordan, 2003).
+
+    Args:
+        start: the topics.
+        hidden: width of the networks.
+    """
+    count, size = start.words.shape
+    read = nets.TfIdf(size, nets.MLP(size, hidden, count, activation="silu"))
+    encoder = nets.TopicShares(count, size, read)
+    decoder = nets.TopicWords(count, size, nets.MLP(count, hidden, size, activation="silu"))
+    prior = priors.LogGamma(count, start.concentration)
+    for each in (encoder.logits, decoder.logits):
+        each.copy_(torch.tensor(start.words).log())
+    encoder.log_concentration.copy_(prior.log_concentration)
+    return VAE(
+        encoder=encoder,
+        posterior=posteriors.LogGamma(None, count),
+        prior=prior,
+        likelihood=likelihoods.Multinomial(decoder),
     ).eval()
