@@ -48,7 +48,7 @@ PRIORS: dict[str, PriorFactory] = {
         torch.randn(5, latents), 0.5 + torch.rand(5, latents)
     ),
     "realnvp": lambda encoder, posterior, latents: priors.RealNVP(latents, hidden=8),
-    "log-gamma": lambda encoder, posterior, latents: priors.LogGamma(latents, 0.7),
+    "log-dirichlet": lambda encoder, posterior, latents: priors.LogDirichlet(latents, 0.7),
     "standardized": lambda encoder, posterior, latents: priors.Standardized(
         priors.Mixture(latents, COMPONENTS), latents
     ),
@@ -64,7 +64,7 @@ POSTERIORS: dict[str, Callable[[int, int], nn.Module]] = {
     "gaussian": posteriors.Gaussian,
     "bounded-gaussian": lambda context, latents: posteriors.Gaussian(context, latents, log_variance_bounds=(-6.0, 2.0)),
     "full-gaussian": posteriors.FullGaussian,
-    "log-gamma": posteriors.LogGamma,
+    "log-dirichlet": posteriors.LogDirichlet,
     "iaf": lambda context, latents: posteriors.IAF(context, latents, hidden=(9, 9)),
     "affine-iaf": lambda context, latents: posteriors.IAF(context, latents, hidden=(9,), steps=1, gated=False),
     "opaque-flow": OpaqueFlow,

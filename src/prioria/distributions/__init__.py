@@ -15,7 +15,7 @@ from prioria.distributions.families import (
 from prioria.distributions.frequencies import Cosines, Frequencies
 from prioria.distributions.full_normal import FullNormal
 from prioria.distributions.levels import Levels
-from prioria.distributions.log_gamma import LogGamma
+from prioria.distributions.log_dirichlet import LogDirichlet
 from prioria.distributions.marginal import Marginal
 from prioria.distributions.mixture import Mixture
 from prioria.distributions.reduce import log_mean_exp, logsumexp
@@ -48,7 +48,7 @@ __all__ = [
     "Frequencies",
     "FullNormal",
     "Levels",
-    "LogGamma",
+    "LogDirichlet",
     "Marginal",
     "Mixture",
     "Rescaled",

@@ -9,9 +9,8 @@ from torch.nn.functional import softplus
 
 from prioria.distributions.discretized import Bins
 from prioria.distributions.full_normal import as_full
-from prioria.distributions.log_gamma import LogGamma
 
-FAMILIES = (Normal, Bernoulli, Categorical, LogGamma)
+FAMILIES = (Normal, Bernoulli, Categorical)
 
 
 def sample_and_log_prob(d: Distribution, sample_shape: Size | tuple[int, ...] = Size()) -> tuple[Tensor, Tensor]:

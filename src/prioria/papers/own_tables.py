@@ -146,8 +146,7 @@ def _topics(data: Dataset, model: Any, treated: Dataset, cell: Cell) -> tuple[Ba
     train, held, test = (part.tensor().double().numpy() for part in (data.train, data.validation, data.test))
     found = [(float(unigram(train)(held).mean()), "unigram", unigram(train)(test))]
     start = starts.topics(train, held, seed=cell.seed)
-    with torch.no_grad():
-        gamma = starts.of_topics(start).condition(torch.from_numpy(test).float()).top[1].base_dist.concentration
+    gamma = starts.shares_of(start, torch.from_numpy(test).float())
     shares = (gamma / gamma.sum(-1, keepdim=True)).double().numpy()
     theirs = log_documents(test, shares, start.words, start.concentration, DRAWS)
     found.append((float(start.validation.mean()), f"LDA of {len(start.words)} topics", theirs))

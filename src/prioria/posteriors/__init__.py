@@ -6,7 +6,7 @@ from prioria.posteriors.delta import Delta
 from prioria.posteriors.gaussian import FullGaussian, Gaussian
 from prioria.posteriors.given import Given
 from prioria.posteriors.iaf import IAF, InverseAutoregressiveFlow
-from prioria.posteriors.log_gamma import LogGamma
+from prioria.posteriors.log_dirichlet import LogDirichlet
 
 __all__ = [
     "IAF",
@@ -17,5 +17,5 @@ __all__ = [
     "Gaussian",
     "Given",
     "InverseAutoregressiveFlow",
-    "LogGamma",
+    "LogDirichlet",
 ]

@@ -9,7 +9,7 @@ from prioria.priors.bernoulli import Bernoulli
 from prioria.priors.categorical import Categorical
 from prioria.priors.flow import RealNVP
 from prioria.priors.hierarchical import Hierarchical
-from prioria.priors.log_gamma import LogGamma
+from prioria.priors.log_dirichlet import LogDirichlet
 from prioria.priors.mixture import Mixture
 from prioria.priors.normal import StandardNormal
 from prioria.priors.standardized import Standardized
@@ -22,7 +22,7 @@ __all__ = [
     "FullGaussian",
     "Gaussian",
     "Hierarchical",
-    "LogGamma",
+    "LogDirichlet",
     "Mixture",
     "Prior",
     "RealNVP",

@@ -1,6 +1,6 @@
 """Closed-form starts: classical models that a VAE begins as."""
 
-from prioria.starts.documents import TopicStart, of_topics, topics, words
+from prioria.starts.documents import TopicStart, of_topics, shares_of, topics, words
 from prioria.starts.factors import FactorMixture
 from prioria.starts.recognition import MixtureEncoder
 from prioria.starts.spread import Spread, dequantize
@@ -17,6 +17,7 @@ __all__ = [
     "dequantize",
     "mixture",
     "of_topics",
+    "shares_of",
     "topics",
     "words",
 ]

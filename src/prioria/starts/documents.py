@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -98,6 +99,20 @@ def topics(
 
 
 @torch.no_grad()
+def shares_of(start: TopicStart, documents: Tensor) -> Tensor:
+    """Returns the variational Dirichlet (N, K) of the topics' shares in documents (N, W)."""
+    return _reader(start)(documents).exp()
+
+
+def _reader(start: TopicStart, net: nn.Module | None = None) -> nets.TopicShares:
+    found = nets.TopicShares(*start.words.shape, net)
+    with torch.no_grad():
+        found.logits.copy_(torch.tensor(start.words).log())
+        found.log_concentration.fill_(math.log(start.concentration))
+    return found
+
+
+@torch.no_grad()
 def of_topics(start: TopicStart, *, hidden: int = 100) -> VAE:
     """Returns the VAE that is the model of topics: softmax(z) its Dirichlet shares, networks beside that add nothing.
 
@@ -108,16 +123,12 @@ def of_topics(start: TopicStart, *, hidden: int = 100) -> VAE:
         hidden: width of the networks.
     """
     count, size = start.words.shape
-    read = nets.TfIdf(size, nets.MLP(size, hidden, count, activation="silu"))
-    encoder = nets.TopicShares(count, size, read)
+    encoder = _reader(start, nets.TfIdf(size, nets.MLP(size, hidden, count, activation="silu")))
     decoder = nets.TopicWords(count, size, nets.MLP(count, hidden, size, activation="silu"))
-    prior = priors.LogGamma(count, start.concentration)
-    for each in (encoder.logits, decoder.logits):
-        each.copy_(torch.tensor(start.words).log())
-    encoder.log_concentration.copy_(prior.log_concentration)
+    decoder.logits.copy_(torch.tensor(start.words).log())
     return VAE(
         encoder=encoder,
-        posterior=posteriors.LogGamma(None, count),
-        prior=prior,
+        posterior=posteriors.LogDirichlet(None, count),
+        prior=priors.LogDirichlet(count, start.concentration),
         likelihood=likelihoods.Multinomial(decoder),
     ).eval()

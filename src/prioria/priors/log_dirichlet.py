@@ -6,14 +6,14 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
-from prioria.distributions import LogGamma as Base
+from prioria.distributions import LogDirichlet as Base
 from prioria.priors.base import Prior
 
 
-class LogGamma(Prior):
-    r"""p(z) = prod_k exp(a_k z_k - e^{z_k}) / Gamma(a_k): softmax(z) is Dirichlet(a), a learned.
+class LogDirichlet(Prior):
+    r"""z = log theta + log s, theta ~ Dirichlet(a), s ~ Exp(1): softmax(z) is Dirichlet(a), a learned.
 
     Args:
         latents: K.
@@ -23,8 +23,8 @@ class LogGamma(Prior):
         ValueError: an argument is not positive.
 
     Example:
-        >>> LogGamma(3, 0.5)().log_prob(torch.zeros(3))
-        tensor(-4.7171, grad_fn=<SumBackward1>)
+        >>> LogDirichlet(2)().log_prob(torch.zeros(2))
+        tensor(-2.6931, grad_fn=<SubBackward0>)
     """
 
     can_narrow = False
@@ -36,4 +36,4 @@ class LogGamma(Prior):
         self.log_concentration = nn.Parameter(torch.full((latents,), math.log(concentration)))
 
     def forward(self, context: Tensor | None = None) -> Distribution:
-        return Independent(Base(self.log_concentration, validate_args=False), 1, validate_args=False)
+        return Base(self.log_concentration, validate_args=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
-from prioria.distributions import LogGamma as Base
+from prioria.distributions import LogDirichlet as Base
 from prioria.distributions import at_least_float32
 from prioria.module import Module
 from prioria.nets.gated import linear
@@ -13,8 +13,8 @@ from prioria.nets.gated import linear
 BOUND = 15.0  # of log-concentrations
 
 
-class LogGamma(Module):
-    r"""q(z|x) = prod_k LogGamma(a_k(x)): softmax(z) is Dirichlet(a(x)); KL and entropy are closed.
+class LogDirichlet(Module):
+    r"""z = log theta + log s, theta ~ Dirichlet(a(x)), s ~ Exp(1): softmax(z) is Dirichlet(a(x)).
 
     Args:
         context: width of the features, in which log a is linear; None where the features are log a.
@@ -25,8 +25,8 @@ class LogGamma(Module):
 
     Example:
         >>> import torch
-        >>> LogGamma(None, 2)(torch.zeros(5, 2)).mean[0]
-        tensor([-0.5772, -0.5772])
+        >>> LogDirichlet(None, 2)(torch.zeros(5, 2)).mean[0]
+        tensor([-1.5772, -1.5772])
     """
 
     def __init__(self, context: int | None, latents: int) -> None:
@@ -37,4 +37,4 @@ class LogGamma(Module):
 
     def forward(self, context: Tensor | None = None) -> Distribution:
         log_concentration = at_least_float32(self.head(context)).clamp(-BOUND, BOUND)
-        return Independent(Base(log_concentration, validate_args=False), 1, validate_args=False)
+        return Base(log_concentration, validate_args=False)
