@@ -211,7 +211,7 @@ REFUSED = {
     (objective, model)
     for objective in ("minibatch-tc", "stratified-tc")
     for model in [*MODELS, *POINTS]
-    if any(part in model for part in ("iaf", "opaque-flow", "delta", "full-gaussian"))
+    if any(part in model for part in ("iaf", "opaque-flow", "delta", "full-gaussian", "log-dirichlet-posterior"))
 } | {("rewo", model) for model in [*MODELS, *POINTS] if model not in LEARNED}
 # A class that is drawn has no gradient: it takes several draws and a score function, or a sum over the classes.
 CLASSES = ("classes", "mixture-start")
