@@ -1,6 +1,7 @@
 """What every test and doctest shares: one seed, one thread, and where the real data are."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,12 @@ def data_root() -> Path:
     if "PRIORIA_DATA" not in os.environ:
         pytest.skip("PRIORIA_DATA is not set: no real data to read")
     return Path(os.environ["PRIORIA_DATA"])
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The address of a Dask scheduler whose one worker, of two threads, lives in this process."""
+    distributed = pytest.importorskip("distributed")
+    options = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, **options) as started:
+        yield started.scheduler_address

@@ -32,7 +32,7 @@ LAYERS = [
     {"build", "starts"},
     {"train"},
     {"estimator", "hashing", "imputation", "improvement"},
-    {"presets"},
+    {"presets", "tuning"},
     {"report", "export", "estimator"},
     {"papers", "ui"},
     {"commands"},
@@ -42,7 +42,7 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
 FORBIDDEN_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "runpy", "torchvision"}
 # What is declared and not imported here is used by accelerate, torch.onnx, pooch and benchmarks, or is to come.
-PENDING = {"websockets", "optuna"}
+PENDING = {"websockets"}
 LONG = {  # files above 300 lines, and why
     "src/prioria/evaluate/estimate.py": "one result: its numbers, how far they are to be trusted, and its JSON",
     "src/prioria/model.py": "one class, whose public methods carry their arguments and errors",

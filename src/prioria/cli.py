@@ -18,6 +18,10 @@ COMMANDS = {
         "Train two small models on digits and write a report: one minute, no download.",
     ),
     "train": ("prioria.commands.train:train", "Train a model on a known data set or on your own file; resume a run."),
+    "tune": (
+        "prioria.commands.tune:tune",
+        "Search for the options of a training whose validation bound is best; resumable.",
+    ),
     "evaluate": (
         "prioria.commands.evaluate:evaluate",
         "Log-likelihood with an error bar, ELBO and active units of a run.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,14 +66,6 @@ def scores(run: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     out = tmp_path_factory.mktemp("scores") / "scores"
     parts.over_parts(**score(run, folder, out))
     return out
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[str]:
-    distributed = pytest.importorskip("distributed")
-    options = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": workers.LOOPBACK}
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, **options) as started:
-        yield started.scheduler_address
 
 
 def score(run: Path, folder: Path, out: Path) -> dict:

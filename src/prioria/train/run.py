@@ -70,6 +70,11 @@ class Run:
         """The validation line of the best weights; None before the first validation."""
         return next((line for line in reversed(self.history) if line.get("best")), None)
 
+    @property
+    def last_epoch(self) -> int:
+        """The epochs after which there was a validation."""
+        return next((line["epoch"] for line in reversed(self.history) if line["split"] == "validation"), 0)
+
     def __repr__(self) -> str:
         return f"Run({', '.join(self._summary())})"
 

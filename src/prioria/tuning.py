@@ -1,0 +1,365 @@
+"""A search for the options of a plain training, by Optuna: one run for each trial, resumable, on any number of workers.
+
+The study is a journal in the folder, which all workers append to; trials that do worse than the median at their epoch
+are pruned. Every trial is what one command of ``prioria train`` does.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import math
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from prioria import build, workers
+from prioria.build.outputs import usual_network
+from prioria.data import Dataset
+from prioria.data import load as load_data
+from prioria.memory import building
+from prioria.train import Run, fit, processes
+from prioria.train.callbacks import Epoch
+from prioria.train.origin import fingerprint
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial, Trial
+
+STUDY, JOURNAL, TRIALS = "tune", "journal.log", "trials"
+STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}  # Optuna's and ours, the best first
+STARTUP = 5  # trials before one is pruned
+PATIENCE = 20  # epochs without a better bound
+MOST_LATENTS = 64
+WIDTHS = (0.25, 0.5, 1.0, 2.0)  # of hidden layers, times the usual ones
+PRIORS = ("standard", "mixture", "vamp")
+WARM_UPS = (0.0, 0.1, 0.2)  # share of all epochs; none is pruned before the longest has ended
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one trial chose, as options of ``prioria train``.
+
+    Attributes:
+        latents: dimensions of z.
+        network: its kind.
+        hidden: its widths.
+        prior: its kind.
+        learning_rate: Adam's, to two digits.
+        warmup: epochs of warm-up of the KL term.
+    """
+
+    latents: int
+    network: str
+    hidden: tuple[int, ...]
+    prior: str
+    learning_rate: float
+    warmup: int
+
+    @classmethod
+    def suggest(cls, trial: Trial | FrozenTrial, data: Dataset, epochs: int) -> Options:
+        """Chooses within the space of the search."""
+        kind = usual_network(data, None)
+        usual = build.NETWORKS.kinds[kind].usual(data.shape)
+        width = trial.suggest_categorical("width", WIDTHS)
+        return cls(
+            latents=trial.suggest_int("latents", 2, MOST_LATENTS, log=True),
+            network=kind,
+            hidden=tuple(max(1, int(width * each)) for each in usual),
+            prior=trial.suggest_categorical("prior", PRIORS),
+            learning_rate=float(f"{trial.suggest_float('learning_rate', 1e-4, 1e-2, log=True):.2g}"),
+            warmup=round(epochs * trial.suggest_categorical("warmup", WARM_UPS)),
+        )
+
+    def arguments(self) -> list[str]:
+        """The options as a person types them."""
+        hidden = ["--network.hidden", *map(str, self.hidden)]
+        found = ["--latents", f"{self.latents}", "--network", self.network, *hidden, "--prior", self.prior]
+        found += ["--learning-rate", f"{self.learning_rate:g}"]
+        return found + (["--objective", "elbo", "--objective.warmup", f"{self.warmup} epochs"] if self.warmup else [])
+
+    def train(self, data: Dataset, epochs: int, **more: Any) -> Run:
+        """Trains as the command does.
+
+        Args:
+            data: the data set.
+            epochs: at most.
+            more: what else ``fit`` takes; ``seed`` is that of the weights, too.
+        """
+        torch.manual_seed(more["seed"])
+        with building():
+            network = {"kind": self.network, "hidden": self.hidden}
+            model = build.model(data, prior=self.prior, network=network, latents=self.latents)
+        warmup = {"warmup": f"{self.warmup} epochs"} if self.warmup else {}
+        objective = build.objective(model, {"kind": "elbo", **warmup})
+        return fit(model, objective, data, epochs=epochs, learning_rate=self.learning_rate, **more)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial that has ended.
+
+    Attributes:
+        number: of the trial.
+        state: complete, pruned or failed.
+        bound: the best mean of a lower bound on log p(x) over the validation rows, in nats; None where there is none.
+        epochs: done.
+        run: its folder.
+        options: what it chose; None where it failed before.
+        error: why it failed.
+    """
+
+    number: int
+    state: str
+    bound: float | None
+    epochs: int
+    run: Path
+    options: Options | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search has found.
+
+    Attributes:
+        trials: all that have ended, the best first.
+        place: arguments of ``prioria train`` that say what on, and from which seed.
+    """
+
+    trials: Sequence[Tried]
+    place: Sequence[str]
+
+    @property
+    def best(self) -> Tried:
+        """The trial with the best bound that was not pruned.
+
+        Raises:
+            ValueError: no trial has ended well; the first error is named.
+        """
+        done = [each for each in self.trials if each.state == "complete" and each.bound is not None]
+        if not done:
+            why = next((f": {each.error}" for each in self.trials if each.error), "; give it more minutes")
+            raise ValueError(f"none of {len(self.trials)} trials has a bound{why}")
+        return done[0]
+
+    def command(self, out: str = "runs/tuned") -> str:
+        """The command that makes the best run once more, into another folder."""
+        best = self.best
+        assert best.options is not None
+        typed = [*self.place, *best.options.arguments(), "--epochs", f"{best.epochs}", "--out", out]
+        return f"prioria train {shlex.join(typed)}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A place for one trial: what a worker needs.
+
+    Attributes:
+        data: a name, or a path.
+        schema: file of the columns of a table, or None.
+        out: folder of the study.
+        epochs: of each trial, at most.
+        seed: of weights, of training, and with the number of the task of what is suggested.
+        number: of the task.
+        deadline: when no trial is begun any more and those under way end, in seconds since 1970; None for never.
+    """
+
+    data: str
+    schema: str | None
+    out: Path
+    epochs: int
+    seed: int
+    number: int = 0
+    deadline: float | None = None
+
+    @property
+    def late(self) -> bool:
+        """Whether time is up."""
+        return self.deadline is not None and time.time() >= self.deadline
+
+    def dataset(self) -> Dataset:
+        """What it trains on, read once in a process."""
+        return _dataset(self.data, self.schema)
+
+    def study(self) -> Study:
+        """The study, as far as it is."""
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return optuna.create_study(
+            study_name=STUDY,
+            storage=JournalStorage(JournalFileBackend(str(self.out / JOURNAL))),
+            sampler=optuna.samplers.TPESampler(seed=self.seed + self.number),
+            pruner=optuna.pruners.MedianPruner(STARTUP, n_warmup_steps=round(self.epochs * max(WARM_UPS))),
+            direction="maximize",
+            load_if_exists=True,
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def _dataset(data: str, schema: str | None) -> Dataset:
+    return load_data(data, schema=schema)
+
+
+def tune(
+    data: str | Path,
+    *,
+    out: str | Path,
+    trials: int = 40,
+    minutes: float | None = None,
+    epochs: int = 50,
+    schema: str | Path | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    cluster: str | None = None,
+) -> Tuned:
+    """Searches for the options of a training whose validation bound is best.
+
+    The tree-structured Parzen estimator (Bergstra et al., 2011) suggests; the median rule prunes. With one job the
+    same trials come from the same seed; with several, what is suggested depends on what has ended by then.
+
+    Args:
+        data: a name that prioria knows, or a path.
+        out: folder of the study; one that is there is gone on with, and trials that were cut off go on where they were.
+        trials: how many end in all, at most.
+        minutes: after which none is begun any more, and those under way end with what they have.
+        epochs: of each trial, at most; one ends after 20 without a better bound.
+        schema: of a table: a file of its columns.
+        seed: of all that is random.
+        jobs: as for :func:`prioria.workers.each`.
+        cluster: as for :func:`prioria.workers.each`.
+
+    Raises:
+        ValueError: Optuna is not installed, a number out of range, another study in the folder, or another process
+            that works on it.
+    """
+    _check(trials, minutes, epochs)
+    workers.check(jobs, cluster)
+    folder = processes.place(out)
+    source = str(Path(data).absolute()) if Path(data).exists() else str(data)
+    columns = None if schema is None else str(Path(schema).absolute())
+    with processes.alone(folder):
+        deadline = None if minutes is None else time.time() + 60 * minutes
+        task = Task(source, columns, folder.absolute(), epochs, seed, deadline=deadline)
+        study = task.study()
+        _check_same(study, task)
+        for trial in study.get_trials(deepcopy=False):
+            if trial.state.name == "RUNNING":  # of a search that was cut off
+                _again(study, trial)
+        tasks = [replace(task, number=number) for number in range(len(_ended(study)), trials)]
+        for _ in workers.each(work, tasks, key=lambda each: f"{each.out} {each.number}", jobs=jobs, cluster=cluster):
+            pass
+        typed = [str(data), *([] if schema is None else ["--schema", str(schema)]), "--seed", f"{seed}"]
+        return Tuned(_tried(study, task, Path(out)), typed)
+
+
+def work(task: Task) -> None:
+    """Makes one trial, unless time is up: asks the study for one, trains, and tells what came of it."""
+    from optuna.trial import TrialState
+
+    if task.late:
+        return
+    study = task.study()
+    for other in study.get_trials(deepcopy=False):
+        if other.state == TrialState.RUNNING and other.user_attrs.get("task") == task.number:
+            _again(study, other)  # the worker that had this task before has died
+    trial = study.ask()
+    place = trial.user_attrs.get("run", f"{trial.number:03}")
+    for name, value in {"task": task.number, "run": place}.items():
+        trial.set_user_attr(name, value)
+    pruned = False
+
+    def judge(epoch: Epoch) -> None:
+        nonlocal pruned
+        loss = epoch.validation["selection"]
+        trial.report(math.nan if loss is None else -loss, epoch.number)
+        pruned = bool(trial.should_prune())
+        if pruned or task.late:
+            epoch.stop()
+
+    try:
+        data = task.dataset()
+        options = Options.suggest(trial, data, task.epochs)
+        where = {"out": task.out / TRIALS / place, "resume": True, "trackers": (), "progress": False}
+        run = options.train(data, task.epochs, seed=task.seed, patience=PATIENCE, callbacks=(judge,), **where)
+        if run.best is None:
+            raise ValueError("no validation was finite")
+    except (ValueError, ArithmeticError, OSError) as error:
+        trial.set_user_attr("error", str(error))
+        study.tell(trial, state=TrialState.FAIL)
+        return
+    trial.set_user_attr("epochs", run.last_epoch)
+    value = None if pruned else -run.best["selection"]
+    study.tell(trial, value, state=TrialState.PRUNED if pruned else TrialState.COMPLETE)
+
+
+def _check(trials: int, minutes: float | None, epochs: int) -> None:
+    for name, number in (("trials", trials), ("epochs", epochs)):
+        if number < 1:
+            raise ValueError(f"{name}={number} must be at least 1")
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"minutes={minutes} must be above 0; leave it out for no limit")
+    if importlib.util.find_spec("optuna") is None:
+        raise ValueError("tune needs Optuna, which is not installed; pip install 'prioria[tune]'")
+
+
+def _check_same(study: Study, task: Task) -> None:
+    now = {"data": fingerprint(task.dataset()), "epochs": task.epochs, "seed": task.seed}
+    before = study.user_attrs.get("about", now)
+    for name, value in now.items():
+        if before[name] != value:
+            raise ValueError(
+                f"out={str(task.out)!r} holds a study of other {name} ({before[name]}, now {value}); choose another "
+                "folder, or remove it"
+            )
+    study.set_user_attr("about", now)
+
+
+def _again(study: Study, trial: FrozenTrial) -> None:
+    """Ends a trial whose process has died, and lets another go on with its run."""
+    from optuna.trial import TrialState
+
+    study.tell(trial.number, state=TrialState.FAIL)
+    if "run" in trial.user_attrs:
+        study.enqueue_trial(trial.params, user_attrs={"run": trial.user_attrs["run"]})
+
+
+def _ended(study: Study) -> list[FrozenTrial]:
+    """The trials that count: those that were cut off have failed without an error, and others go on with them."""
+    trials = study.get_trials(deepcopy=False)
+    return [each for each in trials if each.state.is_finished() and (each.state.name != "FAIL" or _error(each))]
+
+
+def _error(trial: FrozenTrial) -> str:
+    return trial.user_attrs.get("error", "")
+
+
+def _tried(study: Study, task: Task, out: Path) -> list[Tried]:
+    found = [_of(trial, task, out) for trial in _ended(study)]
+    order = [*STATES.values()]
+    return sorted(found, key=lambda each: (order.index(each.state), -(each.bound or -math.inf), each.number))
+
+
+def _of(trial: FrozenTrial, task: Task, out: Path) -> Tried:
+    values = trial.intermediate_values.values() if trial.value is None else [trial.value]
+    try:
+        options = Options.suggest(trial, task.dataset(), task.epochs)
+    except ValueError:  # it failed before it had chosen all
+        options = None
+    return Tried(
+        trial.number,
+        STATES[trial.state.name],
+        max(values, default=None),
+        trial.user_attrs.get("epochs", 0),
+        out / TRIALS / trial.user_attrs["run"],
+        options,
+        _error(trial),
+    )
