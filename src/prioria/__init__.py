@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         stages,
         theory,
         train,
+        tuning,
     )
     from prioria.adoption import adopt
     from prioria.model import VAE, load
@@ -60,6 +61,7 @@ __all__ = [
     "stages",
     "theory",
     "train",
+    "tuning",
 ]
 
 

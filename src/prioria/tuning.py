@@ -23,8 +23,7 @@ from prioria.build.outputs import usual_network
 from prioria.data import Dataset
 from prioria.data import load as load_data
 from prioria.memory import building
-from prioria.train import Run, fit, processes
-from prioria.train.callbacks import Epoch
+from prioria.train import Epoch, Run, fit, processes
 from prioria.train.origin import fingerprint
 
 if TYPE_CHECKING:
