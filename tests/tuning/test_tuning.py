@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from prioria import tuning
 from prioria.cli import main
 from prioria.train.step import Step
-from prioria.tuning import Task, Tuned, tune
+from prioria.tuning import Options, Tuned, search, space, tune
+from prioria.tuning.search import STARTUP, Task
 from tests.commands.test_commands import call
 from tests.train.test_resume import at_call, killed
 
@@ -82,7 +82,7 @@ def test_trials_below_the_median_at_their_epoch_are_pruned(found: Tuned, table: 
         for epoch, value in trial.intermediate_values.items():
             theirs = [each.intermediate_values[epoch] for each in others]
             best = max(v for e, v in trial.intermediate_values.items() if e <= epoch)
-            behind = len(theirs) >= tuning.STARTUP and best < median(theirs)
+            behind = len(theirs) >= STARTUP and best < median(theirs)
             assert behind == (trial in pruned and epoch == max(trial.intermediate_values)), (number, epoch, value)
 
 
@@ -114,28 +114,28 @@ def test_a_worker_that_dies_has_its_trial_taken_over(table: Path, tmp_path: Path
     (tmp_path / "study").mkdir()
     study = task.study()
     trial = study.ask()
-    options = tuning.Options.suggest(trial, task.dataset(), 1)
+    options = Options.suggest(trial, task.dataset(), 1)
     for name, value in {"task": 3, "run": "000"}.items():
         trial.set_user_attr(name, value)
-    tuning.work(task)
+    search.work(task)
     first, second = study.get_trials()
     assert (first.state.name, second.state.name) == ("FAIL", "COMPLETE") and second.user_attrs["run"] == "000"
-    assert tuning.Options.suggest(second, task.dataset(), 1) == options
+    assert Options.suggest(second, task.dataset(), 1) == options
 
 
 def failing(number: int) -> Callable:
     def fail(*_: object, **__: object) -> None:
         raise ArithmeticError("epoch 1, step 1: the loss is nan")
 
-    return at_call(number, tuning.fit, fail)
+    return at_call(number, space.fit, fail)
 
 
 def test_a_trial_that_fails_stops_no_other(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "fit", failing(1))
+    monkeypatch.setattr(space, "fit", failing(1))
     found = tune(table, out=tmp_path / "study", trials=2, epochs=1)
     assert [each.state for each in found.trials] == ["complete", "failed"]
     assert found.trials[1].error == "epoch 1, step 1: the loss is nan" and found.trials[1].bound is None
-    monkeypatch.setattr(tuning, "fit", failing(1))
+    monkeypatch.setattr(space, "fit", failing(1))
     found = tune(table, out=tmp_path / "other", trials=1, epochs=1)
     with pytest.raises(ValueError, match="none of 1 trials has a bound: epoch 1, step 1: the loss is nan"):
         _ = found.best

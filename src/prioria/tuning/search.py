@@ -9,150 +9,27 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
-import shlex
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
-
-from prioria import build, workers
-from prioria.build.outputs import usual_network
+from prioria import workers
 from prioria.data import Dataset
 from prioria.data import load as load_data
-from prioria.memory import building
-from prioria.train import Epoch, Run, fit, processes
+from prioria.train import Epoch, processes
 from prioria.train.origin import fingerprint
+from prioria.tuning.found import Tried, Tuned
+from prioria.tuning.space import WARM_UPS, Options
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.trial import FrozenTrial
 
 STUDY, JOURNAL, TRIALS = "tune", "journal.log", "trials"
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}  # Optuna's and ours, the best first
 STARTUP = 5  # trials before one is pruned
 PATIENCE = 20  # epochs without a better bound
-MOST_LATENTS = 64
-WIDTHS = (0.25, 0.5, 1.0, 2.0)  # of hidden layers, times the usual ones
-PRIORS = ("standard", "mixture", "vamp")
-WARM_UPS = (0.0, 0.1, 0.2)  # share of all epochs; none is pruned before the longest has ended
-
-
-@dataclass(frozen=True)
-class Options:
-    """What one trial chose, as options of ``prioria train``.
-
-    Attributes:
-        latents: dimensions of z.
-        network: its kind.
-        hidden: its widths.
-        prior: its kind.
-        learning_rate: Adam's, to two digits.
-        warmup: epochs of warm-up of the KL term.
-    """
-
-    latents: int
-    network: str
-    hidden: tuple[int, ...]
-    prior: str
-    learning_rate: float
-    warmup: int
-
-    @classmethod
-    def suggest(cls, trial: Trial | FrozenTrial, data: Dataset, epochs: int) -> Options:
-        """Chooses within the space of the search."""
-        kind = usual_network(data, None)
-        usual = build.NETWORKS.kinds[kind].usual(data.shape)
-        width = trial.suggest_categorical("width", WIDTHS)
-        return cls(
-            latents=trial.suggest_int("latents", 2, MOST_LATENTS, log=True),
-            network=kind,
-            hidden=tuple(max(1, int(width * each)) for each in usual),
-            prior=trial.suggest_categorical("prior", PRIORS),
-            learning_rate=float(f"{trial.suggest_float('learning_rate', 1e-4, 1e-2, log=True):.2g}"),
-            warmup=round(epochs * trial.suggest_categorical("warmup", WARM_UPS)),
-        )
-
-    def arguments(self) -> list[str]:
-        """The options as a person types them."""
-        hidden = ["--network.hidden", *map(str, self.hidden)]
-        found = ["--latents", f"{self.latents}", "--network", self.network, *hidden, "--prior", self.prior]
-        found += ["--learning-rate", f"{self.learning_rate:g}"]
-        return found + (["--objective", "elbo", "--objective.warmup", f"{self.warmup} epochs"] if self.warmup else [])
-
-    def train(self, data: Dataset, epochs: int, **more: Any) -> Run:
-        """Trains as the command does.
-
-        Args:
-            data: the data set.
-            epochs: at most.
-            more: what else ``fit`` takes; ``seed`` is that of the weights, too.
-        """
-        torch.manual_seed(more["seed"])
-        with building():
-            network = {"kind": self.network, "hidden": self.hidden}
-            model = build.model(data, prior=self.prior, network=network, latents=self.latents)
-        warmup = {"warmup": f"{self.warmup} epochs"} if self.warmup else {}
-        objective = build.objective(model, {"kind": "elbo", **warmup})
-        return fit(model, objective, data, epochs=epochs, learning_rate=self.learning_rate, **more)
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A trial that has ended.
-
-    Attributes:
-        number: of the trial.
-        state: complete, pruned or failed.
-        bound: the best mean of a lower bound on log p(x) over the validation rows, in nats; None where there is none.
-        epochs: done.
-        run: its folder.
-        options: what it chose; None where it failed before.
-        error: why it failed.
-    """
-
-    number: int
-    state: str
-    bound: float | None
-    epochs: int
-    run: Path
-    options: Options | None
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What a search has found.
-
-    Attributes:
-        trials: all that have ended, the best first.
-        place: arguments of ``prioria train`` that say what on, and from which seed.
-    """
-
-    trials: Sequence[Tried]
-    place: Sequence[str]
-
-    @property
-    def best(self) -> Tried:
-        """The trial with the best bound that was not pruned.
-
-        Raises:
-            ValueError: no trial has ended well; the first error is named.
-        """
-        done = [each for each in self.trials if each.state == "complete" and each.bound is not None]
-        if not done:
-            why = next((f": {each.error}" for each in self.trials if each.error), "; give it more minutes")
-            raise ValueError(f"none of {len(self.trials)} trials has a bound{why}")
-        return done[0]
-
-    def command(self, out: str = "runs/tuned") -> str:
-        """The command that makes the best run once more, into another folder."""
-        best = self.best
-        assert best.options is not None
-        typed = [*self.place, *best.options.arguments(), "--epochs", f"{best.epochs}", "--out", out]
-        return f"prioria train {shlex.join(typed)}"
 
 
 @dataclass(frozen=True)

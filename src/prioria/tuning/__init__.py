@@ -1,0 +1,7 @@
+"""A search for the options of a training."""
+
+from prioria.tuning.found import Tried, Tuned
+from prioria.tuning.search import tune
+from prioria.tuning.space import Options
+
+__all__ = ["Options", "Tried", "Tuned", "tune"]
