@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from palmerpenguins import load_penguins
 from scipy.stats import norm
 
 import prioria
-from prioria import data, evaluate
+from prioria import data, evaluate, presets
 from prioria.cli import main
 from prioria.data import carried, written
 from prioria.storage import write_sealed
@@ -231,3 +232,31 @@ def test_a_frame_of_categories_has_their_names() -> None:
         and found["year"].tolist() == penguins["year"].tolist()
     )
     assert carried.from_json(json.loads(json.dumps(carried.to_json(known)))) == known
+
+
+@pytest.mark.parametrize("kind", ["documents", "table", "pictures", "series", "bits"])
+def test_a_run_of_every_kind_that_took_no_option_travels(kind: str, tmp_path: Path, monkeypatch) -> None:
+    """Networks that are cut short, not what is chosen without an option, are what makes it quick."""
+    monkeypatch.setattr(presets, "improve", partial(presets.improve, steps=4))
+    rng = np.random.default_rng(1)
+    rows = {
+        "documents": rng.multinomial(30, [0.4, 0.3, 0.2, 0.1], 60),
+        "table": rng.normal(size=(60, 3)) + 10,
+        "pictures": rng.integers(0, 256, (30, 1, 16, 16)).astype(np.uint8),
+        "series": rng.normal(size=(30, 2, 16)).cumsum(-1),
+        "bits": rng.integers(0, 2, (60, 5)),
+    }[kind]
+    monkeypatch.chdir(tmp_path)
+    if kind in ("documents", "table"):
+        source = "rows.csv"
+        pd.DataFrame(rows, columns=[f"c{d}" for d in range(rows.shape[1])]).to_csv(source, index=False)
+    else:
+        np.save(source := "rows.npy", rows)
+    call("train", source, *([] if kind in ("documents", "table") else ["--epochs", 1]), "--out", "run")
+    shutil.move(source, f"later{Path(source).suffix}")
+    later = f"later{Path(source).suffix}"
+    call("sample", "run", "--num-samples", 3, "--out", "x.npz")
+    call("encode", "run", later, "--out", "z.npz")
+    call("score", "run", later, "--num-samples", 5, "--out", "s.csv")
+    assert np.isfinite(pd.read_csv("s.csv")["log_likelihood"]).all()
+    assert arrays(Path("x.npz"))["x"].shape == (3, *rows.shape[1:])

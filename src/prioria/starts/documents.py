@@ -41,17 +41,17 @@ def words(documents: Tensor, *, latents: int = 40, hidden: int = 100) -> VAE:
     if not documents.sum() > 0:
         raise ValueError(f"documents of shape {tuple(documents.shape)} hold no word; give counts above zero")
     size = documents.shape[1]
-    decoder = nn.Linear(latents, size)
-    decoder.weight.zero_()
+    decoder = nets.MLP(latents, size)
     totals = documents.double().sum(0) + 1
-    decoder.bias.copy_((totals / totals.sum()).log())
+    for parameter in decoder.parameters():  # of its one layer
+        parameter.copy_(torch.zeros_like(parameter) if parameter.ndim > 1 else (totals / totals.sum()).log())
     encoder = nets.TfIdf(size, nets.GatedMLP(size, hidden, gated_output=True))
     encoder.get_buffer("idf").copy_(nets.TfIdf.weights(documents))
     return VAE(
         encoder=encoder,
         posterior=posteriors.Gaussian(hidden, latents, log_variance_bounds=BOUNDS),
         prior=priors.StandardNormal(latents),
-        likelihood=likelihoods.Multinomial(nets.Chain(decoder)),
+        likelihood=likelihoods.Multinomial(decoder),
     ).eval()
 
 

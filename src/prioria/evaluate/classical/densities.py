@@ -20,7 +20,7 @@ CLASSES = (2, 4, 8, 16, 32)
 FACTORS = (1, 2, 4, 8, 16)
 RIDGES = (1e-6, 1e-3, 1e-2, 1e-1)  # of standardized columns
 SMOOTHING = (1.0, 10.0, 100.0)  # rows of the level that all columns have
-WIDEST = 400  # columns up to which covariances are fitted
+WIDEST, WIDEST_FULL = 1100, 3200  # columns up to which factors and mixtures, and one covariance, are fitted
 FEWEST = 8  # rows to a component
 CELLS = 100_000  # rows times columns that factors are learned from
 LARGEST = 2e8  # products that one step of a mixture may take: seconds in all
@@ -31,7 +31,7 @@ COLUMNS = 5000  # words up to which topics are learned
 def gaussians(columns: int, rows: int) -> Iterator[tuple[str, Fit]]:
     """Yields models of real columns: independent, full with shrinkage, factor analysis, mixtures."""
     yield "independent Gaussians", _independent
-    for ridge in RIDGES if 1 < columns <= WIDEST else ():
+    for ridge in RIDGES if 1 < columns <= WIDEST_FULL else ():
         yield "full Gaussian", lambda x, ridge=ridge: _full(x, ridge)
     for factors in FACTORS:
         if factors < columns <= WIDEST:
