@@ -28,7 +28,7 @@ LAYERS = [
     {"priors", "posteriors", "likelihoods", "stages"},
     {"data"},
     {"draw", "drawing", "conditionals", "model", "sizes"},
-    {"adoption", "objectives", "evaluate", "explore", "theory", "export"},
+    {"adoption", "objectives", "evaluate", "explore", "theory", "programs"},
     {"build", "starts"},
     {"train"},
     {"estimator", "hashing", "imputation", "improvement"},

@@ -59,7 +59,10 @@ COMMANDS = {
     ),
     "encode": ("prioria.commands.sample:encode", "Encode a file with a run into an .npz file."),
     "score": ("prioria.commands.score:score", "Log-likelihood of each row of a file: anomaly scores."),
-    "export": ("prioria.commands.export:export", "Write encoder and decoder of a run as ONNX and torch.export files."),
+    "export": (
+        "prioria.commands.export:export",
+        "Write encoder, decoder and sampler of a run as ONNX and .pt2 files.",
+    ),
     "cite": ("prioria.commands.cite:cite", "Print BibTeX for exactly the methods that a run used."),
     "graph": (
         "prioria.commands.graph:graph",

@@ -1,13 +1,16 @@
-"""Encoder and decoder of a model as ONNX and as torch.export programs, for use without prioria.
+"""Encoder, decoder and sampler of a model as ONNX and as torch.export programs, for use without prioria.
 
 The encoder gives the mean and the log-variance of every group's posterior, the groups above at their means; the decoder
-gives the mean of p(x|z). Both are deterministic, take any number of rows, and are checked against the model.
+gives the mean of p(x|z), and the sampler turns noise into both. All are deterministic, take any number of rows, and are
+checked against the model.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import io
+import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,56 +20,33 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from prioria.model import VAE, evaluation_mode
+from prioria.programs import Decoder, Encoder, Sampler, Treatment, described
 from prioria.stage import check_decided
-from prioria.storage import discard, write_atomically
+from prioria.storage import discard, write_atomically, write_json
 
 TOLERANCE = 1e-5  # relative and absolute, of every output of an exported file
+CARD = "export.json"
+Program = Encoder | Decoder | Sampler
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 
-class Encoder(nn.Module):
-    """x (B, D) -> mean and log-variance of each group in turn, (B, *event) each."""
-
-    def __init__(self, model: VAE) -> None:
-        super().__init__()
-        self.model = model
-        self.inputs = ["x"]
-        self.outputs = [f"{group}_{what}" for group in model.groups for what in ("mean", "log_variance")]
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        found = [(mean[0], q.variance.log().expand(mean.shape)[0]) for _, q, mean in self.model.at_means(x)]
-        return tuple(output for pair in found for output in pair)
-
-
-class Decoder(nn.Module):
-    """The values of all groups (B, *event), top first -> mean of p(x|z) (B, D)."""
-
-    def __init__(self, model: VAE) -> None:
-        super().__init__()
-        self.model = model
-        self.inputs = list(model.groups)
-        self.outputs = ["x_mean"]
-
-    def forward(self, *z: Tensor) -> tuple[Tensor]:
-        above = None
-        for stage, value in zip(self.model.stages.values(), z, strict=True):
-            above = stage.merge(above, value[None])
-        return (self.model.likelihood(above).mean[0],)
-
-
 def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: bool = True) -> list[Path]:
-    r"""Writes encoder and decoder into a folder as ``.pt2`` (torch.export) and ``.onnx``, each checked to 1e-5.
+    r"""Writes encoder, decoder and sampler into a folder as ``.pt2`` (torch.export) and ``.onnx``, checked to 1e-5.
 
-    The encoder maps ``x`` to ``<group>_mean`` and ``<group>_log_variance``, the decoder the groups to ``x_mean``. x is
-    a row as the model sees it: flat, and scaled by the protocol of its data.
+    The treatment of rows is part of them: the encoder maps rows ``x`` (B, *shape) in the units of the data to
+    ``<group>_mean`` and ``<group>_log_variance``, the decoder the groups to ``x_mean``; names are codes of levels, bits
+    may be their probabilities. The sampler maps noise, ``<group>_normal`` (B, *event) and ``<group>_uniform`` (B,), to
+    ``x_mean`` and the groups; there is none where noise cannot be turned into a draw of the prior. ``export.json`` says
+    what everything is, and stands in the metadata of the ONNX files. A model that came from no data set takes x flat,
+    as its networks do.
 
     Args:
         model: the model.
-        x: at least two rows, on which the files are checked.
+        x: at least two rows as the networks read them (B, D), on which the files are checked.
         folder: where the files go.
         onnx: write ONNX too, which needs the extra ``onnx``; without it ONNX files of an earlier export are removed.
 
@@ -86,23 +66,35 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
         ... )
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     [path.name for path in export(model, torch.zeros(3, 6), folder, onnx=False)]
-        ['encoder.pt2', 'decoder.pt2']
+        ['encoder.pt2', 'decoder.pt2', 'sampler.pt2', 'export.json']
     """
     if onnx:
         _check_packages()
     if len(x) < 2:
         raise ValueError(f"x has {len(x)} rows; give at least two, so that the number of rows stays free")
     check_decided(model.stages)
+    treatment = Treatment.of(model)
     try:
         with evaluation_mode(model), torch.no_grad():
             z = tuple(mean[0].contiguous() for _, _, mean in _closed_means(model, x))
-            parts = {"encoder": (Encoder(model), (x,)), "decoder": (Decoder(model), z)}
-            files = [_files(name, module, inputs, onnx) for name, (module, inputs) in parts.items()]
+            rows = treatment.back(x).contiguous()
+            parts = {"encoder": (Encoder(model, treatment), (rows,)), "decoder": (Decoder(model, treatment), z)}
+            missing = ""
+            try:
+                sampler = Sampler(model, treatment)
+                noise = sampler.noise(len(x))
+                sampler(*noise)
+                parts["sampler"] = (sampler, noise)
+            except ValueError as error:
+                missing = str(error)
+            facts = described(model, treatment, {name: module for name, (module, _) in parts.items()}, missing)
+            files = [_files(name, module, inputs, onnx, facts) for name, (module, inputs) in parts.items()]
     except RuntimeError as error:
         raise ValueError(f"model: torch cannot export it ({_reason(error)}); change that module's forward") from error
-    if not onnx:
-        discard(Path(folder), r"(encoder|decoder)\.onnx")  # of another model, perhaps
-    return [_write(Path(folder) / name, content) for part in files for name, content in part.items()]
+    discard(Path(folder), r"(encoder|decoder|sampler)\.(onnx|pt2)")  # of another model, perhaps
+    written = [_write(Path(folder) / name, content) for part in files for name, content in part.items()]
+    write_json(Path(folder) / CARD, facts | {"files": {path.name: _digest(path) for path in written}})
+    return [*written, Path(folder) / CARD]
 
 
 def _closed_means(model: VAE, x: Tensor) -> list[tuple[str, torch.distributions.Distribution, Tensor]]:
@@ -125,7 +117,9 @@ def _reason(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _files(name: str, module: Encoder | Decoder, inputs: tuple[Tensor, ...], onnx: bool) -> dict[str, bytes]:
+def _files(
+    name: str, module: Program, inputs: tuple[Tensor, ...], onnx: bool, facts: Mapping[str, Any]
+) -> dict[str, bytes]:
     expected = module(*inputs)
     if not all(output.isfinite().all() for output in expected):
         raise ValueError(f"{name}: {', '.join(module.outputs)} of this model are not finite numbers; nothing to export")
@@ -135,18 +129,18 @@ def _files(name: str, module: Encoder | Decoder, inputs: tuple[Tensor, ...], onn
     torch.export.save(program, buffer)
     files = {f"{name}.pt2": buffer.getvalue()}
     if onnx:
-        files[f"{name}.onnx"] = content = _onnx(program, module)
+        files[f"{name}.onnx"] = content = _onnx(program, module, facts)
         _check(f"{name}.onnx", _run_onnx(content, dict(zip(module.inputs, inputs, strict=True))), expected)
     return files
 
 
-def _program(module: Encoder | Decoder, inputs: tuple[Tensor, ...]) -> ExportedProgram:
+def _program(module: Program, inputs: tuple[Tensor, ...]) -> ExportedProgram:
     rows = tuple({0: Dim("rows")} for _ in inputs)
-    shapes = rows if isinstance(module, Encoder) else (rows,)  # the decoder's inputs are one variadic argument
+    shapes = rows if isinstance(module, Encoder) else (rows,)  # the inputs of the others are one variadic argument
     return torch.export.export(module, inputs, dynamic_shapes=shapes)
 
 
-def _onnx(program: ExportedProgram, module: Encoder | Decoder) -> bytes:
+def _onnx(program: ExportedProgram, module: Program, facts: Mapping[str, Any]) -> bytes:
     with _without_its_own_notes():
         made = torch.onnx.export(
             program,
@@ -157,7 +151,10 @@ def _onnx(program: ExportedProgram, module: Encoder | Decoder) -> bytes:
             verbose=False,
         )
     assert made is not None
-    return made.model_proto.SerializeToString()
+    content = made.model_proto
+    entry = content.metadata_props.add()
+    entry.key, entry.value = "prioria", json.dumps(facts)
+    return content.SerializeToString()
 
 
 @contextmanager
@@ -206,6 +203,10 @@ def _check_packages() -> None:
     missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(f"onnx: {', '.join(missing)} missing; pip install 'prioria[onnx]', or leave ONNX out")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -90,7 +90,8 @@ def test_programs_of_another_model_do_not_stay_beside_these(tmp_path: Path):
     for name in ("decoder.onnx", "encoder.onnx", "notes.onnx"):
         (tmp_path / name).touch()
     export(vamp(), torch.rand(4, INPUTS), tmp_path, onnx=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["decoder.pt2", "encoder.pt2", "notes.onnx"]
+    mine = ["decoder.pt2", "encoder.pt2", "export.json", "notes.onnx", "sampler.pt2"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == mine
 
 
 @needs_onnx
@@ -99,7 +100,8 @@ def test_onnx_equals_the_model_on_another_number_of_rows(model: VAE, tmp_path: P
     import onnxruntime
 
     paths = export(model, torch.rand(4, INPUTS), tmp_path)
-    assert sorted(path.name for path in paths) == ["decoder.onnx", "decoder.pt2", "encoder.onnx", "encoder.pt2"]
+    names = {f"{part}.{suffix}" for part in ("decoder", "encoder", "sampler") for suffix in ("onnx", "pt2")}
+    assert {path.name for path in paths} == names | {"export.json"}
     encoder, decoder = (onnxruntime.InferenceSession(tmp_path / f"{name}.onnx") for name in ("encoder", "decoder"))
     x = torch.rand(9, INPUTS)
     found = dict(zip((o.name for o in encoder.get_outputs()), encoder.run(None, {"x": x.numpy()}), strict=True))

@@ -93,6 +93,12 @@ class Protocol:
         x = x if self.shift == 0 else x + _constant(self.shift, x)
         return x if self.scale == 1 else x / _constant(self.scale, x)
 
+    def treated(self, values: Tensor) -> Tensor:
+        """The model's input for values (..., D) in the units of the file; of a table numbers so, and codes of names."""
+        if self.kind == "columns" and self.schema is not None:
+            return self.schema.scaled(values.float())
+        return self.scaled(values)
+
     def unscaled(self, x: Tensor) -> Tensor:
         """The values v = scale x - shift in the units of the file; of a table numbers so, and codes of names."""
         if self.kind == "columns" and self.schema is not None:

@@ -101,6 +101,13 @@ class Schema:
         columns: Any = {column.name: decoded(column, x[:, d]) for d, column in enumerate(self.features)}
         return pd.DataFrame(columns)
 
+    def scaled(self, values: Tensor) -> Tensor:
+        """Numbers x (..., D) from numbers in original units and codes of names; NaN of what has no logarithm."""
+        center, scale = (values.new_tensor([getattr(each, of) for each in self.features]) for of in ("center", "scale"))
+        log = torch.tensor([column.treatment == "log" for column in self.features], device=values.device)
+        positive = torch.where(values > 0, values, torch.nan)
+        return (torch.where(log, positive.log(), values) - center) / scale
+
     def unscaled(self, x: Tensor) -> Tensor:
         """Numbers in original units and codes of names from numbers x (..., D), none of them rounded."""
         center, scale = (x.new_tensor([getattr(each, of) for each in self.features]) for of in ("center", "scale"))

@@ -18,6 +18,7 @@ from prioria.distributions.levels import Levels
 from prioria.distributions.log_dirichlet import LogDirichlet
 from prioria.distributions.marginal import Marginal
 from prioria.distributions.mixture import Mixture
+from prioria.distributions.noise import drawn_from
 from prioria.distributions.reduce import log_mean_exp, logsumexp
 from prioria.distributions.rescaled import Rescaled
 from prioria.distributions.simple import at_least_float32, bernoulli, categorical, normal
@@ -61,6 +62,7 @@ __all__ = [
     "categorical",
     "check_support",
     "concatenate",
+    "drawn_from",
     "factors",
     "fuse",
     "has_kl",

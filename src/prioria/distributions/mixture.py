@@ -109,6 +109,19 @@ class Mixture(Distribution):
             index = torch.multinomial(self.log_weights.exp(), math.prod(sample_shape), replacement=True)
             return take(self.components, index.reshape(sample_shape)).sample()
 
+    def from_noise(self, normal: Tensor, uniform: Tensor) -> Tensor:
+        """Draws (..., *event) from standard normal noise and, for the component, uniform noise (...).
+
+        Raises:
+            ValueError: its components are no Gaussians.
+        """
+        if not isinstance(base(self.components), Normal):
+            raise ValueError(f"noise cannot be turned into a mixture of {type(base(self.components)).__name__}")
+        shares = self.log_weights.exp().cumsum(0)
+        index = (uniform[..., None] >= shares).sum(-1).clamp(max=len(shares) - 1)
+        mean, scale = _mean_and_scale(self.components)
+        return mean[index].unflatten(-1, self.event_shape) + scale[index].unflatten(-1, self.event_shape) * normal
+
     @property
     def mean(self) -> Tensor:
         return torch.tensordot(self.log_weights.exp().to(self.components.mean.dtype), self.components.mean, 1)

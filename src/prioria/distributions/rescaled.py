@@ -6,6 +6,8 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from prioria.distributions.noise import drawn_from
+
 
 class Rescaled(Distribution):
     r"""z = m + s u with u ~ base: log p(z) = log p_u((z - m) / s) - sum_j log s_j.
@@ -47,6 +49,10 @@ class Rescaled(Distribution):
     def from_base(self, u: Tensor) -> Tensor:
         """Returns z = m + s u."""
         return self.location + self.scale * u
+
+    def from_noise(self, normal: Tensor, uniform: Tensor) -> Tensor:
+        """Draws from noise; see :func:`prioria.distributions.drawn_from`."""
+        return self.from_base(drawn_from(self.base, normal, uniform))
 
     def log_prob(self, value: Tensor) -> Tensor:
         return self.base.log_prob(self.to_base(value)) - self.scale.log().sum()
