@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from prioria import build, presets
 from prioria import data as data_sets
@@ -24,7 +24,12 @@ from prioria.train.options import Options
 from prioria.train.run import exists
 from prioria.train.structure import STRUCTURE
 
-PARTS = Parameter(group="Parts of the model")
+VALUES, PICTURES, SERIES, TABLES, PARTS, TRAINED = (
+    Parameter(group=Group(title, sort_key=number))
+    for number, title in enumerate(
+        ("Values", "Pictures", "Series", "Tables", "Parts of the model", "Training"), start=1
+    )
+)
 PriorOptions, PosteriorOptions = record(build.PRIORS), record(build.POSTERIORS)
 LikelihoodOptions, ObjectiveOptions = record(build.LIKELIHOODS), record(build.OBJECTIVES)
 TotalCorrelationOptions, ConstraintOptions = record(build.TOTAL_CORRELATIONS), record(build.CONSTRAINTS)
@@ -58,24 +63,24 @@ def train(
     stages: Annotated[StagesOptions, PARTS] = STAGES,
     latents: int | None = None,
     levels: int = 1,
-    binarize: Literal["dynamic"] | None = None,
-    relaxed: bool = False,
-    standardize: bool = False,
-    resize: str | None = None,
-    crop: bool = False,
-    colour: Literal["grey", "rgb"] | None = None,
-    alpha: bool = False,
-    frames: Literal["all", "first"] = "all",
-    series: bool = False,
-    window: int | None = None,
-    step: int | None = None,
-    schema: Path | None = None,
-    label: str | None = None,
-    ignore: tuple[str, ...] = (),
-    kind: tuple[str, ...] = (),
-    dates: bool = False,
-    training: Annotated[TrainingOptions, Parameter(name="*", group="Training")] = TRAINING,
-    tracker: Annotated[tuple[Tracker, ...], Parameter(group="Training", negative_iterable="")] = TRACKERS,
+    binarize: Annotated[Literal["dynamic"] | None, VALUES] = None,
+    relaxed: Annotated[bool, VALUES] = False,
+    standardize: Annotated[bool, VALUES] = False,
+    resize: Annotated[str | None, PICTURES] = None,
+    crop: Annotated[bool, PICTURES] = False,
+    colour: Annotated[Literal["grey", "rgb"] | None, PICTURES] = None,
+    alpha: Annotated[bool, PICTURES] = False,
+    frames: Annotated[Literal["all", "first"], PICTURES] = "all",
+    series: Annotated[bool, SERIES] = False,
+    window: Annotated[int | None, SERIES] = None,
+    step: Annotated[int | None, SERIES] = None,
+    schema: Annotated[Path | None, TABLES] = None,
+    label: Annotated[str | None, TABLES] = None,
+    ignore: Annotated[tuple[str, ...], TABLES] = (),
+    kind: Annotated[tuple[str, ...], TABLES] = (),
+    dates: Annotated[bool, TABLES] = False,
+    training: Annotated[TrainingOptions, TRAINED, Parameter(name="*")] = TRAINING,
+    tracker: Annotated[tuple[Tracker, ...], TRAINED, Parameter(negative_iterable="")] = TRACKERS,
     overwrite: bool = False,
     suggest: Annotated[bool, Parameter(name="--suggest-target", negative="")] = False,
 ) -> None:
