@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from prioria.cli import main
 from prioria.data import DataError, Dataset, inspect, load, streams
 from prioria.data.own import folders
 from prioria.data.streams import Blocks, Shuffled
+from prioria.data.treatments import without_logs
 from prioria.train import fit, resume
 from prioria.train.order import Batches
 from prioria.train.step import Step
@@ -146,6 +148,32 @@ def test_folders_of_a_split_are_kept_apart(tmp_path: Path, small_windows: None) 
     assert (len(data.train), len(data.validation), len(data.test)) == (135, 15, 30)
     schema = data.protocol.schema
     np.testing.assert_array_equal(rows_of(data.test), schema.encode(frame(30, 3)))
+
+
+def test_what_asks_for_random_rows_is_answered_in_the_order_of_epochs_or_by_the_sample(folder: Path) -> None:
+    train, generator = load(folder).train, torch.Generator().manual_seed(4)
+    rows = rows_of(train)
+    drawn = torch.cat([*itertools.islice(train.draws(50, generator), 10)]).numpy()  # five make an epoch of 240
+    for epoch in (drawn[:240], drawn[240:]):
+        np.testing.assert_array_equal(*(np.sort(np.nan_to_num(each, nan=-99), 0) for each in (epoch, rows)))
+    assert not np.array_equal(drawn[:240], drawn[240:], equal_nan=True)
+    some, known = np.nan_to_num(train.drawn(30).numpy(), nan=-99), np.nan_to_num(rows, nan=-99)
+    assert some.shape == (30, 4) and {*map(tuple, some)} <= {*map(tuple, known)}
+
+
+def test_a_folder_may_do_without_logarithms_as_a_table_may(folder: Path) -> None:
+    for k in (1, 2):
+        cost = np.exp(np.random.default_rng(k).normal(3, 1, 150))
+        written(folder, {f"day={k}/part.parquet": frame(150, k).assign(cost=cost)})
+    whole = pd.concat([pd.read_parquet(folder / f"day={k}", partitioning=None).assign(day=k) for k in (1, 2)])
+    data, alone = load(folder), load(whole.reset_index(drop=True))
+    assert data.protocol.schema.features[3].treatment == "log"
+    data, alone = without_logs(data, ["cost"]), without_logs(alone, ["cost"])
+    assert data.protocol.schema.features[3].treatment == "standardize"
+    for mine, other in zip(data.protocol.schema.features, alone.protocol.schema.features, strict=True):
+        assert mine.name == other.name
+        assert (mine.center, mine.scale) == pytest.approx((other.center, other.scale), rel=1e-5)
+    np.testing.assert_allclose(rows_of(data.test), rows_of(alone.test), rtol=1e-4, atol=1e-5)
 
 
 def test_arrow_files_and_other_kinds_of_values(tmp_path: Path) -> None:

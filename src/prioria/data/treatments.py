@@ -8,8 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from prioria.data.base import Dataset, Split
+from prioria.data.base import Dataset
 from prioria.data.column import Column
+from prioria.data.loading import load
 from prioria.data.schema import Schema
 
 
@@ -17,7 +18,7 @@ def without_logs(data: Dataset, names: Collection[str]) -> Dataset:
     """The same rows with some columns standardized, by the moments of the training rows, in place of their logarithms.
 
     Args:
-        data: a table in memory.
+        data: a table; one that is read as a stream is opened again, and the moments are those of its sample.
         names: columns; others, and those that have no logarithm, stay as they are.
 
     Example:
@@ -30,14 +31,17 @@ def without_logs(data: Dataset, names: Collection[str]) -> Dataset:
     schema = data.protocol.schema
     assert schema is not None
     places = [d for d, each in enumerate(schema.features) if each.name in names and each.treatment == "log"]
-    parts = (data.train, data.validation, data.test)
-    if not places or not all(isinstance(part.rows, Tensor) for part in parts):
+    if not places:
         return data
-    values = [_values(part, schema.features, places) for part in parts]
+    known = _values(data.train.tensor(), schema.features, places)
     treated = {
-        schema.features[d].name: _standardized(schema.features[d], v) for d, v in zip(places, values[0].T, strict=True)
+        schema.features[d].name: _standardized(schema.features[d], v) for d, v in zip(places, known.T, strict=True)
     }
     found = Schema(tuple(treated.get(each.name, each) for each in schema.columns))
+    parts = (data.train, data.validation, data.test)
+    if not all(isinstance(part.rows, Tensor) for part in parts):
+        return data if data.origin is None else load(**{**data.origin, "schema": found})
+    values = [_values(torch.as_tensor(part.rows), schema.features, places) for part in parts]
     center, scale = (torch.tensor([getattr(found.features[d], of) for d in places]) for of in ("center", "scale"))
     protocol = replace(data.protocol, schema=found)
     splits = []
@@ -49,9 +53,9 @@ def without_logs(data: Dataset, names: Collection[str]) -> Dataset:
     return Dataset(protocol, *splits, origin=origin)
 
 
-def _values(part: Split, columns: tuple[Column, ...], places: list[int]) -> Tensor:
+def _values(rows: Tensor, columns: tuple[Column, ...], places: list[int]) -> Tensor:
     """Numbers (N, P) in original units."""
-    x = torch.as_tensor(part.rows)[:, places].double()
+    x = rows[:, places].double()
     center, scale = (torch.tensor([getattr(columns[d], of) for d in places]).double() for of in ("center", "scale"))
     return torch.exp(center + scale * x)
 
