@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
+from prioria.atomic import check_place
 from prioria.model import VAE, evaluation_mode
 from prioria.programs import Decoder, Encoder, Sampler, Treatment, described
 from prioria.stage import check_decided
@@ -70,6 +71,7 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
     """
     if onnx:
         _check_packages()
+    check_folder(Path(folder))
     if len(x) < 2:
         raise ValueError(f"x has {len(x)} rows; give at least two, so that the number of rows stays free")
     check_decided(model.stages)
@@ -95,6 +97,11 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
     written = [_write(Path(folder) / name, content) for part in files for name, content in part.items()]
     write_json(Path(folder) / CARD, facts | {"files": {path.name: _digest(path) for path in written}})
     return [*written, Path(folder) / CARD]
+
+
+def check_folder(folder: Path) -> None:
+    """Raises OSError or ValueError, before the work, where the files of :func:`export` cannot be written."""
+    check_place(folder / CARD)
 
 
 def _closed_means(model: VAE, x: Tensor) -> list[tuple[str, torch.distributions.Distribution, Tensor]]:

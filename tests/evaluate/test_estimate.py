@@ -36,11 +36,13 @@ def test_weights_agree_with_brute_force(samples: int, tolerance: float) -> None:
     without = np.log((total - w) / (samples - 1)).mean(0)
     np.testing.assert_allclose(weights.log_mean, np.log(w.mean(0)) - 500, rtol=1e-12)
     np.testing.assert_allclose(weights.quality.ess, total**2 / (w**2).sum(0), rtol=1e-9)
-    np.testing.assert_allclose(weights.variance, w.var(0, ddof=1) / samples / w.mean(0) ** 2, rtol=1e-9)
+    left_out = np.log((total - w) / (samples - 1))
+    expected = (samples - 1) / samples * ((left_out - left_out.mean(0)) ** 2).sum(0)
+    np.testing.assert_allclose(weights.variance, expected, rtol=10 * tolerance)
     np.testing.assert_allclose(weights.quality.bias, (samples - 1) * (without - np.log(w.mean(0))), rtol=tolerance)
 
 
-def test_delta_method_and_jackknife_predict_error_and_bias_of_many_repetitions() -> None:
+def test_the_jackknife_predicts_error_and_bias_of_many_repetitions() -> None:
     repetitions, samples, sigma = 4000, 100, 0.7
     weights = added(sigma * torch.randn(samples, repetitions, dtype=F64) - sigma**2 / 2)  # E w = 1
     errors = weights.log_mean
@@ -54,7 +56,7 @@ def test_one_weight_that_is_everything_gives_finite_numbers() -> None:
     weights = added(torch.tensor([[0.0], [-1000.0], [-1000.0]]))
     assert weights.quality.ess.item() == 1.0
     assert weights.quality.bias.item() < -10
-    assert weights.variance.item() == pytest.approx(1.0)
+    assert weights.variance.item() > 100  # not one nat, as the delta method has it
 
 
 def test_memory_does_not_grow_with_the_samples() -> None:

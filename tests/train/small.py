@@ -51,8 +51,8 @@ def images() -> VAE:
     )
 
 
-def elbo() -> objectives.ELBO:
-    return objectives.ELBO(warmup="2 epochs")
+def elbo(warmup: str = "2 epochs") -> objectives.ELBO:
+    return objectives.ELBO(warmup=warmup)
 
 
 class Exact(Module):

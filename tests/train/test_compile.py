@@ -40,4 +40,4 @@ def test_compiled_training_has_the_losses_of_plain_training(tmp_path: Path) -> N
 def test_without_a_compiler_the_reason_is_said_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match="compile=True needs a C\\+\\+ compiler, and there is no no-such-compiler"):
-        fit(vamp(), elbo(), digits(), epochs=1, compile=True, progress=False)
+        fit(vamp(), elbo("1 epoch"), digits(), epochs=1, compile=True, progress=False)

@@ -112,14 +112,14 @@ def test_random_numbers_of_the_caller_are_left_alone() -> None:
     torch.manual_seed(1), np.random.seed(2)
     model = vamp()
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
-    train(model, elbo(), epochs=1)
+    train(model, elbo("1 epoch"), epochs=1)
     assert torch.get_rng_state().equal(before[0]) and (np.random.get_state()[1] == before[1]).all()
     random.seed(0)
 
 
 def test_nothing_is_written_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert train(vamp(), elbo(), epochs=1).path is None
+    assert train(vamp(), elbo("1 epoch"), epochs=1).path is None
     assert not list(tmp_path.iterdir())
 
 
@@ -127,10 +127,10 @@ def test_a_run_is_not_overwritten_unless_told(tmp_path: Path) -> None:
     out = tmp_path / "run"
     out.mkdir()
     (out / "notes.txt").write_text("mine")
-    train(vamp(), elbo(), out=out, epochs=1)
+    train(vamp(), elbo("1 epoch"), out=out, epochs=1)
     before = (out / "metrics.jsonl").read_bytes()
     with pytest.raises(ValueError, match="holds a run.*resume=True or overwrite=True"):
-        train(vamp(), elbo(), out=out, epochs=1)
+        train(vamp(), elbo("1 epoch"), out=out, epochs=1)
     assert (out / "metrics.jsonl").read_bytes() == before
     train(vamp(), elbo(), out=out, epochs=2, overwrite=True)
     assert len(Run.load(out, data=digits()).history) == 7 and (out / "notes.txt").read_text() == "mine"
@@ -148,18 +148,18 @@ def test_a_run_is_read_back(tmp_path: Path) -> None:
 
 
 def test_data_are_found_again_by_name(tmp_path: Path) -> None:
-    fit(vamp(), elbo(), "digits", epochs=0, out=tmp_path / "run", progress=False)
+    fit(vamp(), elbo("1 epoch"), "digits", epochs=0, out=tmp_path / "run", progress=False)
     run = resume(tmp_path / "run", epochs=1, progress=False)
     assert run.data.name == "digits" and len(run.data.train) == 1297
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
 def test_going_on_with_another_model_is_refused(tmp_path: Path) -> None:
-    train(vamp(), elbo(), out=tmp_path / "run", epochs=1)
+    train(vamp(), elbo("1 epoch"), out=tmp_path / "run", epochs=1)
     with pytest.raises(ValueError, match="^objective="):
         train(vamp(), objectives.ELBO(beta=2.0), out=tmp_path / "run", epochs=2, resume=True)
     with pytest.raises(ValueError, match="^learning_rate="):
-        train(vamp(), elbo(), out=tmp_path / "run", epochs=2, resume=True, learning_rate=1e-4)
+        train(vamp(), elbo("1 epoch"), out=tmp_path / "run", epochs=2, resume=True, learning_rate=1e-4)
 
 
 class Doubled(nn.Module):
@@ -254,14 +254,14 @@ def test_bf16_trains_the_networks_and_keeps_densities_in_float32() -> None:
     ],
 )
 def test_a_damaged_run_is_one_line(file: str, content: str, message: str, tmp_path: Path) -> None:
-    train(vamp(), elbo(), epochs=1, out=tmp_path, trackers=(), overwrite=True)
+    train(vamp(), elbo("1 epoch"), epochs=1, out=tmp_path, trackers=(), overwrite=True)
     (tmp_path / file).write_text(content)
     with pytest.raises(ValueError, match=message):
         Run.load(tmp_path, data=digits())
 
 
 def test_a_sealed_run_with_an_unknown_option_is_one_line(tmp_path: Path) -> None:
-    train(vamp(), elbo(), epochs=1, out=tmp_path, trackers=())
+    train(vamp(), elbo("1 epoch"), epochs=1, out=tmp_path, trackers=())
     written = read_specification(tmp_path)
     write_specification(tmp_path, written | {"options": {**written["options"], "warp": 9}})
     with pytest.raises(ValueError, match=r"run.json' has other options than a run, or is none \(warp"):

@@ -66,7 +66,7 @@ def test_both_draw_the_bits_of_every_row_once_in_another_order_each_epoch(ranks:
 def test_validation_agrees_with_one_process(ranks: list[dict[str, Any]], folder: Path) -> None:
     rows = digits()
     two = Run.load(folder / "run", data=rows)
-    one = fit(two.model, elbo(), rows, epochs=1, batch_size=50, learning_rate=1e-30, progress=False)
+    one = fit(two.model, elbo("1 epoch"), rows, epochs=1, batch_size=50, learning_rate=1e-30, progress=False)
     assert one.best is not None and two.best is not None
     for name in ("loss", "selection", "distortion", "rate"):
         assert one.best[name] == pytest.approx(two.best[name], rel=1e-6)

@@ -15,7 +15,7 @@ from tests.train.small import OPTIONS, digits, elbo, vamp
 
 def test_weights_of_another_precision_than_the_data_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"weights in float64.*model\.float\(\)"):
-        fit(vamp().double(), elbo(), digits(), epochs=1, out=tmp_path / "run")
+        fit(vamp().double(), elbo("1 epoch"), digits(), epochs=1, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

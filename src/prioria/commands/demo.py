@@ -17,7 +17,7 @@ from prioria.report.evaluation import FILE
 from prioria.storage import write_text
 from prioria.train import Run, fit
 
-HIDDEN, LATENTS, COMPONENTS, SAMPLES = 128, 16, 50, 5000
+HIDDEN, LATENTS, COMPONENTS, SAMPLES, WARMUP = 128, 16, 50, 5000, 20
 
 
 def demo(*, out: Path = Path("demo"), epochs: int = 100, seed: int = 0, overwrite: bool = False) -> None:
@@ -35,7 +35,7 @@ def demo(*, out: Path = Path("demo"), epochs: int = 100, seed: int = 0, overwrit
     for name in ("vamp", "standard"):
         print(f"Training a VAE with a {name} prior on {len(data.train):,} digits, {epochs} epochs ...", flush=True)
         torch.manual_seed(seed)
-        objective = objectives.ELBO(warmup="20 epochs")
+        objective = objectives.ELBO(warmup=f"{min(WARMUP, epochs)} epochs")
         runs[name] = fit(
             _model(data, vamp=name == "vamp"),
             objective,

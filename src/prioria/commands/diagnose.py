@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,7 @@ def diagnose(run: Path, *, out: Path | None = None, data: DataPlace = None, seed
         seed: of all draws.
     """
     page = out or run / "diagnosis.html"
-    print(write_diagnosis(Run.load(run, data=data), page, seed=seed))
+    write_diagnosis(Run.load(run, data=data), page, seed=seed, say=partial(print, flush=True))
     print(f"Page: {page}\nNumbers: {page.with_suffix('.json')}")
 
 

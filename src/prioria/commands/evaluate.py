@@ -69,6 +69,8 @@ def evaluate(
     _check(method, curve=curve, certify=certify, num_samples=num_samples, num_steps=num_steps)
     first = _join_processes()
     opened, folder = _opened(run, data, split)
+    if first:
+        Evaluation.check_place(folder)
     weights, baselines = digest(folder), baselines and opened.path is not None
     _check_rows(len(getattr(opened.data, split)), split, limit)
     if first and method == "importance":
@@ -88,10 +90,10 @@ def evaluate(
         synthetic=synthetic and first,
     )
     if first:
-        found.write(folder, pointwise, weights=weights)  # those that were measured, though training may have gone on
-        say(run.resolve().name, found)
+        say(run.resolve().name, found)  # before it is written: what was measured is never lost
         if note := opened.data.protocol.note:
-            print(f"  note            {note}")
+            print(f"  note            {note}", flush=True)
+        found.write(folder, pointwise, weights=weights)  # those that were measured, though training may have gone on
         after = f"prioria report {shlex.quote(str(run))}" if opened.path else f"prioria ui {shlex.quote(str(run))}"
         print(f"Written: {folder / 'evaluation.json'}\nNext: {after}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from prioria.commands.opened import ModelPlace, Opened
+from prioria.export import check_folder
 from prioria.export import export as export_model
 from prioria.stage import check_decided
 from prioria.storage import read_json
@@ -23,6 +24,7 @@ def export(model: ModelPlace, /, *, out: Path, onnx: bool = True) -> None:
         out: folder for the files.
         onnx: write ONNX too; it needs the extra onnx.
     """
+    check_folder(out)
     opened = Opened.of(model)
     check_decided(opened.model.stages)
     with torch.random.fork_rng():

@@ -35,6 +35,7 @@ def graph(
     """
     if not runs:
         raise ValueError("runs: name the folder of at least one run of a dependency graph")
+    place = style.check_picture(out or runs[0] / "graph.png")
     graphs = [_learned(run, limit=limit, num_samples=num_samples, data=data, seed=seed) for run in runs]
     for run, found in zip(runs, graphs, strict=True):
         print(f"{run}:")
@@ -42,7 +43,7 @@ def graph(
             price = f"  costs {found.costs[edge]}" if edge in found.costs else ""
             print(f"{' -> '.join(edge)}  {probability:.3f}{price}")
     figure = graphs[0].figure if len(graphs) == 1 else dependency_graph(_stability(graphs))
-    print(f"Picture: {style.write(figure, out or runs[0] / 'graph.png')}")
+    print(f"Picture: {style.write(figure, place)}")
 
 
 def _learned(run: Path, *, limit: int, num_samples: int, data: str | None, seed: int) -> LearnedGraph:

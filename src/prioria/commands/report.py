@@ -8,6 +8,7 @@ from pathlib import Path
 import rich
 
 from prioria import report as reports
+from prioria.atomic import check_place
 from prioria.commands.opened import DataPlace
 from prioria.report.subject import Subject
 from prioria.train import Run
@@ -22,6 +23,7 @@ def report(run: Path, *, out: Path | None = None, data: DataPlace = None, seed: 
         seed: of the samples in the pictures.
     """
     opened = Run.load(run, data=data)
+    check_place((out or run / "report.html").with_name("sheet.png"))
     page = reports.report(opened, out or run / "report.html", seed=seed)
     sheet = reports.sheet(opened.model, opened.data, page.with_name("sheet.png"), seed=seed)
     print(f"Page: {page}\nPicture: {sheet}")

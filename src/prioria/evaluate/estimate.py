@@ -16,6 +16,7 @@ from prioria.evaluate.record import Record, known, plus_minus
 
 PARETO_LIMIT = 0.7  # an importance-sampled mean with a heavier tail cannot be trusted (Vehtari et al., 2024)
 CONVERGED_SHARE = 0.95
+WIDENING = 6.0  # of a Monte-Carlo error, by what k exceeds 1/2: measured, benchmarks/calibration.py
 CONFIDENCE = 0.95  # of the bound that is printed where weights are bad
 ACCURATE = 0.01  # nats, of a grid
 SHORTEST_TAIL = 5  # weights below which no shape can be fitted
@@ -66,8 +67,9 @@ class Estimate:
         estimator: how it was estimated, in words.
         standard_error: sd(pointwise) / sqrt(N): the error over examples (over draws where it is a mean over draws of
             all examples together); nan for a single one.
-        monte_carlo_error: standard error from the finite number of samples alone, by the delta method for a log-mean
-            weight, too small where weights are bad; nan where one sample cannot tell.
+        monte_carlo_error: standard error from the finite number of samples alone, by the jackknife for a log-mean
+            weight; where their mean k exceeds 1/2, so that weights have no variance, six times as much more of itself,
+            with which 1.96 errors cover 95 % up to k = 0.7 (docs/likelihood.md); nan where one sample cannot tell.
         bias: jackknife estimate of value - truth from the finite number of samples, nats; far from it where weights are
             bad; zero for a plain average.
         ess: median over examples of the effective sample size; None where nothing is weighted.
@@ -124,7 +126,7 @@ class Estimate:
             examples=count if examples is None else examples,
             estimator=estimator,
             standard_error=math.nan if count < 2 else pointwise.std().item() / math.sqrt(count),
-            monte_carlo_error=monte_carlo_variance.sum().sqrt().item() / count,
+            monte_carlo_error=monte_carlo_variance.sum().sqrt().item() / count * _widening(weights, num_samples),
             bias=0.0 if weights is None else weights.bias.mean().item(),
             ess=None if weights is None else weights.ess.median().item(),
             converged=converged,
@@ -326,6 +328,14 @@ def _mostly(weights: WeightQuality | None, error: Tensor | None, num_samples: in
     if weights is None:
         return True
     return (shrunken(weights.pareto_k, num_samples) < PARETO_LIMIT).double().mean().item() >= CONVERGED_SHARE
+
+
+def _widening(weights: WeightQuality | None, num_samples: int) -> float:
+    """Returns by what the jackknife's error grows, as weights whose tail has k > 1/2 have no variance."""
+    if weights is None:
+        return 1.0
+    k = shrunken(weights.pareto_k, num_samples)
+    return 1 + WIDENING * (k[k.isfinite()].mean().clamp(min=0.5).nan_to_num(0.5).item() - 0.5)
 
 
 def shrunken(pareto_k: Float[Tensor, " N"], num_samples: int) -> Float[Tensor, " N"]:

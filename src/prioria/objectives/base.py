@@ -190,6 +190,10 @@ class Objective(Module):
         """Whether warm-up and phases have ended where an epoch begins: patience counts the epochs after them only."""
         return True
 
+    def unfinished(self, last: Progress) -> str | None:
+        """Returns, in words, what schedule is still under way at the last step; None where there is none."""
+        return None
+
     def status(self) -> dict[str, float | str]:
         """Returns what to show beside the terms while training, such as a multiplier."""
         return {}

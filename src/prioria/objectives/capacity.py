@@ -79,6 +79,9 @@ class Capacity(Objective):
     def settled(self, progress: Progress) -> bool:
         return self.ramp.ended(progress)
 
+    def unfinished(self, last: Progress) -> str | None:
+        return self.ramp.unfinished(last)
+
     def weighting(self) -> str | None:
         return "a capacity"
 

@@ -84,6 +84,9 @@ class Constrained(Objective):
     def settled(self, progress: Progress) -> bool:
         return self.inner.settled(progress)
 
+    def unfinished(self, last: Progress) -> str | None:
+        return self.inner.unfinished(last)
+
     def status(self) -> dict[str, float | str]:
         reached = self.target.in_unit(self.constraint.item())
         return {"beta": self.beta.item(), self.target.unit: reached, "target": self.target.value, "phase": self.phase}

@@ -71,6 +71,9 @@ class ELBO(Objective):
     def settled(self, progress: Progress) -> bool:
         return self.ramp.ended(progress)
 
+    def unfinished(self, last: Progress) -> str | None:
+        return self.ramp.unfinished(last)
+
     def cost(self, draw: Draw, progress: Progress | None = None) -> Tensor:
         return -draw.log_w + (self._beta(progress) - 1) * draw.rate
 

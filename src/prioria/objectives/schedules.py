@@ -49,3 +49,17 @@ class Ramp:
             (False, True)
         """
         return (progress.epoch if self.unit == "epochs" else progress.step) >= self.length
+
+    def unfinished(self, last: Progress) -> str | None:
+        """Returns, in words, that training ends before it does; None where it does not.
+
+        Example:
+            >>> Ramp.parse("100 epochs").unfinished(Progress(step=29, epoch=2))
+            'warmup="100 epochs" ends after training does: what it raises has come to 3 %; shorten it, or train longer'
+        """
+        if self(last) >= 1:
+            return None
+        return (
+            f'warmup="{self.length} {self.unit}" ends after training does: what it raises has come to '
+            f"{100 * self(last):.0f} %; shorten it, or train longer"
+        )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prioria.atomic import check_place
 from prioria.data import Dataset
 from prioria.evaluate.diagnosis import OPAQUE, THRESHOLDS, Diagnosis, Measurements, by_severity, diagnose, sweep
 from prioria.model import VAE
@@ -26,20 +28,27 @@ if TYPE_CHECKING:
 COLUMNS, SHOWN = 12, 24
 
 
-def write_diagnosis(run: Run, out: str | Path, *, seed: int = 0) -> Diagnosis:
+def write_diagnosis(
+    run: Run, out: str | Path, *, seed: int = 0, say: Callable[[Diagnosis], object] | None = None
+) -> Diagnosis:
     """Writes the page of a diagnosis as ``out`` and its numbers as JSON beside it, and returns it.
 
     Args:
         run: the run.
         out: the .html file.
         seed: of all draws.
+        say: called with it before anything is written.
 
     Raises:
         ValueError: as for :func:`diagnose`, or a file that is no .html.
+        OSError: a file cannot be written, which is tried first.
     """
     out = check_page(out)
+    check_place(out.with_suffix(".json"))
     name = run.data.name if run.path is None else run.path.resolve().name
     found = _standing(run, diagnose(run.model, run.data, name=name, seed=seed))
+    if say is not None:
+        say(found)
     shown = _pictures(run.model, run.data, found)
     page = render("diagnosis.html", found=found, sweep=sweep(found.measurements), pictures=shown, opaque=OPAQUE)
     write_text(out, page)

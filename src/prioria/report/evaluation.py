@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import prioria
+from prioria.atomic import check_place
 from prioria.evaluate import ActiveUnits, Baselines, BoundCurve, Certificate, Estimate, Synthetic
 from prioria.evaluate.record import Record
 from prioria.storage import FORMAT, WEIGHTS, read_sealed, read_tensors, write_sealed, write_tensors
@@ -139,6 +140,17 @@ class Evaluation:
         )
         record.close("estimator")
         return evaluation
+
+    @staticmethod
+    def check_place(folder: Path) -> None:
+        """Raises what :meth:`write` would, before the work.
+
+        Raises:
+            OSError: a file cannot be written into the folder.
+            ValueError: there is something else in its place.
+        """
+        for name in (FILE, POINTWISE):
+            check_place(folder / name)
 
     def write(self, folder: Path, pointwise: Mapping[str, Tensor] | None = None, *, weights: str | None = None) -> Path:
         """Writes evaluation.json with digests of the run's weights and data, and the values of examples beside it.

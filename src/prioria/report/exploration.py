@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from prioria import explore
+from prioria.atomic import check_place
 from prioria.data import Dataset
 from prioria.distributions import is_binary, is_diagonal
 from prioria.drawing import is_drawable
@@ -50,6 +51,7 @@ def write_exploration(
         seed: of all draws.
     """
     folder = Path(folder)
+    check_place(folder / "exploration.json")
     extremes = _extremes(model, data, seed)
     starts, ends = _ends(data, PAIRS, seed)
     lines = _lines(model, starts[:pairs], ends[:pairs])

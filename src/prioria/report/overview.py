@@ -37,6 +37,7 @@ def sheet(model: VAE, dataset: Dataset, path: str | Path, *, seed: int = 0, colu
     Raises:
         ValueError: another kind of file, or no column.
     """
+    path = style.check_picture(path)
     return style.write(draw(model, dataset, seed=seed, columns=columns), path)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prioria.atomic import check_place
 from prioria.data import Dataset
 from prioria.evaluate.diagnosis import Finding
 from prioria.evaluate.sampling import device_of, measuring
@@ -108,9 +109,11 @@ def check_page(out: str | Path) -> Path:
 
     Raises:
         ValueError: it does not end in .html; files of other endings, such as the numbers, are written beside it.
+        OSError: it cannot be written, which is tried before the work.
     """
     if Path(out).suffix != ".html":
         raise ValueError(f"out={str(out)!r} is no page; give a file that ends in .html")
+    check_place(Path(out))
     return Path(out)
 
 

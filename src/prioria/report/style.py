@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prioria.atomic import check_place, write_atomically
 from prioria.drawing import INK
-from prioria.storage import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,6 +92,18 @@ def render(figure: Figure, suffix: str = ".svg") -> bytes:
     with rc_context({"svg.hashsalt": "prioria"}):
         figure.savefig(buffer, format=suffix[1:], dpi="figure", metadata=plain)
     return buffer.getvalue()
+
+
+def check_picture(path: str | Path) -> Path:
+    """Returns the file of a picture; raises, before the work, what :func:`write` would.
+
+    Raises:
+        ValueError: a suffix that is no picture's.
+        OSError: it cannot be written.
+    """
+    _medium(Path(path).suffix)
+    check_place(Path(path))
+    return Path(path)
 
 
 def write(figure: Figure, path: str | Path) -> Path:

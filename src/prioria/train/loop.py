@@ -8,7 +8,7 @@ import signal
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -33,6 +33,7 @@ from prioria.train.log import Line, Meter, Metrics
 from prioria.train.optimizer import Average, Optimizer
 from prioria.train.options import Interval, Options
 from prioria.train.order import Batches, steps_per_epoch
+from prioria.train.place import Place
 from prioria.train.run import BEST, Run, clear
 from prioria.train.step import Step, means
 from prioria.train.together import LEAST, Together, share
@@ -108,7 +109,7 @@ class Training:
         self.average = None if options.ema is None else Average(step.model, options.ema)
         self.state, self.meter, self.best = State(), Meter(accelerator.device), Best(step.model)
         self.metrics = Metrics(folder if accelerator.is_main_process else None)
-        self.signals = Signals()
+        self.signals, self.place = Signals(), Place(None)
         self.display = Display(
             progress and accelerator.is_main_process, epochs=options.epochs, steps=self.total_steps()
         )
@@ -117,8 +118,14 @@ class Training:
 
     def run(self) -> Run:
         """Trains until all epochs are done or patience is at its end; the model then holds its best weights."""
+        total = self.total_steps()
+        last = Progress(step=total - 1, epoch=self.options.epochs - 1, total_steps=total)
+        said = self.step.objective.unfinished(last) if total else None
+        if said and self.accelerator.is_main_process:
+            warnings.warn(said, stacklevel=2)
         self.step.train()
         masked = masking(self.step.model, self.options.mask_rate)
+        self.place = Place(self.folder if self.accelerator.is_main_process else None)
         with (
             self.signals.watched(),
             self.display.running(self.state.step),
@@ -152,11 +159,13 @@ class Training:
         device, epochs = self.accelerator.device, self.options.epochs
         if self.accelerator.trackers:
             self.callbacks += (tracking.Pictures(self.accelerator.trackers, self.data, epochs, device),)
-        try:
-            yield
-        finally:
-            for tracker in self.accelerator.trackers:
-                tracker.finish()
+        with self.place.quiet():
+            try:
+                yield
+            finally:
+                for tracker in self.accelerator.trackers:
+                    with nullcontext() if self.place.is_there() else suppress(OSError):
+                        tracker.finish()
 
     @property
     def out_of_patience(self) -> bool:
@@ -253,6 +262,7 @@ class Training:
         return {name: value.item() for name, value in terms.items()} | {"best": better}
 
     def _log(self, split: str, line: Line) -> None:
+        self.place.check()
         self.metrics.append({"split": split, "epoch": self.state.epoch + 1, "step": self.state.step} | line)
         scalars = {f"{split}/{name}": value for name, value in line.items() if isinstance(value, float)}
         self.accelerator.log(scalars, step=self.state.step)
@@ -360,6 +370,7 @@ class Training:
         self.state.lines, self.state.digest = len(self.metrics.lines), self.metrics.digest
         if self.folder is None:
             return
+        self.place.check()
         parts = {name: part.state_dict() for name, part in self._parts().items()}  # gathered from all processes
         if self.accelerator.is_main_process:
             checkpoint.write(self.folder, parts, asdict(self.state))

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prioria.atomic import check_place
 from prioria.data import Dataset
 from prioria.distributions import take
 from prioria.evaluate import Divergence, Estimate, elbo, nearest_neighbor_kl, symmetric_kl
@@ -169,6 +170,7 @@ def _source(source: Run | VAE, data: Dataset | None, out: str | Path | None) -> 
         raise ValueError(f"out={str(out)!r}: only a run that is in a folder can be repeated with another prior")
     if runs.exists(Path(out)):
         raise ValueError(f"out={str(out)!r} holds a run already; choose another folder")
+    check_place(Path(out) / runs.SPECIFICATION)
     return model, data, Path(out)
 
 

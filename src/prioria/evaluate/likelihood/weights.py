@@ -51,9 +51,16 @@ class Weights:
 
     @property
     def variance(self) -> Float[Tensor, " N"]:
-        """Variance of the log-mean by the delta method, var(w) / (S mean(w)^2); nan for one sample."""
-        relative = (self.num_samples / self._ess - 1).clamp(min=0)
-        return relative / (self.num_samples - 1) if self.num_samples > 1 else torch.full_like(relative, math.nan)
+        """Variance of the log-mean by the jackknife (Efron and Stein, 1981); nan for one sample.
+
+        (S - 1)/S sum_k (l_k - mean l)^2 with l_k = log mean_{j != k} w_j. It has no upper bound: the delta method's
+        var(w) / (S mean(w)^2) is 1 at most, however few of the weights are all that counts.
+        """
+        count = self.num_samples
+        if count < 2:
+            return torch.full_like(self.log_sum, math.nan)
+        logs, squares = self._left_out
+        return (count - 1) / count * (squares - logs.square() / count).clamp(min=0)
 
     @property
     def quality(self) -> WeightQuality:
@@ -67,13 +74,18 @@ class Weights:
 
     @property
     def _bias(self) -> Tensor:
-        # Jackknife, (S - 1) (mean_k log mean_{j != k} w_j - log mean w), in terms of r_k = w_k / sum w: log(1 - r_k) is
-        # exact for the weights that were kept and -r - r^2/2 for the others, each of them below 1/64. Where one weight
-        # is all there is to double precision, the bias is at least what the clamp leaves.
+        # Jackknife, (S - 1) (mean_k l_k - log mean w)
         count = self.num_samples
         if count < 2:
             return torch.full_like(self.log_sum, math.nan)
+        return (count - 1) * (math.log(count / (count - 1)) + self._left_out[0] / count)
+
+    @property
+    def _left_out(self) -> tuple[Tensor, Tensor]:
+        # Sums over k of log(1 - r_k) and of its square, r_k = w_k / sum w: exact for the weights that were kept, to
+        # second order for the others, each of them below 1/64. Where one weight is all there is to double precision,
+        # the logarithm is at least what the clamp leaves.
         kept = (self.largest - self.log_sum).exp()
-        others = 1 - kept.sum(0), 1 / self._ess - kept.square().sum(0)
-        logs = torch.log1p(-kept.clamp(max=1 - 2**-53)).sum(0) - others[0].clamp(min=0) - others[1].clamp(min=0) / 2
-        return (count - 1) * (math.log(count / (count - 1)) + logs / count)
+        logs = torch.log1p(-kept.clamp(max=1 - 2**-53))
+        others, squares = (1 - kept.sum(0)).clamp(min=0), (1 / self._ess - kept.square().sum(0)).clamp(min=0)
+        return logs.sum(0) - others - squares / 2, logs.square().sum(0) + squares
