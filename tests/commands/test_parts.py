@@ -187,7 +187,7 @@ def test_what_parts_refuse(
     for arguments, message in {
         (*command,): "name a folder for the new ones",
         (*command, "--out", tmp_path / "scores.csv"): "names a file",
-        (*command, "--out", folder / "scores"): "whose parts it would join",
+        (*command, "--out", folder / "scores"): "lies in the folder of the data",
         (*command, "--out", scores, "--num-samples", 30): "parts of another num_samples (20, now 30)",
         (*command, *out, "--top", 3): "--top compares all rows",
         (*command, *out, "--contamination", 0.1): "take --quantile",

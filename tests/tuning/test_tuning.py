@@ -155,13 +155,14 @@ def test_what_a_search_refuses(
     found: Tuned, table: Path, folder: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for arguments, message in {
-        ("other", "--trials", 0): "trials=0 must be at least 1",
-        ("other", "--minutes", 0): "must be above 0",
-        (folder, "--epochs", EPOCHS, "--seed", 1): "holds a study of other seed (0, now 1)",
-        ("other", "--jobs", 2, "--cluster", "tcp://localhost:1"): "give one of them",
+        (table, "other", "--trials", 0): "trials=0 must be at least 1",
+        (table, "other", "--minutes", 0): "must be above 0",
+        (table, folder, "--epochs", EPOCHS, "--seed", 1): "holds a study of other seed (0, now 1)",
+        (table.parent, table.parent / "study"): f"choose one outside, as in --out {table.parent}-tune",
+        (table, "other", "--jobs", 2, "--cluster", "tcp://localhost:1"): "give one of them",
     }.items():
         with pytest.raises(SystemExit, match="2"):
-            main([str(each) for each in ("tune", table, "--out", *arguments)])
+            main([str(each) for each in ("tune", arguments[0], "--out", *arguments[1:])])
         assert message in capsys.readouterr().err
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'prioria\[tune\]'"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,3 +91,18 @@ class Opened:
         if test.protocol.shape != shape:
             raise DataError(f"{source} has rows of shape {test.protocol.shape}, but the model is for {shape}")
         return read_named_rows(test.rows if test.members is None else test.rows[test.members], self.protocol)
+
+
+def check_outside(out: Path, data: Path, name: str) -> None:
+    """Refuses a folder among its data: its pictures or tables would be data the next time that they are read.
+
+    Args:
+        out: the folder to write into.
+        data: where the data is; only in a folder can there be another.
+        name: what is written, to propose a place.
+    """
+    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
+        raise ValueError(
+            f"--out {out} lies in the folder of the data, {data}, and what is written there would be data the next "
+            f"time; choose one outside, as in --out {shlex.quote(f'{data.resolve()}-{name}')}"
+        )

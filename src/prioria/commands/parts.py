@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from prioria import workers
 from prioria.atomic import check_place
-from prioria.commands.opened import Opened
+from prioria.commands.opened import Opened, check_outside
 from prioria.data import carried, written
 from prioria.data.own.parts import Parts, part_names
 from prioria.storage import FORMAT, digest_of_tensors, read_sealed, write_sealed
@@ -167,8 +167,8 @@ def _seed(seed: int, name: str) -> int:
 def _check_folder(out: Path, folder: Path | None) -> None:
     if out.suffix.lower() in (*written.WRITERS, *written.ARRAYS) or out.is_file():
         raise ValueError(f"--out {out} names a file, and there are several parts; name a folder, as in --out scores")
-    if folder is not None and out.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"--out {out} lies in {folder}, whose parts it would join; choose a folder outside")
+    if folder is not None:
+        check_outside(out, folder, "parts")
     check_place(out / RECORD)
 
 

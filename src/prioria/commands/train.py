@@ -17,6 +17,7 @@ from cyclopts import Group, Parameter
 from prioria import build, presets
 from prioria import data as data_sets
 from prioria.commands.data import kinds_of
+from prioria.commands.opened import check_outside
 from prioria.commands.options import chosen, flags, record
 from prioria.memory import building
 from prioria.train import Run, Suggestion, fit, fit_dependency_graph, processes, resume, suggest_target
@@ -244,13 +245,9 @@ def _unless(overwrite: bool, folder: Path) -> Path:
 
 
 def _check_outside(folder: Path, source: data_sets.Dataset) -> None:
-    """Refuses a run among its data: the pictures of its report would be data the next time that they are read."""
     own = Path((source.origin or {}).get("source", ""))  # of the user's own data an absolute path, else a name
-    if own.is_absolute() and own.is_dir() and folder.resolve().is_relative_to(own.resolve()):
-        raise ValueError(
-            f"--out {folder} lies in the folder of the data, {own}, to which the pictures of its report would be "
-            f"added; choose one outside, as in --out {shlex.quote(str(own.resolve()) + '-run')}"
-        )
+    if own.is_absolute():
+        check_outside(folder, own, "run")
 
 
 def _check_free(folder: Path, overwrite: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import pandas as pd
 from cyclopts import Parameter
 
+from prioria.commands.opened import check_outside
 from prioria.tuning import Tried, Tuned
 from prioria.tuning import tune as search
 
@@ -43,6 +44,7 @@ def tune(
         cluster: address of a Dask scheduler, tcp://host:8786, whose workers see the same folders and data.
     """
     folder = Path("runs") / f"{Path(data).absolute().stem}-tune" if out is None else out
+    check_outside(folder, Path(data), "tune")
     options = {"trials": trials, "minutes": minutes, "epochs": epochs, "schema": schema, "seed": seed}
     found = search(data, out=folder, jobs=jobs, cluster=cluster, **options)
     print(_table(found))
