@@ -9,6 +9,7 @@ import torch
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--campaign", type=int, default=15, help="faults of each kind that tests/faults injects")
     parser.addoption("--seed", type=int, default=0, help="seed of the global generator before each test")
 
 

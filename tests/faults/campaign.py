@@ -8,26 +8,22 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import random
 import shutil
 import signal
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from safetensors.torch import load_file
 
 from prioria.cli import main
-from prioria.train import fit
-from tests.faults import lines, mutants
-from tests.train.small import OPTIONS, assert_same_run, digits, elbo, vamp
+from tests.faults import lines, mutants, trainings
 
 LIMIT = 60.0  # seconds of a call
-POINTS = ("replace", "fsync", "mkdir", "unlink", "chmod")  # of os: every change of a folder
 
 
 class Hang(BaseException):
@@ -124,10 +120,10 @@ def damaged(run: Path, count: int, rng: random.Random) -> Counter[str]:
             assert ended == "accepted", (name, said)
             right[name] = made
             continue
-        if ended == "accepted" and made != right[name] and "sealed" not in what:
-            ended = "wrong load"  # what is sealed again is another run, and read as such
+        if ended == "accepted" and made != right[name]:
+            ended = "sealed anew as another run" if "sealed" in what else "wrong load"
         totals[ended] += 1
-        if ended in ("traceback", "hang", "wrong load"):
+        if ended not in ("one line", "accepted"):
             print(f"{ended}: {name}: {what}: {said.strip()[-200:]}", flush=True)
     return totals
 
@@ -145,74 +141,23 @@ def typed(run: Path, count: int, rng: random.Random) -> Counter[str]:
     return totals
 
 
-def train(out: Path) -> None:
-    fit(vamp(), elbo(), digits(), out=out, trackers=(), resume=True, **(OPTIONS | {"checkpoint_every": "4 steps"}))
+def campaign(*, seed: int, mutated: int, bad_lines: int, kills: int, rooms: int) -> dict[str, Counter[str]]:
+    """Returns the totals of all, and prints them in one line.
 
-
-def crashed(count: int, rng: random.Random) -> Counter[str]:
-    """Kills a training before or after a change of its folder, goes on, and compares with one that was never killed."""
-    totals = Counter[str]()
-    with tempfile.TemporaryDirectory() as place:
-        whole = Path(place) / "whole"
-        train(whole)
-        most = _forked(lambda: train(Path(place) / "counted"), None)[1]
-        points = rng.sample(range(2 * most), min(count, 2 * most))
-        for point in points:
-            out = Path(place) / f"run-{point}"
-            killed, _ = _forked(lambda out=out: train(out), point)
-            assert killed, point
-            train(out)
-            litter = [each.name for each in out.rglob(".prioria-*")]
-            try:
-                assert_same_run(out, whole)
-                assert not litter, litter
-                totals["bit-identical"] += 1
-            except AssertionError as error:
-                totals["other"] += 1
-                print(f"crash point {point}: {error}", flush=True)
-    return totals
-
-
-def _forked(action: Callable[[], None], point: int | None) -> tuple[bool, int]:
-    """Runs an action in a copy of this process, killed at a point; whether it was, and how many changes it made."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        made = 0
-
-        def dying(change: Callable[..., object]) -> Callable[..., object]:
-            def wrapped(*args: object, **kwargs: object) -> object:
-                nonlocal made
-                if point == 2 * made:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                found = change(*args, **kwargs)
-                if point == 2 * made + 1:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                made += 1
-                return found
-
-            return wrapped
-
-        for name in POINTS:
-            setattr(os, name, dying(getattr(os, name)))
-        action()
-        os.write(writing, str(made).encode())
-        os._exit(0)
-    os.close(writing)
-    _, status = os.waitpid(child, 0)
-    said = os.read(reading, 100)
-    os.close(reading)
-    return os.WIFSIGNALED(status), int(said or 0)
-
-
-def campaign(*, seed: int, mutated: int, bad_lines: int, kills: int) -> dict[str, Counter[str]]:
-    """Returns the totals of all three, and prints them in one line."""
+    Args:
+        seed: of everything.
+        mutated: damaged files.
+        bad_lines: command lines.
+        kills: of each kind of training.
+        rooms: trainings under a limit of the size of files.
+    """
     with tempfile.TemporaryDirectory() as place:
         run = trained(Path(place) / "run")
         found = {
             "mutants": damaged(run, mutated, random.Random(seed)),
             "command lines": typed(run, bad_lines, random.Random(seed + 1)),
-            "kills": crashed(kills, random.Random(seed + 2)),
+            "kills": trainings.killed(kills, random.Random(seed + 2)),
+            "limits": trainings.short_of_room(rooms, random.Random(seed + 3)),
         }
     said = "; ".join(
         f"{sum(each.values())} {name}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(each.items()))
@@ -224,7 +169,7 @@ def campaign(*, seed: int, mutated: int, bad_lines: int, kills: int) -> dict[str
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in {"seed": 0, "mutants": 1000, "lines": 1000, "kills": 100}.items():
+    for name, default in {"seed": 0, "mutants": 1000, "lines": 1000, "kills": 100, "limits": 100}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
-    campaign(seed=given.seed, mutated=given.mutants, bad_lines=given.lines, kills=given.kills)
+    campaign(seed=given.seed, mutated=given.mutants, bad_lines=given.lines, kills=given.kills, rooms=given.limits)

@@ -1,18 +1,23 @@
-"""A short campaign; python -m tests.faults.campaign is the long one."""
+"""A short campaign; ``pytest tests/faults --campaign 1000`` is the long one."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.faults.campaign import campaign
+from tests.faults.trainings import KINDS
+
+ENDS = {"one line", "accepted", "bit-identical", "sealed anew as another run"}
 
 
-@pytest.mark.slow
-def test_no_fault_ends_in_a_traceback_a_wrong_load_or_a_hang() -> None:
-    found = campaign(seed=0, mutated=60, bad_lines=60, kills=4)
+def test_no_fault_ends_in_a_traceback_a_wrong_load_or_a_hang(request: pytest.FixtureRequest) -> None:
+    """As many damaged files and bad command lines; a tenth as many kills of each kind of training, and file limits."""
+    count = request.config.getoption("--campaign")
+    found = campaign(seed=0, mutated=count, bad_lines=count, kills=max(1, count // 10), rooms=max(2, count // 10))
     assert {name: sum(each.values()) for name, each in found.items()} == {
-        "mutants": 60,
-        "command lines": 60,
-        "kills": 4,
+        "mutants": count,
+        "command lines": count,
+        "kills": max(1, count // 10) * len(KINDS),
+        "limits": max(2, count // 10),
     }
-    assert not {"traceback", "hang", "wrong load", "other"} & {kind for each in found.values() for kind in each}
+    assert {kind for each in found.values() for kind in each} <= ENDS

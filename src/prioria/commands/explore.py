@@ -5,12 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from prioria.commands.opened import DataPlace, RunFolder
+from prioria.evaluate.latent.extremes import Ranking
 from prioria.report.exploration import PAIRS, write_exploration
 from prioria.report.levels import levels
 from prioria.train import Run
 
 
-def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, data: DataPlace = None, seed: int = 0) -> None:
+def explore(
+    run: RunFolder,
+    *,
+    pairs: int = 3,
+    by: Ranking = "density",
+    out: Path | None = None,
+    data: DataPlace = None,
+    seed: int = 0,
+) -> None:
     """Draw low- and high-posterior samples, lines between encodings, what single latents do, and the levels of a
     hierarchy.
 
@@ -18,6 +27,8 @@ def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, data: Da
 
     Args:
         pairs: lines to draw, at most 100.
+        by: what high-posterior samples are ranked by: density is log p(z), base is log p(g(z)) of a flow without its
+            log-determinant, as in the dpVAE paper; exploration.json says which.
         out: the folder, RUN/exploration by default.
         seed: of all draws.
     """
@@ -26,7 +37,7 @@ def explore(run: RunFolder, *, pairs: int = 3, out: Path | None = None, data: Da
     opened, folder = Run.load(run, data=data), out or run / "exploration"
     if len(opened.data.test) < 2:
         raise ValueError(f"{run} has {len(opened.data.test)} test row, and a line needs two; train on more rows")
-    found = write_exploration(opened.model, opened.data, folder, pairs=pairs, seed=seed)
+    found = write_exploration(opened.model, opened.data, folder, pairs=pairs, by=by, seed=seed)
     for name, each in found["extremes"].items():
         print(f"{name}: {each['kept']} of the least {each['fraction']:.0%} of {each['drawn']:,}, by {each['ranking']}")
     if found["lowest_density"] is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from prioria.rebuilding import public_class
 from prioria.report import evaluation
-from prioria.train.run import read_specification
+from prioria.train.run import check_step, read_specification
 
 FOLDER = Path(__file__).parent
 
@@ -29,6 +29,7 @@ def citations(path: str | Path) -> str:
         ValueError: there is no run in the folder.
     """
     specification = read_specification(Path(path))
+    check_step(Path(path), specification)
     protocol = [f"data.{specification['data']['name']}", f"optimizer.{specification['options']['optimizer']}"]
     return _entries_of([*_names(specification["step"]), *protocol, *_evaluated(Path(path))])
 

@@ -15,6 +15,7 @@ from prioria.distributions import is_binary, is_diagonal
 from prioria.drawing import is_drawable
 from prioria.evaluate import has_aggregate_density, top_posterior
 from prioria.evaluate.diagnosis import OPAQUE, ROWS
+from prioria.evaluate.latent.extremes import Ranking
 from prioria.evaluate.sampling import device_of, measuring
 from prioria.explore import Extremes, decoded
 from prioria.flows import has_generation
@@ -32,7 +33,7 @@ EARLIER = r"(lines|lines-latent|extremes|factors)\.png|straight-in-(z|the-genera
 
 
 def write_exploration(
-    model: VAE, data: Dataset, folder: str | Path, *, pairs: int = 3, seed: int = 0
+    model: VAE, data: Dataset, folder: str | Path, *, pairs: int = 3, by: Ranking = "density", seed: int = 0
 ) -> dict[str, Any]:
     """Writes pictures of pockets, leaks, lines and single latents of a model into a folder, and returns the numbers.
 
@@ -47,12 +48,13 @@ def write_exploration(
         model: the model; its mode and the global random numbers are left as they were.
         data: its data.
         folder: where to.
+        by: what high-posterior samples are ranked by, as for :func:`prioria.explore.high_posterior`.
         pairs: lines to draw, at most half as many as there are test rows.
         seed: of all draws.
     """
     folder = Path(folder)
     check_place(folder / "exploration.json")
-    extremes = _extremes(model, data, seed)
+    extremes = _extremes(model, data, by, seed)
     starts, ends = _ends(data, PAIRS, seed)
     lines = _lines(model, starts[:pairs], ends[:pairs])
     numbers = {
@@ -75,8 +77,8 @@ def write_exploration(
     return numbers
 
 
-def _extremes(model: VAE, data: Dataset, seed: int) -> dict[str, Extremes]:
-    high = explore.high_posterior(model, data.train, num_samples=SHOWN, seed=seed, limit=ROWS)
+def _extremes(model: VAE, data: Dataset, by: Ranking, seed: int) -> dict[str, Extremes]:
+    high = explore.high_posterior(model, data.train, num_samples=SHOWN, seed=seed, limit=ROWS, by=by)
     if not has_aggregate_density(model, data.train):
         return {"high-posterior": high}
     low = explore.low_posterior(model, data.train, num_samples=SHOWN, seed=seed, limit=ROWS)

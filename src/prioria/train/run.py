@@ -26,8 +26,8 @@ from prioria.data import Dataset
 from prioria.model import VAE, require_finite
 from prioria.model import load as load_model
 from prioria.module import describe
-from prioria.rebuilding import Limit, rebuild
-from prioria.storage import BEST, FORMAT, first_fault, read_sealed, read_shapes, write_sealed
+from prioria.rebuilding import Limit, foreign, rebuild
+from prioria.storage import BEST, FORMAT, WEIGHTS, first_fault, read_sealed, read_shapes, write_sealed
 from prioria.train import checkpoint
 from prioria.train.log import NAME as METRICS
 from prioria.train.log import Line, read_lines
@@ -230,6 +230,22 @@ def read_specification(folder: Path) -> dict[str, Any]:
             f"path={str(path)!r} has other options than a run, or is none ({reason}); train again"
         ) from error
     return specification | {"options": asdict(options)}
+
+
+def check_step(folder: Path, specification: dict[str, Any]) -> None:
+    """Builds what run.json describes, which commands that only name its parts would take on trust.
+
+    Nothing is built where there are modules that are not prioria's, or no weights that say how large it may be.
+
+    Raises:
+        ValueError: it describes no model and objective.
+    """
+    files = [file for file in (folder / checkpoint.NAME, folder / BEST / WEIGHTS) if file.exists()]
+    if foreign(specification["step"]) or not files:
+        return
+    shapes = [shape for file in files for shape in read_shapes(file).values()]
+    if not isinstance(rebuild(specification["step"], limit=Limit.of(shapes)), Step):
+        raise ValueError(f"path={str(folder / SPECIFICATION)!r} describes no model and objective; train again")
 
 
 def rebuild_step(folder: Path, specification: dict[str, Any], modules: dict[str, nn.Module] | None) -> Step:

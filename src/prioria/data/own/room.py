@@ -12,6 +12,8 @@ import numpy as np
 
 from prioria.data.errors import DataError
 
+UNPACKED, GROWTH = 256 * 2**20, 100
+
 
 def check_sizes(path: Path) -> None:
     """Looks at the headers of the arrays in an .npz file, before any memory is taken."""
@@ -22,6 +24,19 @@ def check_sizes(path: Path) -> None:
                 read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
                 shape, _, dtype = read(stream)
             check_room(path, math.prod(shape) * dtype.itemsize)
+
+
+def check_unpacked(path: Path, packed: int, unpacked: int) -> None:
+    """Refuses what grows a hundredfold and beyond 256 MiB when it is unpacked.
+
+    Raises:
+        DataError: it does; tables of numbers become 2 to 20 times as large.
+    """
+    if unpacked > max(UNPACKED, GROWTH * packed):
+        raise DataError(
+            f"{path} has {packed / 2**20:,.1f} MiB and unpacks to {unpacked / 2**20:,.0f}: over a hundred times as "
+            "much, as no table does; unpack it, and give the file itself"
+        )
 
 
 def check_room(path: Path, size: int) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import ParseError
 
 from prioria.data.errors import DataError
+from prioria.data.own.room import check_unpacked
 from prioria.data.own.text import COMMA, MARKERS, read_text
 
 if TYPE_CHECKING:
@@ -78,6 +81,18 @@ def _pandas(name: str) -> Callable[[Path], Any]:
     return read
 
 
+def _excel(path: Path) -> Any:
+    """A sheet, once its parts are no larger than they may be; what its XML may be made of is for expat to refuse."""
+    import pandas as pd
+
+    with zipfile.ZipFile(path) as parts:
+        check_unpacked(path, path.stat().st_size, sum(part.file_size for part in parts.infolist()))
+    try:
+        return pd.read_excel(path)
+    except ParseError as error:
+        raise DataError(f"{path} cannot be read ({error}); save it again from a spreadsheet, or as .csv") from error
+
+
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
 
 TABLES: dict[str, tuple[Callable[[Path], Any], str]] = {  # suffix -> reader, and the package that it needs
@@ -85,7 +100,7 @@ TABLES: dict[str, tuple[Callable[[Path], Any], str]] = {  # suffix -> reader, an
     **dict.fromkeys((f"{suffix}.gz" for suffix in TEXT), (read_text, "")),
     ".json": (_pandas("read_json"), ""),
     ".dta": (_pandas("read_stata"), ""),
-    ".xlsx": (_pandas("read_excel"), "openpyxl"),
+    ".xlsx": (_excel, "openpyxl"),
     ".parquet": (_pandas("read_parquet"), "pyarrow"),
     ".feather": (_pandas("read_feather"), "pyarrow"),
     ".arrow": (_pandas("read_feather"), "pyarrow"),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from prioria.data.errors import DataError
 from prioria.data.formats import CUT_OFF
-from prioria.data.own.room import check_room
+from prioria.data.own.room import check_room, check_unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,9 @@ def _open(path: Path, encoding: str) -> TextIOWrapper:
     if path.suffix.lower() == ".gz":
         with path.open("rb") as packed:
             packed.seek(max(path.stat().st_size - 4, 0))
-            check_room(path, struct.unpack("<I", packed.read(4).rjust(4, b"\0"))[0])  # bytes that it unpacks to
+            unpacked = struct.unpack("<I", packed.read(4).rjust(4, b"\0"))[0]
+            check_room(path, unpacked)
+            check_unpacked(path, path.stat().st_size, unpacked)
         return TextIOWrapper(gzip.open(path), encoding=encoding, newline="")
     return path.open(encoding=encoding, newline="")
 

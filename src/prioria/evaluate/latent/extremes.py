@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -110,6 +111,7 @@ def low_posterior_as_released(
     return Extremes(z[order], density[order], batch_size / drawn, drawn * len(parts), ranking)
 
 
+Ranking = Literal["density", "base"]
 RANKINGS: dict[str, tuple[Callable[[Distribution, Tensor], Tensor], str]] = {
     "density": (lambda p, z: p.log_prob(z), "density of the prior"),
     "base": (base_log_prob, "density of the prior's base at g(z), without the log-determinant"),
@@ -124,7 +126,7 @@ def high_posterior(
     seed: int = 0,
     fraction: float = 0.1,
     limit: int | None = None,
-    by: str = "density",
+    by: Ranking = "density",
 ) -> Extremes:
     """Draws from the aggregate posterior what the prior supports least.
 
