@@ -45,8 +45,10 @@ def unknown(column: Column, frame: pd.DataFrame) -> str:
 
 def series(frame: pd.DataFrame, name: str) -> pd.Series | None:
     """The column of this name, as text, or None."""
-    by_name: dict[str, Hashable] = {str(each): each for each in reversed(list(frame.columns))}
-    found: Any = frame[by_name[name]] if name in by_name else None
+    if name not in frame.columns:  # it may be called by a number
+        by_name: dict[str, Hashable] = {str(each): each for each in reversed(list(frame.columns))}
+        return frame[by_name[name]] if name in by_name else None  # pyright: ignore[reportReturnType]
+    found: Any = frame[name]
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def prepared(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index(names=[each or f"index {i}" for i, each in enumerate(frame.index.names)])
     names = [" ".join(map(str, each)).strip() if isinstance(each, tuple) else str(each).strip() for each in frame]
-    if twice := next((each for each in names if names.count(each) > 1), None):
+    if twice := next((each for each, count in Counter(names).items() if count > 1), None):
         raise DataError(f"{name}: column {twice!r} comes twice; rename one")
     if not len(frame) or not names:
         raise DataError(f"{name} has a header but no rows" if names else f"{name} is empty")
