@@ -234,6 +234,21 @@ def test_a_frame_of_categories_has_their_names() -> None:
     assert carried.from_json(json.loads(json.dumps(carried.to_json(known)))) == known
 
 
+def test_windows_of_a_table_travel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).normal(size=(400, 2)).cumsum(0)
+    pd.DataFrame(rows, columns=["level", "flow"]).to_csv(tmp_path / "river.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    options = ["--window", 16, "--step", 8, "--latents", 2, "--epochs", 1]
+    call("train", "river.csv", *options, "--out", "run")
+    Path("river.csv").rename("later.csv")
+    call("score", "run", "later.csv", "--num-samples", 5, "--out", "s.csv")
+    call("sample", "run", "--num-samples", 2, "--out", "x.npz")
+    assert len(pd.read_csv("s.csv")) == (400 - 16) // 8 + 1 and arrays(Path("x.npz"))["x"].shape == (2, 2, 16)
+    call("report", "run", "--data", "later.csv")
+    call("interpolate", "run", "--data", "later.csv", "--nodes", 20, "--pairs", 2, "--neighbors", 3)
+    assert Path("run/paths/strip.png").stat().st_size > 5000 and Path("run/sheet.png").stat().st_size > 20_000
+
+
 @pytest.mark.parametrize("kind", ["documents", "table", "pictures", "series", "bits"])
 def test_a_run_of_every_kind_that_took_no_option_travels(kind: str, tmp_path: Path, monkeypatch) -> None:
     """Networks that are cut short, not what is chosen without an option, are what makes it quick."""

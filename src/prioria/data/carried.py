@@ -110,7 +110,8 @@ def _check(protocol: Protocol) -> None:
     if min(scale) <= 0:
         raise DataError(f"scale has {min(scale)}, which is not positive")
     features = None if protocol.schema is None else len(protocol.schema.features)
-    if features not in (None, protocol.dimensions) or (protocol.kind == "columns" and features is None):
+    fitting = {protocol.dimensions} | ({protocol.shape[0]} if protocol.series is not None else set())  # or channels
+    if features not in (None, *fitting) or (protocol.kind == "columns" and features is None):
         raise DataError(f"the schema has {features} features for {protocol.dimensions} columns")
     place = PurePosixPath(protocol.skeleton)
     if place.is_absolute() or ".." in place.parts:
