@@ -140,7 +140,7 @@ def test_every_package_that_is_imported_is_declared_and_the_other_way_round():
     known = packages_distributions()
     used = {name.lower().replace("_", "-") for other in others for name in known[other]}
     assert used - declared == set()
-    others = {"aim", "tensorboard", "mlflow", "onnx", "openpyxl", "pythae", "tqdm", "wandb", "zuko"}
+    others = {"aim", "tensorboard", "mlflow", "onnx", "openpyxl", "pythae", "wandb", "zuko"}
     assert declared - used == others | PENDING
 
 

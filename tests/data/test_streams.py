@@ -16,7 +16,7 @@ import torch
 from prioria import build, objectives
 from prioria.cli import main
 from prioria.data import DataError, Dataset, inspect, load, streams
-from prioria.data.own import folders
+from prioria.data.own import folders, room
 from prioria.data.streams import Blocks, Shuffled
 from prioria.data.treatments import without_logs
 from prioria.train import fit, resume
@@ -255,3 +255,11 @@ def test_what_a_folder_of_parts_refuses(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"pip install 'prioria\[data\]'"):
         load(folder)
+
+
+def test_a_file_that_is_larger_than_memory_becomes_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, {"rows.parquet": frame(150, 1)})
+    monkeypatch.setattr(room.os, "sysconf", lambda name: 10)  # ten pages of ten bytes
+    with pytest.raises(DataError, match="rows.parquet declares .* put it into a folder of its own"):
+        load(tmp_path / "rows.parquet")
+    assert len(load(tmp_path).train) == 120

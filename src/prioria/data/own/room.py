@@ -39,9 +39,12 @@ def check_unpacked(path: Path, packed: int, unpacked: int) -> None:
         )
 
 
-def check_room(path: Path, size: int) -> None:
+PIECE_BY_PIECE = "save the rows as .npy, which is read piece by piece"
+
+
+def check_room(path: Path, size: int, remedy: str = PIECE_BY_PIECE) -> None:
     """Refuses an array of so many bytes that this machine cannot hold it."""
     room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else sys.maxsize
     if size > room:
         needed = f"{size / 2**30:,.0f} GiB, and this machine has {room / 2**30:,.0f}"
-        raise DataError(f"{path} declares an array of {needed}; save the rows as .npy, which is read piece by piece")
+        raise DataError(f"{path} declares an array of {needed}; {remedy}")

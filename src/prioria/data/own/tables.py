@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
 from prioria.data.errors import DataError
-from prioria.data.own.room import check_unpacked
+from prioria.data.own.room import check_room, check_unpacked
 from prioria.data.own.text import COMMA, MARKERS, read_text
 
 if TYPE_CHECKING:
@@ -96,13 +96,24 @@ def _excel(path: Path) -> Any:
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
 
+
+def _parquet(path: Path) -> Any:
+    import pandas as pd
+    from pyarrow.parquet import read_metadata
+
+    footer = read_metadata(path)
+    size = sum(footer.row_group(number).total_byte_size for number in range(footer.num_row_groups))
+    check_room(path, size, "put it into a folder of its own, which is read a row group at a time")
+    return pd.read_parquet(path)
+
+
 TABLES: dict[str, tuple[Callable[[Path], Any], str]] = {  # suffix -> reader, and the package that it needs
     **dict.fromkeys(TEXT, (read_text, "")),
     **dict.fromkeys((f"{suffix}.gz" for suffix in TEXT), (read_text, "")),
     ".json": (_pandas("read_json"), ""),
     ".dta": (_pandas("read_stata"), ""),
     ".xlsx": (_excel, "openpyxl"),
-    ".parquet": (_pandas("read_parquet"), "pyarrow"),
+    ".parquet": (_parquet, "pyarrow"),
     ".feather": (_pandas("read_feather"), "pyarrow"),
     ".arrow": (_pandas("read_feather"), "pyarrow"),
 }
