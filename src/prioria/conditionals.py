@@ -111,10 +111,11 @@ def _systematic(log_w: Tensor, count: int) -> Tensor:
     return torch.searchsorted(ends, places * ends[:, -1:]).clamp(max=len(log_w) - 1).mT
 
 
-def hidden(x: Tensor, rate: float) -> Tensor:
+def hidden(x: Tensor, rate: float, generator: torch.Generator | None = None) -> Tensor:
     """Returns rows (B, ...) with entries at random made NaN: of each row a share that is uniform from 0 to 2 rate."""
-    shares = 2 * rate * torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device)
-    return x.masked_fill(torch.rand(x.shape, device=x.device) < shares, torch.nan)
+    noise = {"device": x.device, "generator": generator}
+    shares = 2 * rate * torch.rand(len(x), *[1] * (x.dim() - 1), **noise)
+    return x.masked_fill(torch.rand(x.shape, **noise) < shares, torch.nan)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from prioria.conditionals import hidden
 from prioria.data import Dataset, carried
 from prioria.data import load as load_data
 from prioria.data.base import evenly
@@ -90,6 +91,7 @@ def improve(
     decide: Objective | None = None,
     measure: Objective | None = None,
     spread: Callable[[Tensor, Tensor], Tensor] | None = None,
+    mask_rate: float = 0.0,
     begun: str = "mixture",
     chosen: Mapping[str, Any] | None = None,
     steps: int = STEPS,
@@ -113,6 +115,7 @@ def improve(
         measure: whose value is minus log p(x): it says what is kept; the sum over all classes, of 20 draws each, by
             default.
         spread: moves rows by noise from -1/2 to 1/2, anew in every step, as :class:`prioria.starts.Spread` does.
+        mask_rate: share of entries that are hidden of each row, on average, of validation rows too.
         begun: what the model began as, in words.
         chosen: sizes of the start, by name, for the record.
         steps: of training, at most.
@@ -132,7 +135,8 @@ def improve(
         objective, decide = Enumerated(CLASSES), decide or Enumerated(CLASSES, num_samples=4)
     objective.check(model, dataset.train)
     measure = measure or Enumerated(num_samples=DRAWS)
-    climb = _Climb(model, dataset, objective, decide=decide or objective, measure=measure, spread=spread, seed=seed)
+    scores = {"decide": decide or objective, "measure": measure}
+    climb = _Climb(model, dataset, objective, **scores, spread=spread, mask_rate=mask_rate, seed=seed)
     options = Options(
         epochs=max(1, math.ceil(steps / steps_per_epoch(len(dataset.train), BATCH))),
         batch_size=BATCH,
@@ -140,6 +144,7 @@ def improve(
         schedule="cosine",
         gradient_clip=CLIP,
         ema=EMA,
+        mask_rate=mask_rate,
         seed=seed,
     )
     specification = runs.specify(climb.step, dataset, options) | (facts or {})
@@ -192,10 +197,12 @@ class _Climb:
         decide: Objective,
         measure: Objective,
         spread: Callable[[Tensor, Tensor], Tensor] | None,
+        mask_rate: float,
         seed: int,
     ) -> None:
         self.model, self.step, self.decided = model, Step(model, objective), Step(model, decide)
-        self.measure, self.data, self.spread, self.seed = measure, data, spread, seed
+        self.measure, self.data, self.seed = measure, data, seed
+        self.spread, self.mask_rate = spread, mask_rate
         noise = torch.Generator().manual_seed(seed + 1)
         self.held = self._spread(data.validation.tensor(), noise)
         self.few = self.held[evenly(len(self.held), CHECKED)]
@@ -241,7 +248,9 @@ class _Climb:
             yield self._spread(x, generator)
 
     def _spread(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        return x if self.spread is None else self.spread(x, torch.rand(x.shape, generator=generator) - 0.5)
+        if self.spread is not None:
+            x = self.spread(x, torch.rand(x.shape, generator=generator) - 0.5)
+        return hidden(x, self.mask_rate, generator) if self.mask_rate else x
 
     def _step(self, x: Tensor, optimizer: torch.optim.Optimizer, number: int) -> bool:
         """Takes a step, unless loss or gradient is not finite."""

@@ -15,12 +15,14 @@ from prioria.data import load as load_data
 from prioria.data.base import OWN
 from prioria.data.treatments import without_logs
 from prioria.improvement import Improvement, improve
+from prioria.model import VAE
 from prioria.objectives import ELBO, IWAE
 
 __all__ = ["Preset", "chosen", "train"]
 
 Preset = Literal["auto", "table", "counts", "paper"]
 ANALYSIS = "factor analysis"
+EXACT = 1000  # entries of all covariances of a row, up to which every table has them
 BEHIND = 2.0  # nats by which a factor analysis may begin behind for a flow to be tried
 ROWS = 6000  # training rows, at most and at even distances, that a mixture is fitted to
 
@@ -72,7 +74,13 @@ def chosen(data: Dataset, preset: Preset = "auto") -> Preset:
 
 
 def train(
-    data: Any, preset: Preset = "auto", *, seed: int = 0, out: str | Path | None = None, overwrite: bool = False
+    data: Any,
+    preset: Preset = "auto",
+    *,
+    seed: int = 0,
+    mask_rate: float = 0.0,
+    out: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Improvement:
     """Fits the classical model that fits the data best, and networks on top of it where they pay.
 
@@ -84,6 +92,7 @@ def train(
         data: a path, a DataFrame, or a :class:`prioria.data.Dataset`.
         preset: "auto" takes the one for the kind of data.
         seed: of all that is random.
+        mask_rate: of tables, the share of entries that networks are trained and judged without, on average.
         out: folder of the run.
         overwrite: replace a run in ``out``.
 
@@ -105,26 +114,35 @@ def train(
         )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return RECIPES[name].run(dataset, seed=seed, out=out, overwrite=overwrite, facts={"preset": name})
+        facts = {"preset": name}
+        return RECIPES[name].run(dataset, seed=seed, mask_rate=mask_rate, out=out, overwrite=overwrite, facts=facts)
 
 
-def _table(data: Dataset, *, seed: int, out: str | Path | None, overwrite: bool, facts: dict[str, Any]) -> Improvement:
+def _table(
+    data: Dataset, *, seed: int, mask_rate: float, out: str | Path | None, overwrite: bool, facts: dict[str, Any]
+) -> Improvement:
     """The best mixture, or one factor analysis whose prior is a flow, networks beside: the better by validation."""
     found = [(each, _mixture(each, seed)) for each in _treatments(data)]
     treated, start = max(found, key=lambda pair: pair[1].validation.mean())
-    options: dict[str, Any] = {"spread": starts.Spread(start.schema), "seed": seed, "facts": facts}
-    full = bool(treated.train.tensor(ROWS).isnan().any())
-    model = starts.build(start, full=full)
+    options: dict[str, Any] = {"seed": seed, "mask_rate": mask_rate, "facts": facts}
+    options["spread"] = starts.Spread(start.schema)
+    model = _built(start, treated, mask_rate)
     best = improve(model, treated, chosen=_sizes(start), out=out, overwrite=overwrite, **options)
     single = _mixture(treated, seed, classes=(1,))
     if single.mixture.latents < 2 or best.reached - single.validation.mean() > BEHIND:
         return best
-    flow = priors.RealNVP(single.mixture.latents, 4, identity=True)
-    model = starts.build(single, full=full, prior=flow)
+    model = _built(single, treated, mask_rate, prior=priors.RealNVP(single.mixture.latents, 4, identity=True))
     other = improve(model, treated, begun=ANALYSIS, chosen=_sizes(single), learning_rate=1.5e-3, **options)
     if other.reached <= best.reached:
         return best
     return other if out is None else other.save(out, overwrite=True)
+
+
+def _built(start: starts.TableStart, data: Dataset, mask_rate: float, **options: Any) -> VAE:
+    """The model of a start, with the exact posterior of rows with holes where there are any or it costs little."""
+    holes = mask_rate > 0 or bool(data.train.tensor(ROWS).isnan().any())
+    classes, _, latents = start.mixture.factors.shape
+    return starts.build(start, full=holes or classes * latents**2 <= EXACT, holes=holes, **options)
 
 
 def _sizes(start: starts.TableStart) -> dict[str, Any]:
@@ -165,8 +183,12 @@ def _treatments(data: Dataset) -> list[Dataset]:
     return [some] if len(coarse) == len(logs) or none is data else [some, none]
 
 
-def _counts(data: Dataset, *, seed: int, out: str | Path | None, overwrite: bool, facts: dict[str, Any]) -> Improvement:
+def _counts(
+    data: Dataset, *, seed: int, mask_rate: float, out: str | Path | None, overwrite: bool, facts: dict[str, Any]
+) -> Improvement:
     """A linear decoder that begins at the frequencies of the words, or topics: the better by validation."""
+    if mask_rate:
+        raise ValueError(f"mask_rate={mask_rate} is for tables; documents have no missing entries")
     train, validation = data.train.tensor(ROWS), data.validation.tensor()
     options: dict[str, Any] = {
         "objective": ELBO(),

@@ -52,3 +52,29 @@ def test_networks_that_do_not_help_leave_the_start_as_it_was() -> None:
     found = improve(model, data, steps=3, learning_rate=1e-12)
     assert not found.kept and "did not improve on the mixture" in str(found)
     assert all(torch.equal(value, start[name]) for name, value in model.state_dict().items())
+
+
+def test_a_network_that_saw_no_holes_leaves_their_posterior_alone() -> None:
+    torch.manual_seed(0)
+    start, x = one_factor(), torch.tensor(banana(6, 3)).float()
+    model, plain = starts.build(start, hidden=8, full=True, holes=False), starts.build(start, hidden=8, full=True)
+    with torch.no_grad():
+        for weights in model.encoder["x"].net.parameters():
+            weights.add_(torch.randn_like(weights))
+    holes = x.clone()
+    holes[:, 1] = torch.nan
+    before, after = (each.condition(holes).features for each in (plain, model))
+    assert all(torch.equal(before[group], after[group]) for group in ("c", "z"))
+    before, after = (each.condition(x).features for each in (plain, model))
+    assert not torch.allclose(before["z"], after["z"])
+
+
+def test_networks_are_trained_and_judged_on_rows_with_entries_hidden() -> None:
+    model, data, seen = starts.build(one_factor(), hidden=8, full=True), dataset(), []
+    model.encoder["x"].inputs.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].isnan()))
+    improve(model, data, steps=10, mask_rate=0.25)
+    seen = [rows for rows in seen if len(rows) > 1]  # without the row that says whether the objective fits
+    hidden = torch.cat(seen).double().mean().item()
+    assert seen and all(rows.any() for rows in seen)
+    # the same 300 validation rows come again and again: their mean share has a deviation below .5 / sqrt(300)
+    assert abs(hidden - 0.25) < 4 * 0.5 / 300**0.5

@@ -140,7 +140,8 @@ def train(
         folder = out or _folder(source.name, name)
         _check_outside(folder, source)
         _check_free(folder, overwrite)
-        found = presets.train(source, name, seed=training.seed, out=folder, overwrite=overwrite)
+        masked, seed = training.mask_rate, training.seed
+        found = presets.train(source, name, seed=seed, mask_rate=masked, out=folder, overwrite=overwrite)
         print(f"Preset {name}: {found}")
         return _finish(found.run)
     torch.manual_seed(training.seed)
@@ -187,7 +188,8 @@ def _preset(source: data_sets.Dataset, preset: presets.Preset, given: dict[str, 
     """The preset for the data; options that only plain training has turn it into that."""
     changed = _changed(given)
     anywhere = [name for name in changed if name in ("device", "tracker")]  # they change no number
-    plain = [name for name in changed if name in PLAIN or (hasattr(TRAINING, name) and name not in ("seed", "device"))]
+    both = ("seed", "device", "mask_rate")
+    plain = [name for name in changed if name in PLAIN or (hasattr(TRAINING, name) and name not in both)]
     if preset == "auto" and plain:
         return "paper"
     name = presets.chosen(source, preset)

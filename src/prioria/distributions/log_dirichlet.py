@@ -47,7 +47,7 @@ class LogDirichlet(Distribution):
     @property
     def variance(self) -> Tensor:
         a = self.concentration
-        return sum((s * torch.polygamma(1, v) for s, v in ((1, a), (-1, a.sum(-1, keepdim=True)))), torch.pi**2 / 6)
+        return torch.polygamma(1, a) - torch.polygamma(1, a.sum(-1, keepdim=True)) + torch.pi**2 / 6
 
     def expand(self, batch_shape: Size, _instance: object = None) -> LogDirichlet:
         shape = (*batch_shape, self.log_concentration.shape[-1])

@@ -105,7 +105,8 @@ def shares_of(start: TopicStart, documents: Tensor) -> Tensor:
 
 
 def _reader(start: TopicStart, net: nn.Module | None = None) -> nets.TopicShares:
-    found = nets.TopicShares(*start.words.shape, net)
+    topics, words = start.words.shape
+    found = nets.TopicShares(topics, words, net)
     with torch.no_grad():
         found.logits.copy_(torch.tensor(start.words).log())
         found.log_concentration.fill_(math.log(start.concentration))

@@ -31,6 +31,8 @@ class MixtureEncoder(Module):
         families: as for ``likelihoods.Columns``.
         levels: as for ``likelihoods.Columns``.
         hidden: width of the network's two hidden layers.
+        holes: the network reads rows with missing entries, too. False where it never saw any: these rows then have the
+            posterior of the mixture.
         full: give the full covariance of z, which is that of a row with missing entries, in the form of
             ``posteriors.Given``; else the best diagonal one, exact for whole rows.
     """
@@ -45,8 +47,10 @@ class MixtureEncoder(Module):
         levels: Mapping[str, Sequence[float]] | None = None,
         hidden: int = 64,
         full: bool = False,
+        holes: bool = True,
     ) -> None:
         super().__init__()
+        self.holes = holes
         heads = Heads(schema, families, levels, omit=("gaussian",))
         self.components, self.latents, self.full = components, latents, full
         real = [d for d, family in enumerate(heads.families) if family == "gaussian"]
@@ -68,6 +72,8 @@ class MixtureEncoder(Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         logits, mean, precision = self._exact(x)
         added = self.net(self.inputs(x))
+        if not self.holes:
+            added = added * ~x.isnan().any(-1, keepdim=True)
         more, moved = added[..., : self.components], added[..., self.components :]
         shift, widen = moved.unflatten(-1, (self.components, 2 * self.latents)).chunk(2, -1)
         free = self.get_buffer("free")

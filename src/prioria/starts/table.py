@@ -187,7 +187,9 @@ def _fit(
     return TableStart(schema, best, reader.center, reader.scale, families, levels, best.log_prob(held))
 
 
-def build(start: TableStart, *, hidden: int = 64, full: bool = False, prior: nn.Module | None = None) -> VAE:
+def build(
+    start: TableStart, *, hidden: int = 64, full: bool = False, holes: bool = True, prior: nn.Module | None = None
+) -> VAE:
     """Returns the VAE that is the mixture: c its class, z its factors, networks beside it that begin at zero.
 
     Its log-likelihood is the mixture's, to rounding. ``objectives.Enumerated`` trains it.
@@ -196,13 +198,14 @@ def build(start: TableStart, *, hidden: int = 64, full: bool = False, prior: nn.
         start: the mixture.
         hidden: width of the networks' two hidden layers.
         full: give z a full covariance, the exact one of rows with missing entries.
+        holes: the network of the encoder is to read rows with missing entries, too; it should be trained on some then.
         prior: p(z|c) in place of N(0, I), over max(factors, 1) latents; it must begin as that for the model to be the
             mixture.
     """
     options = {"families": dict(start.families), "levels": dict(start.levels)}
     mixture = start.mixture
     components, latents = len(mixture.log_shares), max(mixture.latents, 1)
-    encoder = MixtureEncoder(start.schema, components, latents, hidden=hidden, full=full, **options)
+    encoder = MixtureEncoder(start.schema, components, latents, hidden=hidden, full=full, holes=holes, **options)
     outputs = likelihoods.Columns.outputs(start.schema, **options)
     net = nets.Chain(
         nets.Squash(start=components), nets.MLP(components + latents, hidden, hidden, outputs, activation="silu")
