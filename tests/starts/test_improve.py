@@ -73,7 +73,7 @@ def test_networks_are_trained_and_judged_on_rows_with_entries_hidden() -> None:
     model, data, seen = starts.build(one_factor(), hidden=8, full=True), dataset(), []
     model.encoder["x"].inputs.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].isnan()))
     improve(model, data, steps=10, mask_rate=0.25)
-    seen = [rows for rows in seen if len(rows) > 1]  # without the row that says whether the objective fits
+    seen = [rows for rows in seen if len(rows) >= 50]  # without those that say whether the objective fits
     hidden = torch.cat(seen).double().mean().item()
     assert seen and all(rows.any() for rows in seen)
     # the same 300 validation rows come again and again: their mean share has a deviation below .5 / sqrt(300)
