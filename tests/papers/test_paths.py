@@ -121,3 +121,4 @@ def test_faces_study_measures_paths_of_three_methods_and_leaves_the_other_set_em
     assert {result["row"] for result in results} == {"vhp-rewo", "vamp", "iwae"}
     assert all(0 < result["change"][0] <= result["change"][1] and result["nodes"] >= 2 for result in results)
     assert page.count("strip.png)") == 3
+    assert "No row of lfwcrop." in page

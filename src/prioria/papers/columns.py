@@ -163,15 +163,20 @@ def listings(table: Table, out: Path, columns: Sequence[Column], details: Sequen
 
 
 def not_run(table: Table, out: Path) -> str:
-    """Returns in one line which rows have no result, those with a published number beside it; empty where all have."""
+    """Returns in one line which rows have no result, those with a published number beside it; empty where all have.
+
+    Of a data set without results only those rows are named that have a published number there.
+    """
     run = {(case.data, case.row.name) for case in cases(table, out)}
     shown = {data for data, _ in run}
-    parts = []
+    parts, unseen = [], []
     for data in table.data:
         missing = [row for row in table.rows if (data, row.name) not in run]
         texts = {row.title: _published(table, data, row.name) for row in missing}
         names = [f"{title} ({text})" if text else title for title, text in texts.items() if text or data in shown]
         parts += [f"{data}: {'; '.join(names)}"] if names else []
+        unseen += [] if names or data in shown else [data]
+    parts += [f"No row of {', '.join(unseen)}"] if unseen else []
     absent = dict.fromkeys(row.absent for row in table.rows if row.absent)
     reasons = [f"{', '.join(row.title for row in table.rows if row.absent == each)}: {each}" for each in absent]
     return f"Not run (published numbers in brackets). {'. '.join([*parts, *reasons])}." if parts else ""
