@@ -25,7 +25,7 @@ from prioria.data.treatments import without_logs
 from prioria.evaluate import Difference
 from prioria.evaluate.classical.densities import gaussians
 from prioria.evaluate.classical.words import log_documents, unigram
-from prioria.papers.columns import Case, Column, cases, listing
+from prioria.papers.columns import PROTOCOL, Case, Column, cases, listing
 from prioria.papers.own_sets import CORPORA, TABLES, dataset
 from prioria.papers.page import compose
 from prioria.papers.plots import error_of
@@ -164,7 +164,9 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
         errors="After ± is a standard error: over rows, or over seeds where there are several.",
         curve=False,
     )
-    return replace(made, lead=[f"{_summary(found)} Made by `prioria reproduce own-tables`.", STORY])
+    lead = [f"{_summary(found)} Made by `prioria reproduce own-tables`.", STORY]
+    absent = [name for name in table.data if name not in {case.data for case in found}]
+    return replace(made, lead=lead, notes=[BUDGETS, *([f"Not run: {', '.join(absent)}."] if absent else [])])
 
 
 def _summary(found: Sequence[Case]) -> str:
@@ -216,18 +218,19 @@ COLUMNS = (
 DETAILS = (
     Column("chosen by the validation rows", _sizes),
     Column("gain of networks on the validation rows", "gain.value", "+.2f"),
-    Column("seeds", lambda case: ", ".join(str(run["seed"]) for run in case.runs)),
     Column("CPU seconds of training", "seconds.training", ".0f"),
     Column("and of the comparison", "seconds.evaluation", ".0f"),
-    Column("split", "split"),
-    Column("machine", "machine"),
-    Column("version", lambda case: "; ".join(dict.fromkeys(str(run["version"]) for run in case.runs))),
+    *(column for column in PROTOCOL if column.heading in ("seeds", "split", "machine", "version")),
 )
 STORY = (
     "Rows are permuted by the seed, 6,000 at most, and split 70 / 15 / 15 %. The best classical model is that of the "
     "best validation score among independent Gaussians, a full one, factor analysis and Gaussian mixtures (of "
     "documents: unigram and topics). Sizes, stopping and whether networks stay are chosen by the validation rows as "
     "well; numbers are of the test rows. Windows and patches overlap between parts, which flatters every model alike."
+)
+BUDGETS = (
+    "`cpu` and `gpu`: the same training, 200 and 1,000 importance samples of the likelihood. `smoke`: 80 rows of the first "
+    "table. Seconds are of one CPU, which others may have shared."
 )
 PUBLISHED = Published(
     title="Tables of one's own: never worse than the best classical model",
