@@ -229,8 +229,8 @@ STORY = (
     "well; numbers are of the test rows. Windows and patches overlap between parts, which flatters every model alike."
 )
 BUDGETS = (
-    "`cpu` and `gpu`: the same training, 200 and 1,000 importance samples of the likelihood. `smoke`: 80 rows of the first "
-    "table. Seconds are of one CPU, which others may have shared."
+    "`cpu` and `gpu`: the same training, 200 and 1,000 importance samples of the likelihood. `smoke`: 80 rows of the "
+    "first table. Seconds are of one CPU, which others may have shared."
 )
 PUBLISHED = Published(
     title="Tables of one's own: never worse than the best classical model",
