@@ -5,14 +5,14 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install -c constraints.txt -e
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint pages docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/prioria demo --out demo --overwrite
 
 # pytest comes last, so that its verdict is the last line.
 test: export OMP_NUM_THREADS := 1
-test: lint docs
+test: lint pages
 	$(BIN)/pip check
 	$(BIN)/python -m pytest -n 2
 
@@ -20,14 +20,18 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# Without executing the gallery, whose quick programs are tests: for CI.
+pages: $(VENV)/.installed-dev
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning -D plot_gallery=0 docs docs/_build
+
 docs: $(VENV)/.installed-dev
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning docs docs/_build
 
 clean:
-	rm -rf $(VENV) docs/_build
+	rm -rf $(VENV) docs/_build docs/examples
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
-	$(INSTALL) .
+	$(INSTALL) '.[ui]'
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip

@@ -177,3 +177,24 @@ def test_numbers_that_are_not_finite_become_null(client: TestClient) -> None:
     from prioria.ui.routes import _json
 
     assert json.loads(bytes(_json({"a": [float("nan"), 1.0]}).body)) == {"a": [None, 1.0]}
+
+
+def test_columns_have_their_names_and_holes_do_not_hide_their_range(tmp_path: Path) -> None:
+    import pandas as pd
+
+    from prioria.data import load
+    from prioria.ui.rows import Drawer
+
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"size": rng.normal(5, 1, 80), "sex": rng.choice(["f", "m"], 80), "weight": rng.normal(size=80)}
+    )
+    table.loc[::3, "size"] = np.nan
+    data = load(table)
+    facts = Drawer.of(data).facts()
+    assert facts["kind"] == "table" and facts["columns"] == ["size", "sex", "weight"]
+    assert facts["levels"] == [[], ["f", "m"], []]
+    sizes = data.protocol.unscaled(data.train.tensor())[:, 0]
+    known = sizes[sizes.isfinite()]
+    assert facts["low"][0] == pytest.approx(known.min().item(), rel=1e-5)
+    assert facts["high"][0] == pytest.approx(known.max().item(), rel=1e-5)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -51,7 +54,15 @@ def demo(*, out: Path = Path("demo"), epochs: int = 100, seed: int = 0, overwrit
     print(
         f"\n{time.perf_counter() - start:.0f} seconds. Open {out / 'report.html'}, or the picture {out / 'sheet.png'}."
     )
-    print("Next, with a file of your own:  prioria train FILE.npy --prior vamp --out RUN")
+    print(f"Next, with a file of your own:  {_program()} train FILE --out RUN")
+    both = shlex.join([str(out / name) for name in runs])
+    print(f"Explore both in a browser:  {_program()} ui {both}")
+
+
+def _program() -> str:
+    """How this program is called here: by its name where a shell finds that, else by its place, as in .venv/bin."""
+    place = Path(sys.argv[0])
+    return "prioria" if shutil.which("prioria") or place.name != "prioria" else shlex.quote(str(place))
 
 
 def _show(runs: dict[str, Run], data: Dataset, out: Path, seed: int) -> None:

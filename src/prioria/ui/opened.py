@@ -35,6 +35,7 @@ MOST_ROWS = 100_000
 SIDE = 72  # of the grid that densities are drawn on
 SCORE_SAMPLES = 32
 FRAMES = 40
+RATE = 1e-2  # of refitting, which has seconds and begins far away
 MARGIN = 0.001  # quantile on both sides of the aggregate posterior beyond which a latent's slider ends
 REFITS = {
     "mixture": lambda latents: priors.Mixture(latents, 50),
@@ -121,7 +122,7 @@ class Opened:
             groups = {group: list(z.shape[2:]) for group, z in self._sample().z.items()}
             return {
                 "name": name,
-                "data": run.data.protocol.title,
+                "data": Path(run.data.protocol.title).name,  # of own data a path
                 "rows": len(run.data.test),
                 "classes": list(run.data.protocol.classes),
                 "groups": groups,
@@ -129,10 +130,16 @@ class Opened:
                 "drawer": self.drawer.facts(),
                 "evaluation": self._evaluation(),
                 "note": self._current().note,
-                "refits": list(REFITS),
+                "refits": self._refits(),
             }
         except (ValueError, OSError) as error:
             return {"name": name, "error": str(error)}
+
+    @_alone
+    def _refits(self) -> list[str]:
+        """Priors that may be refitted: they are over real numbers, as the latents must be."""
+        support = self.run.model.stages[self.top].prior(None).support
+        return [] if support is not None and support.is_discrete else list(REFITS)
 
     @_alone
     def _sample(self) -> Any:
@@ -248,13 +255,24 @@ class Opened:
         low, high = (z.quantile(share, 0) for share in (MARGIN, 1 - MARGIN))
         return {"mean": z.mean(0).tolist(), "low": low.tolist(), "high": high.tolist(), "sd": z.std(0).tolist()}
 
+    def _spread(self) -> Tensor:
+        """Where encodings and draws of the run's own prior are, but for the farthest draws."""
+
+        def compute() -> Tensor:
+            prior = self.run.model.stages[self.top].prior(None)
+            draws = prior.sample(torch.Size([1000])).flatten(1).cpu()
+            far = self._plane().to_plane(draws - draws.mean(0)).norm(dim=1)
+            return torch.cat([self._encoded(2000), draws[far <= far.quantile(0.97)]])
+
+        return self._once("spread", compute)
+
     @_alone
     def density(self, refitted: bool = False) -> dict[str, Any]:
         """Log p(z) and log q(z) on a grid of the plane; with more than two latents, on its plane through their mean."""
 
         def compute() -> dict[str, Any]:
             prior = self._kept["refit"] if refitted else self.run.model.stages[self.top].prior(None)
-            x, y, z = self._plane().grid(self._encoded(2000), SIDE)
+            x, y, z = self._plane().grid(self._spread(), SIDE)
             densities = self._densities(prior, z)
             found = {"x": x.tolist(), "y": y.tolist(), "side": SIDE, "bound": is_bound(prior)}
             if densities is None:
@@ -335,7 +353,9 @@ class Opened:
         with self.lock:
             self.map()
             made = REFITS[prior](self._encoded(2000).shape[1])
-            found = refit_prior(self.run.model, made, self.run.data, steps=min(max(int(steps), 1), 5000))
+            found = refit_prior(
+                self.run.model, made, self.run.data, steps=min(max(int(steps), 1), 5000), learning_rate=RATE
+            )
             self._kept["refit"] = found.model.stages[self.top].prior(None)
             return {"before": found.before.to_json(), "after": found.after.to_json(), "text": str(found)}
 

@@ -46,7 +46,8 @@ class Drawer:
             return cls(protocol, "picture", torch.tensor(low), torch.tensor(high), drawn.shape[1:3])
         values = protocol.unscaled(x)
         kind: Kind = "curve" if len(protocol.shape) == 2 else "table"
-        return cls(protocol, kind, values.amin(0), values.amax(0), protocol.shape)
+        low, high = values.nan_to_num(nan=torch.inf).amin(0), values.nan_to_num(nan=-torch.inf).amax(0)
+        return cls(protocol, kind, low, high, protocol.shape)
 
     def facts(self) -> dict[str, Any]:
         """What the page must know to draw rows."""

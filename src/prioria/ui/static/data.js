@@ -9,7 +9,7 @@ export async function show({ main, run, facts }) {
   const order = scores.log_px.map((score, place) => [score ?? -Infinity, place]).sort((a, b) => a[0] - b[0]);
   const slider = el("input", { type: "range", min: 0, max: 20, step: 0.1, value: 1, "aria-label": "Share of rows flagged, in percent" });
   const said = el("span", { role: "status" }), list = el("div", { class: "cards" });
-  main.append(el("p", {}, `log p(x) with ${scores.samples} samples a row: the lower, the stranger the row.`), el("div", { class: "tools" }, el("label", {}, "Flag ", slider), said, el("button", { onclick: save }, "Save the flagged rows")), list);
+  main.append(el("p", {}, `log p(x) with ${scores.samples} samples a row: the lower, the stranger the row. Each row stands before its reconstruction.`), el("div", { class: "tools" }, el("label", {}, "Flag ", slider), said, el("button", { onclick: save }, "Save the flagged rows")), list);
   const flagged = () => order.slice(0, Math.max(1, Math.round((order.length * +slider.value) / 100)));
   function redraw() {
     const rows = flagged();

@@ -5,13 +5,14 @@ import { Plot, cross, lift } from "/plot.js";
 
 export async function show({ main, run, facts, decoder, onLeave }) {
   const map = await get(`${run}/map`, { limit: 2000 });
-  const view = rowView(facts.drawer, "Decoded"), stage = el("div"), text = el("pre", { class: "quiet" });
+  const view = rowView(facts.drawer, "Decoded"), stage = el("div"), text = el("p", { class: "quiet", role: "status" }), names = el("thead"), numbers = el("tbody");
+  const cell = (value) => (value !== null && typeof value === "object" ? `${fmt(value.value)} ± ${fmt(value.standard_error)}` : fmt(value));
   const shown = el("select", { "aria-label": "Shown" }, ...[["log_p", "prior log p(z)"], ["log_q", "aggregate posterior log q(z)"], ["difference", "log p(z) - log q(z)"]].map(([value, name]) => el("option", { value }, name)));
-  const samples = el("input", { type: "checkbox", checked: true }), refitted = el("input", { type: "checkbox", disabled: true });
+  const samples = el("input", { type: "checkbox", checked: true }), refitted = el("input", { type: "checkbox", disabled: true }), lines = el("input", { type: "checkbox", checked: true });
   const kind = el("select", { "aria-label": "Prior" }, ...facts.refits.map((name) => el("option", {}, name)));
   const refit = el("button", {}, "Refit this prior");
-  main.append(el("div", { class: "tools" }, el("label", {}, "Show ", shown), el("label", {}, samples, " samples of the prior"), el("label", {}, refitted, " after refitting"), kind, refit),
-    el("div", { class: "split" }, stage, el("div", {}, el("figure", {}, view, el("figcaption", {}, "click the plane to decode")), el("p", { class: "quiet" }, "Blue rings: pockets, where the prior expects latents and no row has any. Orange rings: leaks, where rows are and the prior expects none."), text)));
+  main.append(el("div", { class: "tools" }, el("label", {}, "Show ", shown), el("label", {}, lines, " contours"), el("label", {}, samples, " samples of the prior"), ...(facts.refits.length ? [el("label", {}, refitted, " after refitting"), kind, refit] : [])),
+    el("div", { class: "split" }, stage, el("div", {}, el("figure", {}, view, el("figcaption", {}, "click the plane to decode")), el("p", { class: "quiet" }, "Contours: the prior in blue, the aggregate posterior in orange, half a nat, 2, 4.5 and 8 below the top. Blue rings: pockets, where the prior expects latents and no row has any. Orange rings: leaks, where rows are and the prior expects none."), text, el("div", { class: "scroll" }, el("table", {}, names, numbers)))));
   let found, plot, place = null;
   function paint(context) {
     const values = shown.value === "difference" ? found.log_p.map((value, at) => value - found.log_q[at]) : found[shown.value];
@@ -21,9 +22,33 @@ export async function show({ main, run, facts, decoder, onLeave }) {
     values.forEach((value, at) => {
       if (value === null || value < floor) return;
       const [column, row] = [at % side, Math.floor(at / side)];
-      context.fillStyle = `rgb(${ramp((value - floor) / reach).join(" ")} / 0.75)`;
+      context.fillStyle = `rgb(${ramp((value - floor) / reach).join(" ")})`;
       context.fillRect(left + (column - 0.5) * width, bottom - (row + 0.5) * height, width + 1, height + 1);
     });
+  }
+  // Lines of equal density, half a nat, 2, 4.5 and 8 below the top: one to four deviations of a Gaussian.
+  function contours(context, values, color) {
+    const side = found.side, top = values.reduce((a, b) => Math.max(a, b ?? -Infinity), -Infinity);
+    context.strokeStyle = color;
+    for (const below of [0.5, 2, 4.5, 8]) {
+      const level = top - below;
+      context.lineWidth = (below < 1 ? 2.2 : 1.4) * devicePixelRatio;
+      context.beginPath();
+      for (let row = 0; row + 1 < side; row++) for (let column = 0; column + 1 < side; column++) {
+        const corners = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([right, up]) => [found.x[column + right], found.y[row + up], values[(row + up) * side + column + right] ?? -Infinity]);
+        const crossings = corners.flatMap(([x, y, value], at) => {
+          const [nextX, nextY, next] = corners[(at + 1) % 4];
+          if (value >= level === next >= level || !Number.isFinite(value) || !Number.isFinite(next)) return [];
+          const share = (level - value) / (next - value);
+          return [plot.toPixel([x + share * (nextX - x), y + share * (nextY - y)])];
+        });
+        for (let at = 0; at + 1 < crossings.length; at += 2) {
+          context.moveTo(...crossings[at]);
+          context.lineTo(...crossings[at + 1]);
+        }
+      }
+      context.stroke();
+    }
   }
   function ring(context, at, color) {
     const [x, y] = plot.toPixel(at);
@@ -36,14 +61,19 @@ export async function show({ main, run, facts, decoder, onLeave }) {
   // The cells whose density under the one exceeds that under the other most, weighed by the first.
   function worst(first, second) {
     const best = found[first].reduce((a, b) => Math.max(a, b), -Infinity);
-    return found[first].map((value, at) => [value - best > -4 ? value - found[second][at] : -Infinity, at]).sort((a, b) => b[0] - a[0]).filter(([gap]) => gap > 2).slice(0, 5)
-      .map(([, at]) => [found.x[at % found.side], found.y[Math.floor(at / found.side)]]);
+    const side = found.side, chosen = [];
+    const ranked = found[first].map((value, at) => [value - best > -4 ? value - found[second][at] : -Infinity, at]).sort((a, b) => b[0] - a[0]).filter(([gap]) => gap > 2);
+    for (const [, at] of ranked) {
+      const [x, y] = [at % side, Math.floor(at / side)];
+      if (chosen.length < 5 && chosen.every(([otherX, otherY]) => Math.hypot(x - otherX, y - otherY) > side / 8)) chosen.push([x, y]); // one ring a region
+    }
+    return chosen.map(([x, y]) => [found.x[x], found.y[y]]);
   }
   async function load() {
     found = await get(`${run}/density`, { refitted: refitted.checked });
     plot?.close();
     if (!found.log_p) {
-      stage.replaceChildren(el("p", {}, "The aggregate posterior of this model has no density to draw: its posterior is no diagonal Gaussian. The map and refitting work all the same."));
+      stage.replaceChildren(el("p", {}, "The aggregate posterior of this model has no density to draw: its posterior is no diagonal Gaussian. The map works all the same."));
       return;
     }
     plot = new Plot(map.names, "Densities: click to decode");
@@ -51,6 +81,10 @@ export async function show({ main, run, facts, decoder, onLeave }) {
     const [pockets, leaks] = [worst("log_p", "log_q"), worst("log_q", "log_p")];
     plot.background = paint;
     plot.foreground = (context) => {
+      if (lines.checked) {
+        contours(context, found.log_q, "#d55e00");
+        contours(context, found.log_p, "#0072b2");
+      }
       pockets.forEach((at) => ring(context, at, "#0072b2"));
       leaks.forEach((at) => ring(context, at, "#d55e00"));
       if (place) cross(context, plot, place);
@@ -69,7 +103,9 @@ export async function show({ main, run, facts, decoder, onLeave }) {
     refit.disabled = true;
     try {
       const answer = await post(`${run}/refit`, { prior: kind.value });
-      text.textContent = answer.text;
+      text.textContent = `${kind.value}, fitted to the same encodings, in nats:`;
+      numbers.replaceChildren(...["before", "after"].map((when) => el("tr", {}, el("th", {}, when), ...Object.keys(answer.before).map((name) => el("td", { class: "number" }, cell(answer[when][name]))))));
+      names.replaceChildren(el("tr", {}, ...["", ...Object.keys(answer.before)].map((name) => el("th", {}, name.replaceAll("_", " ")))));
       refitted.disabled = false;
       refitted.checked = true;
       await load();
@@ -78,7 +114,7 @@ export async function show({ main, run, facts, decoder, onLeave }) {
     }
   });
   for (const input of [samples, refitted]) input.addEventListener("change", load);
-  shown.addEventListener("change", () => plot?.draw());
+  for (const input of [shown, lines]) input.addEventListener("change", () => plot?.draw());
   onLeave(() => plot?.close());
   await load();
 }

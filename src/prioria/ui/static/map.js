@@ -17,14 +17,16 @@ export async function show({ main, run, facts, decoder, onLeave }) {
   let found, plot, place = null, lasso = null, chosen = [];
   const colors = () => {
     key.replaceChildren();
-    if (coloring.value === "label" && found.labels) {
+    const measured = found.labels?.some((label) => !Number.isInteger(label)); // an angle, not a class
+    if (coloring.value === "label" && found.labels && !measured) {
       const names = [...new Set(found.labels)].sort((a, b) => a - b);
       names.slice(0, 20).forEach((label) => key.append(el("span", {}, el("i", { style: `background:${COLORS[label % COLORS.length]}` }), facts.classes[label] ?? String(label))));
       return found.labels.map((label) => COLORS[Math.abs(Math.round(label)) % COLORS.length]);
     }
-    if (found[coloring.value]) {
-      const share = shares(found[coloring.value]);
-      for (const [at, value] of [[0, share.low], [0.5, (share.low + share.high) / 2], [1, share.high]]) key.append(el("span", {}, el("i", { style: `background:rgb(${ramp(at)})` }), `${fmt(value)} nats`));
+    const values = coloring.value === "label" ? found.labels : found[coloring.value];
+    if (values) {
+      const share = shares(values), unit = coloring.value === "label" ? "" : " nats";
+      for (const [at, value] of [[0, share.low], [0.5, (share.low + share.high) / 2], [1, share.high]]) key.append(el("span", {}, el("i", { style: `background:rgb(${ramp(at)})` }), `${fmt(value)}${unit}`));
       return share.of.map(ramp);
     }
     return found.points.map(() => COLORS[0]);

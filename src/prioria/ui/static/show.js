@@ -42,7 +42,7 @@ export function rowView(drawer, label, small = false) {
     };
     return canvas;
   }
-  return drawer.kind === "curve" ? curveView(drawer, label) : tableView(drawer, label);
+  return drawer.kind === "curve" ? curveView(drawer, label) : tableView(drawer, label, small);
 }
 
 function curveView(drawer, label) {
@@ -57,11 +57,11 @@ function curveView(drawer, label) {
   return view;
 }
 
-function tableView(drawer, label) {
+function tableView(drawer, label, small) {
   const rows = drawer.columns.map((name, column) => {
-    const number = el("td", { class: "number" }), bar = el("span", { class: "bar" });
+    const number = el("td", { class: "number" }), bar = el("span", { class: "bar", style: "width:0" });
     const span = drawer.high[column] - drawer.low[column] || 1;
-    const row = el("tr", {}, el("th", {}, name), number, el("td", { style: "width:7rem" }, bar));
+    const row = el("tr", {}, el("th", {}, name), number, small ? "" : el("td", { style: "width:7rem" }, bar));
     row.update = (value) => {
       number.textContent = drawer.levels[column][Math.round(value)] ?? fmt(value); // a name where values are names
       bar.style.width = `${Math.max(0, Math.min(1, (value - drawer.low[column]) / span)) * 100}%`;
