@@ -17,7 +17,7 @@ def _slow(path: Path) -> object:
     return pytest.param(path, id=path.stem, marks=marks)
 
 
-@pytest.mark.parametrize("path", map(_slow, GALLERY))
+@pytest.mark.parametrize("path", [_slow(path) for path in GALLERY])
 def test_programs_of_the_gallery_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pyplot.switch_backend("Agg")
