@@ -142,6 +142,16 @@ def test_a_sample_judges_a_larger_folder_and_all_other_rows_train(
     assert len(data.train.tensor(100)) == 40 and data.train.digest() != load(folder, seed=6).train.digest()
 
 
+def test_an_index_is_one_in_a_sample_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {f"{k}.parquet": frame(150, k).assign(row=np.arange(150) + 150 * k) for k in range(2)}
+    monkeypatch.setattr(folders, "SAMPLE_ROWS", 50)
+    columns = inspect(written(tmp_path, parts)).schema.columns
+    assert {column.name: column.kind for column in columns if column.name in ("id", "row")} == {
+        "id": "identifier",
+        "row": "index",
+    }
+
+
 def test_folders_of_a_split_are_kept_apart(tmp_path: Path, small_windows: None) -> None:
     parts = {"train/a.parquet": frame(90, 1), "train/b.parquet": frame(60, 2), "test/a.parquet": frame(30, 3)}
     data = load(written(tmp_path, parts))

@@ -156,6 +156,8 @@ def _number(name: str, values: NDArray[np.float64], rows: int) -> Column:
             return Column(name, "index", role="ignored", integer=True)
         if IDENTIFIER_NAMES.fullmatch(name):
             return Column(name, "identifier", role="identifier", integer=True)
+        if INDEX_NAMES.fullmatch(name) and (np.diff(known) > 0).all():  # of some rows of a table, in its order
+            return Column(name, "index", role="ignored", integer=True)
     if whole and 1 <= distinct[0] and len(distinct) <= FEW_LEVELS and distinct[-1] < 2 * FEW_LEVELS:
         return Column(name, "ordinal", levels=tuple(names_of(distinct)), integer=True)
     if whole and distinct[0] in (0, 1):
