@@ -92,3 +92,16 @@ def test_packed_text_json_and_stata(tmp_path):
 
 def test_names_that_come_twice_are_counted(tmp_path):
     assert list(read_table(written(tmp_path / "rows.csv", "x,x,"))) == ["x", "x.1", "Unnamed: 2"]
+
+
+def test_one_word_among_numbers_marks_what_is_missing_and_several_are_refused(tmp_path):
+    rows = [*BODY[:9], ["unknown", *BODY[9][1:]], *BODY[10:], *BODY]
+    file = written(tmp_path / "rows.csv", "x,y,z", rows=rows)
+    with pytest.warns(UserWarning, match="column 'x' holds 'unknown' among numbers, which is taken as missing: 1"):
+        data = load(file)
+    schema = data.protocol.schema
+    assert schema is not None and schema.features[0].kind in ("real", "positive")
+    assert schema.features[0].missing == pytest.approx(1 / 60)
+    rows[20] = ["n.d.", *BODY[0][1:]]
+    with pytest.raises(DataError, match=r"column 'x' holds 'unknown' among numbers \(2 words\)"):
+        load(written(tmp_path / "rows.csv", "x,y,z", rows=rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
@@ -89,7 +90,7 @@ def look(name: str, values: pd.Series, kind: Any = None) -> Column:
     """What one column holds, before anything is fitted."""
     found = _recognised(name, values) if kind is None else _as(name, values, kind)
     role = {"identifier": "identifier"}.get(found.kind, "feature" if found.kind in (*NUMBERS, *NAMES) else "ignored")
-    return replace(found, role=role, missing=float(values.isna().mean()))
+    return replace(found, role=role, missing=max(found.missing, float(values.isna().mean())))
 
 
 def _recognised(name: str, values: pd.Series) -> Column:
@@ -118,7 +119,9 @@ def _is_hashable(values: pd.Series) -> bool:
 def _words(name: str, values: pd.Series, distinct: int, known: int) -> Column:
     if _are_dates(values):
         return Column(name, "date", role="ignored")
-    _check_stray(name, values)
+    if _has_stray_words(name, values):
+        found = numbers(values)
+        return replace(_number(name, found, len(values)), missing=float(np.isnan(found).mean()))
     if distinct == 2:
         return _as(name, values, "binary")
     if distinct <= min(MOST_LEVELS, max(FEW_LEVELS, known // 3)) and distinct < known:
@@ -127,16 +130,28 @@ def _words(name: str, values: pd.Series, distinct: int, known: int) -> Column:
     return Column(name, "identifier" if unique else "text", role="identifier" if unique else "ignored")
 
 
-def _check_stray(name: str, values: pd.Series) -> None:
-    """Refuses a few words among many numbers: what they mean, nobody but the user knows."""
+def _has_stray_words(name: str, values: pd.Series) -> bool:
+    """Whether a column of numbers has one word in a few places, which is taken as a mark of missing ones, and said so.
+
+    Raises:
+        DataError: there are several such words: what they mean, nobody but the user knows.
+    """
     known: Any = values.dropna()
     stray = np.isnan(numbers(known))
-    if len(known) >= 20 and stray.mean() <= 0.1:
-        word = known.iloc[int(stray.argmax())]
+    if len(known) < 20 or stray.mean() > 0.1 or not stray.any():
+        return False
+    word, places = known.iloc[int(stray.argmax())], int(stray.sum())
+    if known[stray].nunique() > 1:
         raise DataError(
-            f"column {name!r} holds {word!r} among numbers ({int(stray.sum())} words); leave such fields empty if they "
-            f"are missing, or say --kind {name}=category or --ignore {name}"
+            f"column {name!r} holds {word!r} among numbers ({places} words); leave such fields empty if they are "
+            f"missing, or say --kind {name}=category or --ignore {name}"
         )
+    warnings.warn(
+        f"column {name!r} holds {word!r} among numbers, which is taken as missing: {places}; if it is a name, say "
+        f"--kind {name}=category",
+        stacklevel=2,
+    )
+    return True
 
 
 def _are_dates(values: pd.Series) -> bool:
