@@ -23,7 +23,8 @@ from safetensors.torch import load_file
 from prioria.cli import main
 from tests.faults import lines, mutants, trainings
 
-LIMIT = 60.0  # seconds of a call
+LIMIT = 60.0  # seconds of processor time of a call
+WAITING = 600.0  # seconds of a call that waits, and on a machine with much else to do
 
 
 class Hang(BaseException):
@@ -35,13 +36,16 @@ def limited() -> Iterator[None]:
     def ring(*_: object) -> None:
         raise Hang
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT)
+    clocks = (signal.ITIMER_PROF, signal.SIGPROF, LIMIT), (signal.ITIMER_REAL, signal.SIGALRM, WAITING)
+    before = {number: signal.signal(number, ring) for _, number, _ in clocks}
+    for clock, _, seconds in clocks:
+        signal.setitimer(clock, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for clock, number, _ in clocks:
+            signal.setitimer(clock, 0)
+            signal.signal(number, before[number])
 
 
 def call(arguments: list[str]) -> tuple[str, str]:

@@ -84,7 +84,7 @@ def test_a_device_that_is_not_there_is_refused(device: str, said: str) -> None:
 
 
 def test_the_device_may_change_when_a_run_goes_on(tmp_path: Path) -> None:
-    fit(vamp(), elbo(), digits(), out=tmp_path / "run", trackers=(), **(OPTIONS | {"epochs": 1}))
+    fit(vamp(), elbo("1 epoch"), digits(), out=tmp_path / "run", trackers=(), **(OPTIONS | {"epochs": 1}))
     run = resume(tmp_path / "run", epochs=2, data=digits(), device="cpu", trackers=(), progress=False)
     assert next(run.model.parameters()).device.type == "cpu"
     with pytest.raises(ValueError, match="is no device"):

@@ -61,7 +61,7 @@ def test_a_long_run_is_compiled_in_batches_of_one_size(tmp_path: Path, monkeypat
     monkeypatch.setattr(choice, "WORTHWHILE", 0.0)
     monkeypatch.setattr(processes, "compiled", lambda step, _: lambda x, at: sizes.append(len(x)) or step(x, at))
     options = OPTIONS | {"batch_size": 70, "epochs": 1}
-    fit(vamp(), elbo(), digits(238), out=tmp_path / "run", trackers=(), compile="auto", **options)
+    fit(vamp(), elbo("1 epoch"), digits(238), out=tmp_path / "run", trackers=(), compile="auto", **options)
     assert sizes == [59] * 5  # once to try it, and in four steps; two of 238 rows are left out
     assert json.loads((tmp_path / "run/run.json").read_text())["options"]["compile"] is True
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_compiled_is_trained_all_the_same_with_one_line(
     monkeypatch.setattr(processes, "compiled", lambda *_: refuse)
     options = OPTIONS | {"progress": True}
     for name, compile in (("auto", "auto"), ("plain", False)):
-        fit(vamp(), elbo(), digits(), out=tmp_path / name, trackers=(), compile=compile, **options)
+        fit(vamp(), elbo("1 epoch"), digits(), out=tmp_path / name, trackers=(), compile=compile, **options)
     lines = [line for line in capsys.readouterr().err.splitlines() if "compile=" in line]
     assert lines == ["compile='auto': plain steps, as they cannot be compiled here (no such header)"]
     assert_same_run(tmp_path / "auto", tmp_path / "plain")

@@ -235,11 +235,12 @@ def test_what_was_frozen_stays_frozen_and_moments_keep_their_parameters(tmp_path
     for name, epochs in (("whole", 2), ("parts", 1)):
         model = vamp()
         model.encoder.requires_grad_(False)
-        fit(model, elbo(), digits(), out=tmp_path / name, trackers=(), **(OPTIONS | {"epochs": epochs}))
+        fit(model, elbo("1 epoch"), digits(), out=tmp_path / name, trackers=(), **(OPTIONS | {"epochs": epochs}))
     resume(tmp_path / "parts", epochs=2, data=digits(), trackers=(), progress=False)
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
     with pytest.raises(ValueError, match=r"frozen=\[\] but the run .* has \['model.encoder"):
-        train(tmp_path / "parts", resume=True, epochs=3)
+        again = OPTIONS | {"epochs": 3}
+        fit(vamp(), elbo("1 epoch"), digits(), out=tmp_path / "parts", trackers=(), resume=True, **again)
     specification = read_specification(tmp_path / "parts")
     write_specification(tmp_path / "parts", specification | {"frozen": []})
     with pytest.raises(ValueError, match="moments of other parameters than are trained now"):

@@ -96,6 +96,8 @@ def _names(description: Any) -> Iterator[str]:
 
 def _arguments(name: str, args: dict[str, Any]) -> Iterator[str]:
     parameters = inspect.signature(public_class(name).__init__).parameters
+    if unknown := sorted(args.keys() - parameters.keys()):
+        raise ValueError(f"run.json: {name} has no argument {', '.join(unknown)}; bring the file back")
     yield from (f"{name}.{argument}" for argument, value in args.items() if parameters[argument].default != value)
     defaults = {argument: each.default for argument, each in parameters.items() if isinstance(each.default, bool)}
     values = defaults | {argument: value for argument, value in args.items() if isinstance(value, bool)}
