@@ -272,4 +272,5 @@ def _folder(name: str, part: str) -> Path:
 def _finish(run: Run) -> None:
     typed = shlex.quote(str(run.path))
     if processes.is_first():
-        print(f"Trained: {run.path}\nNext: prioria evaluate {typed}   or   prioria report {typed}")
+        others = f"prioria report {typed}   or   prioria ui {typed}"
+        print(f"Trained: {run.path}\nNext: prioria evaluate {typed}   or   {others}")
