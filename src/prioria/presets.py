@@ -24,6 +24,7 @@ Preset = Literal["auto", "table", "counts", "paper"]
 ANALYSIS = "factor analysis"
 EXACT = 1000  # entries of all covariances of a row, up to which every table has them
 BEHIND = 2.0  # nats by which a factor analysis may begin behind for a flow to be tried
+WIDEST = 500  # columns of a table of which covariances are fitted; wider ones are trained plainly
 ROWS = 6000  # training rows, at most and at even distances, that a mixture is fitted to
 
 
@@ -207,7 +208,7 @@ def _counts(
 
 
 def _is_table(data: Dataset) -> bool:
-    return data.protocol.kind == "columns"
+    return data.protocol.kind == "columns" and data.dimensions <= WIDEST
 
 
 def _is_counts(data: Dataset) -> bool:
@@ -215,6 +216,6 @@ def _is_counts(data: Dataset) -> bool:
 
 
 RECIPES: dict[Preset, Recipe] = {
-    "table": Recipe(_is_table, "tables with columns", _table),
+    "table": Recipe(_is_table, f"tables with columns, {WIDEST} at most", _table),
     "counts": Recipe(_is_counts, "counts", _counts),
 }

@@ -105,3 +105,12 @@ def test_plain_training_of_names_and_holes_has_a_head_for_each_column(tmp_path: 
     parts = evaluate.log_likelihood(found.model, x, num_samples=20).pointwise
     assert parts.isfinite().all()
     assert found.model.likelihood(torch.zeros(1, 1, 2)).log_prob(torch.full((1, 2), torch.nan)).item() == 0.0
+
+
+def test_a_table_of_many_columns_is_trained_plainly() -> None:
+    """A covariance of 100,000 columns would take 80 GB."""
+    rows = np.random.default_rng(0).normal(size=(20, presets.WIDEST + 1))
+    table = data.load(pd.DataFrame(rows, columns=[f"c{number}" for number in range(rows.shape[1])]))
+    assert presets.chosen(table) == "paper"
+    with pytest.raises(ValueError, match="is for tables with columns, 500 at most.*use preset 'paper'"):
+        presets.chosen(table, "table")
