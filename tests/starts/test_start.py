@@ -105,3 +105,19 @@ def test_the_density_of_rows_with_missing_entries_is_the_marginal() -> None:
     torch.manual_seed(0)
     log_w = model.draw(rows, 3).log_w.detach().double().numpy()
     np.testing.assert_allclose(log_w, np.broadcast_to(exact, log_w.shape), atol=1e-3)
+
+
+def test_rows_far_away_have_finite_densities_that_fall_whatever_the_networks_are() -> None:
+    values = load_iris().data
+    x = standardized(values)
+    torch.manual_seed(0)
+    model = starts.build(starts.mixture(x[:100], x[100:], schema(values), classes=(1, 2), budget=1e8), hidden=8)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if ".net." in name:
+                weights.add_(0.3 * torch.randn_like(weights))
+    direction = torch.nn.functional.normalize(torch.randn(5, 1, 4), dim=-1)
+    far = direction * torch.tensor([10.0**each for each in range(1, 7)]).unsqueeze(-1)
+    log_p = evaluate.log_likelihood(model, far.flatten(0, 1), num_samples=50).pointwise.unflatten(0, (5, 6))
+    assert log_p.isfinite().all()
+    assert (log_p.diff(dim=-1) < 0).all()
