@@ -6,6 +6,7 @@ import gzip
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -54,3 +55,19 @@ def test_what_unpacks_to_a_hundred_times_as_much_is_refused(
         load(path)
     monkeypatch.setattr(room, "UNPACKED", 10**9)
     assert suffix == "csv.gz" or len(load(path).train) == 32  # four of five rows
+
+
+def test_a_member_that_is_no_array_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.ones((20, 3)))
+    with zipfile.ZipFile(tmp_path / "x.npz", "a") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(DataError, match=r"x\.npz: its member 'readme\.txt' is no array"):
+        load(tmp_path / "x.npz")
+
+
+def test_a_picture_in_a_zip_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch) -> None:
+    with zipfile.ZipFile(tmp_path / "p.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", b"\0" * 10**7)
+    monkeypatch.setattr(room, "UNPACKED", 10**6)
+    with pytest.raises(DataError, match=r"a\.png has 0\.0 MiB and unpacks to 10"):
+        load(tmp_path / "p.zip")

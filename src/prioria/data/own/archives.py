@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from prioria.data.errors import DataError
 from prioria.data.formats import naming
+from prioria.data.own.room import check_unpacked
 
 TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 LARGEST_FILE = 2**30
@@ -109,6 +110,8 @@ def _from_folder(path: Path, names: Collection[str]) -> Iterator[tuple[str, Stre
 def _from_zip(path: Path, names: Collection[str]) -> Iterator[tuple[str, Stream]]:
     with naming(path), zipfile.ZipFile(path) as archive:
         for name in names:
+            entry = archive.getinfo(name)
+            check_unpacked(path / name, entry.compress_size, entry.file_size)
             with naming(path / name):
                 content = io.BytesIO(archive.read(name))  # never more than it declares
             yield name, content

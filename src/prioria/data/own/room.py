@@ -12,6 +12,7 @@ import numpy as np
 
 from prioria.data.errors import DataError
 
+MAGIC = np.lib.format.MAGIC_PREFIX  # that every array begins with
 UNPACKED, GROWTH = 256 * 2**20, 100
 
 
@@ -20,6 +21,8 @@ def check_sizes(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         for member in archive.namelist():
             with archive.open(member) as stream:
+                if not stream.peek(len(MAGIC)).startswith(MAGIC):
+                    raise DataError(f"{path}: its member {member!r} is no array; leave it out")
                 version = np.lib.format.read_magic(stream)
                 read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
                 shape, _, dtype = read(stream)
