@@ -18,7 +18,7 @@ from prioria.evaluate import Estimate
 
 NOISE = 0.5
 CASES = [(2, 1.2, 200), (2, 0.9, 200), (2, 0.8, 200), (2, 0.7, 500), (2, 0.6, 500), (20, 0.8, 500), (2, 0.5, 500)]
-CASES += [(2, 0.4, 500), (50, 0.6, 500)]  # latents, narrow, samples
+CASES += [(2, 0.4, 500)]  # latents, narrow, samples
 NORMAL = 1.96  # errors that 95 % of a normal distribution lie within
 
 
