@@ -65,9 +65,9 @@ class TopicStart:
         validation: estimate of log p(x) of each validation row, low on average (N,), in nats.
     """
 
-    words: NDArray[np.float64]
+    words: NDArray[np.floating]
     concentration: float
-    validation: NDArray[np.float64]
+    validation: NDArray[np.floating]
 
 
 def topics(

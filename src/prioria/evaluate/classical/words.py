@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from prioria.evaluate.classical.density import Density
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 PSEUDO = 0.5
 DOCUMENTS, PASSES, DRAWS = 1000, 5, 30  # that topics are learned from, how often, and draws of shares to score one
