@@ -6,7 +6,7 @@
 Cycles are those of modules, imports for type checkers and inside functions included. A *place* of a new prior,
 objective or command is a file that must name it, counted at the existing one that the fewest files name: its own, other
 sources without papers and reports, and the lists of the contract, the citations and the guide. A place of a new
-training option is one where it is declared or passed on (field, argument, keyword, key): the median of all options.
+training option is one where it is declared or passed on (field, argument, keyword, key): the lower median of all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median, median_low, quantiles
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -117,13 +117,14 @@ class Checkout:
         return {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == package}
 
     def places_of_an_option(self) -> float:
-        """The median count of places where a training option is declared or passed on."""
+        """The lower median of how often an option is declared or passed on by what trains."""
         tree = self.trees[self.source / "train" / "options.py"]
         options = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Options")
         names = [n.target.id for n in options.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
-        read = [path for path in self.trees if path.relative_to(self.source).parts[0] in ("train", "commands")]
+        trained = {self.source / "commands" / f"{name}.py" for name in ("train", "tune", "demo")}
+        read = [path for path in self.trees if path in trained or path.parent == self.source / "train"]
         found = [name for path in read for name in mentioned(self.trees[path])]
-        return median(found.count(name) for name in names)
+        return median_low(found.count(name) for name in names)
 
     def places_of_a_command(self) -> int:
         """The fewest files that name the module of a command; itself is one."""

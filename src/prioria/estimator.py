@@ -110,7 +110,7 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         if self.schema_ is None:
             rows: Any = validate_data(self, X, dtype=np.float64)
             self._binary = self._is_binary(rows)
-            self.scaler_ = StandardScaler(with_mean=not self._binary, with_std=not self._binary).fit(rows)
+            self.scaler_: Any = StandardScaler(with_mean=not self._binary, with_std=not self._binary).fit(rows)
         else:
             self._binary, self.scaler_ = False, None
         self._seed = int(generator.randint(2**31 - 1))
@@ -178,8 +178,9 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         if len(lost := (~scores.isfinite()).nonzero()):
             scores[lost] = -torch.inf
             warnings.warn(f"X[{int(lost[0])}] is one of {len(lost)} rows without a finite score: -inf", stacklevel=2)
-        own_units = self._binary or self.scaler_ is None
-        return scores.numpy() - (0.0 if own_units else float(np.log(np.asarray(self.scaler_.scale_)).sum()))
+        if self._binary or self.scaler_ is None:
+            return scores.numpy()
+        return scores.numpy() - float(np.log(np.asarray(self.scaler_.scale_)).sum())
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Returns the mean of :meth:`score_samples`; ``y`` is ignored."""
@@ -251,7 +252,8 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         known = getattr(self, "feature_names_in_", None)
         if not reset and known is not None and set(known) <= set(X):
             X = X[list(known)]  # noqa: N806
-        validate_data(self, X, skip_check_array=True, reset=reset)
+        checked: Any = X
+        validate_data(self, checked, skip_check_array=True, reset=reset)
         return X
 
     @property

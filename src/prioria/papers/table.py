@@ -11,6 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from prioria.data import Dataset, Split
 from prioria.data import load as load_data
 from prioria.model import VAE
@@ -270,4 +272,4 @@ def _first(split: Split, count: int) -> Split:
     labels = None if split.labels is None else split.labels[:count]
     if split.members is not None:
         return replace(split, members=split.members[:count], labels=labels)
-    return replace(split, rows=split.rows[:count], labels=labels)
+    return replace(split, rows=split.rows[np.arange(min(count, len(split)))], labels=labels)

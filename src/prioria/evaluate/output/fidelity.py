@@ -311,7 +311,8 @@ class _Comparison:
         y = np.repeat([1, 0], [len(rows), len(self.held)])
         forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=self.seed)
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=self.seed)
-        return float(roc_auc_score(y, cross_val_predict(forest, x, y, cv=folds, method="predict_proba")[:, 1]))
+        probabilities = np.asarray(cross_val_predict(forest, x, y, cv=folds, method="predict_proba"))
+        return float(roc_auc_score(y, probabilities[:, 1]))
 
 
 def _auc_error(auc: float, positive: int, negative: int) -> float:
