@@ -33,7 +33,7 @@ from prioria.papers.table import Budget, Cell, Published, Result, Row, Table
 from prioria.report.listing import Page
 from prioria.starts.choice import best_gaussians
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 Base = tuple[str, Array]  # its name, and log p of the test rows (N,)
 DRAWS = 300  # of a document's shares, to score it
 TOLERANCE = 0.1  # nats, or two standard errors: what is no worse

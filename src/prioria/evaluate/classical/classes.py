@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from prioria.evaluate.classical.density import chosen
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 PSEUDO = 0.5  # counts added to each cell: Jeffreys
 STEPS, GAIN = 60, 1e-3  # of the iteration, and nats a row below which it ends

@@ -13,7 +13,7 @@ from prioria.evaluate.classical.classes import Classes
 from prioria.evaluate.classical.density import Density, chosen
 from prioria.evaluate.classical.words import topics, unigram
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 Fit = Callable[[Array], Density | Classes]  # training rows -> what scores rows and draws some
 
 CLASSES = (2, 4, 8, 16, 32)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from prioria.evaluate.classical.density import Density
-
-Array = NDArray[np.floating]
+from prioria.evaluate.classical.density import Array, Density
 
 PSEUDO = 0.5
 DOCUMENTS, PASSES, DRAWS = 1000, 5, 30  # that topics are learned from, how often, and draws of shares to score one
