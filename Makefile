@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 test: export OMP_NUM_THREADS := 1
 test: lint pages
 	$(BIN)/pip check
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check

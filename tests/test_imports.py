@@ -99,6 +99,7 @@ def test_every_part_has_a_layer():
     assert {part_of(path) for path in PARTS} <= set(LEVEL)
 
 
+@pytest.mark.slow
 def test_imports_point_down():
     upward = [
         f"{path.relative_to(SOURCE)} -> {part}"
@@ -187,6 +188,7 @@ def test_a_new_part_touches_few_places():
     assert checkout().places_of_a_command() == 2
 
 
+@pytest.mark.slow
 def test_importing_everything_takes_no_longer_than_torch_alone():
     code = (
         "from time import process_time as now; start = now(); import torch; torched = now(); import prioria\n"
@@ -206,6 +208,7 @@ def test_help_imports_little_and_no_torch():
     assert least_printed(code) < 500  # for 324
 
 
+@pytest.mark.slow
 def test_the_root_names_everything_public_and_loads_it_when_asked():
     code = (
         "import sys, prioria; print(len(sys.modules)); assert not {'torch', 'numpy'} & set(sys.modules)\n"

@@ -39,6 +39,7 @@ def trained(digits: prioria.data.Dataset, loss: str) -> nn.Module:
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["bce", "mse"])
 def test_the_likelihood_of_a_pythae_model_is_pythaes(digits: prioria.data.Dataset, loss: str) -> None:
     theirs = trained(digits, loss)
@@ -51,6 +52,7 @@ def test_the_likelihood_of_a_pythae_model_is_pythaes(digits: prioria.data.Datase
     assert abs(ours.value - expected) < 5 * np.sqrt(2) * ours.monte_carlo_error
 
 
+@pytest.mark.slow
 def test_a_refitted_prior_brings_the_samples_of_a_pythae_model_closer_to_the_data(digits: prioria.data.Dataset) -> None:
     model = adoption.from_pythae(trained(digits, "bce"))
     found = refit_prior(model, priors.Mixture(4, 20), digits, steps=500, learning_rate=1e-2)

@@ -145,6 +145,7 @@ def test_samples_of_pictures_are_pictures_in_the_units_of_the_file(tmp_path: Pat
     call("score", tmp_path / "run", tmp_path / "x.npz", "--num-samples", 5)
 
 
+@pytest.mark.slow
 def test_pages_and_pictures_are_written(run: Path, tmp_path: Path) -> None:
     call("report", run, "--out", tmp_path / "report.html")
     call("compare", run, run, "--out", tmp_path / "both.html")
@@ -154,6 +155,7 @@ def test_pages_and_pictures_are_written(run: Path, tmp_path: Path) -> None:
         assert "importance sampling" in page and "http://" not in page.replace("http://www.w3.org", "")
 
 
+@pytest.mark.slow
 def test_counts_without_a_likelihood_say_how_many_categories_they_are(tmp_path: Path, capsys) -> None:
     np.save(tmp_path / "counts.npy", np.arange(60).reshape(20, 3) % 7)
     with pytest.raises(SystemExit):
@@ -161,6 +163,7 @@ def test_counts_without_a_likelihood_say_how_many_categories_they_are(tmp_path: 
     assert "likelihood.categories, 7 for values up to 6;" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_twelve_rows_and_a_folder_with_a_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "twelve.npy", np.random.default_rng(0).normal(size=(12, 2)))
     run = tmp_path / "a run"
@@ -174,6 +177,7 @@ def test_twelve_rows_and_a_folder_with_a_space(tmp_path: Path, capsys: pytest.Ca
         assert f"{run} has 1 test row" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "choices",
     [
@@ -277,6 +281,7 @@ def test_shorthand_leaves_values_alone() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_demo_leaves_a_page_a_picture_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call("demo", "--out", tmp_path / "demo", "--epochs", 2)
     for name in ("report.html", "sheet.png", "evaluation.json", "vamp/run.json", "standard/run.json"):

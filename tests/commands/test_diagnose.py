@@ -52,6 +52,7 @@ def duplicates(folder: Path) -> None:
     written(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("broken", "fault", "remedy"),
     [
@@ -72,6 +73,7 @@ def test_command_names_the_fault(broken, fault: str, remedy: str, tmp_path: Path
     assert fault in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_command_blames_no_part_of_a_run_that_was_not_broken(tmp_path: Path) -> None:
     trained(tmp_path / "run")
     call("diagnose", tmp_path / "run")
@@ -80,6 +82,7 @@ def test_command_blames_no_part_of_a_run_that_was_not_broken(tmp_path: Path) -> 
     assert not named & {"posterior collapse", "dead decoder", "duplicate components"}
 
 
+@pytest.mark.slow
 def test_a_page_says_why_pockets_of_a_flow_are_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--network.hidden", 8, 8, "--latents", 2, "--epochs", 1]
     call("train", "digits", "--posterior", "iaf", *small, "--out", tmp_path)

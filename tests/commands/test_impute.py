@@ -25,6 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_holes_are_filled_in_original_kinds_and_the_rest_stays(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

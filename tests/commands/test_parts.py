@@ -96,6 +96,7 @@ def test_a_part_is_scored_as_its_rows_are_alone(run: Path, folder: Path, scores:
     assert len({parts._seed(seed, name) for seed in range(9) for name in NAMES}) == 27
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_one_process_on_any_cluster(
     run: Path, folder: Path, scores: Path, cluster: str, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def run(table: Path) -> Iterator[Path]:
     yield out
 
 
+@pytest.mark.slow
 def test_a_table_of_numbers_trains_with_no_option_and_is_no_worse_than_any_gaussian_mixture(run: Path) -> None:
     assert json.loads((run / "run.json").read_text())["preset"] == "table"
     found = Run.load(run)

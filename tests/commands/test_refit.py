@@ -21,6 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", [["realnvp", "--prior.blocks", 2], ["vamp", "--prior.components", 5]])
 def test_refit_leaves_a_run_with_another_prior(run: Path, prior: list, tmp_path: Path, capsys) -> None:
     folder = tmp_path / "new"

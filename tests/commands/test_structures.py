@@ -49,6 +49,7 @@ def test_bits_train_by_score_function_from_several_draws(tmp_path: Path) -> None
     assert all(p.isfinite().all() for p in run.model.parameters())
 
 
+@pytest.mark.slow
 def test_a_learned_graph_takes_two_phases_with_flows_and_goes_on_where_it_was(tmp_path: Path, capsys) -> None:
     command = ["train", "digits", "--stages", "graph", *NETWORK, "--stages.nodes", "3", "--stages.latents", "2"]
     command += ["--stages.flow-steps", "1", "--stages.structure-epochs", "1", "--batch-size", "500"]

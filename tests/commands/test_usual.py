@@ -38,6 +38,7 @@ def test_photographs_are_modelled_by_frequencies_and_drawings_by_pixels():
     assert load(RNG.normal(size=(100, 20)).cumsum(1), series=True).protocol.likelihoods[0] == "FrequencyGaussian"
 
 
+@pytest.mark.slow
 def test_photographs_without_an_option_beat_a_full_gaussian():
     data = load(PHOTOGRAPHS)
     train, test = data.train.tensor().double().numpy(), data.test.tensor()

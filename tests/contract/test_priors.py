@@ -25,6 +25,7 @@ def grid_of(latents: int, points: int, reach: float) -> tuple[torch.Tensor, floa
     return grid, float(axis[1] - axis[0]) ** latents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRIORS)
 @pytest.mark.parametrize(("latents", "points"), [(1, 4001), (2, 601)])
 def test_density_integrates_to_one(name: str, latents: int, points: int) -> None:

@@ -110,6 +110,7 @@ def test_a_walker_stands_on_the_ground(data_root):
     assert np.allclose(lengths, [0.056444 * bone.length for bone in skeleton.bones], atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_rows_go_back_to_poses(data_root):
     data, skeleton = load("cmu-mocap", root=data_root), read_skeleton(data_root)
@@ -122,6 +123,7 @@ def test_rows_go_back_to_poses(data_root):
     assert np.allclose(found[:, kept[changed[kept]]], motion[order][:, kept[changed[kept]]], atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["cmu-mocap", "cmu-mocap-35"])
 def test_every_channel_spans_the_unit_interval(data_root, name):

@@ -27,6 +27,7 @@ def test_scikit_learn_accepts_it(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 def test_the_density_of_real_values_integrates_to_one_in_their_own_units():
     x = np.random.default_rng(0).normal(loc=300.0, scale=20.0, size=(200, 1))
     estimator = VAEEstimator(1, epochs=50, num_samples=5000, random_state=0).fit(x)
@@ -35,6 +36,7 @@ def test_the_density_of_real_values_integrates_to_one_in_their_own_units():
     assert np.trapezoid(density, grid) == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pseudo_inputs", [None, 20])
 def test_scores_are_finite_and_fall_with_the_distance_from_ten_to_a_million_deviations(pseudo_inputs):
     rng = np.random.default_rng(0)
@@ -51,6 +53,7 @@ def test_a_feature_that_never_varies_counts_as_of_deviation_one():
     assert VAEEstimator(**FAST).fit(x).scaler_.scale_[1] == 1.0
 
 
+@pytest.mark.slow
 def test_the_probabilities_of_all_bits_sum_to_one():
     rng = np.random.default_rng(0)
     x = rng.random((300, 1)).round() * np.array([1, 1, 0, 0]) + rng.random((300, 4)).round() * np.array([0, 0, 1, 1])
@@ -62,6 +65,7 @@ def test_the_probabilities_of_all_bits_sum_to_one():
     assert probability[first_two_differ].sum() < 0.25
 
 
+@pytest.mark.slow
 def test_training_on_iris_beats_a_diagonal_gaussian(iris):
     train, test = iris[::2], iris[1::2]
     independent = -0.5 * np.log(2 * np.pi * train.var(0)) - (test - train.mean(0)) ** 2 / (2 * train.var(0))
@@ -71,6 +75,7 @@ def test_training_on_iris_beats_a_diagonal_gaussian(iris):
     )
 
 
+@pytest.mark.slow
 def test_rows_are_decoded_and_drawn_in_their_own_units(iris):
     estimator = VAEEstimator(epochs=200, random_state=0).fit(iris)
     error = np.abs(estimator.inverse_transform(estimator.transform(iris)) - iris).mean(0)

@@ -122,6 +122,7 @@ class Student(Module):
         return Independent(StudentT(3.0, self.net(z)), 1)
 
 
+@pytest.mark.slow
 def test_what_is_comparable_is_asked_of_the_distribution() -> None:
     bits, points = load("digits"), load("two-moons")
     found = evaluate.baselines(points, model=model_of(points, Student(nn.Linear(2, 2))), limit=20)

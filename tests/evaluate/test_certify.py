@@ -40,6 +40,7 @@ def standard_errors(difference: Tensor) -> float:
     return (difference.mean() / difference.std() * math.sqrt(len(difference))).item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dimensions", "num_steps"), [(2, 100), (10, 100), (50, 200)])
 def test_the_closed_form_is_inside_the_bracket_and_a_bad_encoder_is_caught(dimensions: int, num_steps: int) -> None:
     model, marginal = linear_gaussian(dimensions)
@@ -54,6 +55,7 @@ def test_the_closed_form_is_inside_the_bracket_and_a_bad_encoder_is_caught(dimen
     assert certificate.importance_gap > 3 * certificate.importance_gap_error
 
 
+@pytest.mark.slow
 def test_a_hierarchical_prior_is_annealed_with_its_auxiliary_latents() -> None:
     a = torch.tensor([[1.5], [-0.8]])
     zeta = priors.Gaussian(1, 2)
@@ -72,6 +74,7 @@ def test_a_hierarchical_prior_is_annealed_with_its_auxiliary_latents() -> None:
     assert abs(certificate.gap) < 0.2
 
 
+@pytest.mark.slow
 def test_all_groups_of_a_hierarchy_move() -> None:
     """z2 ~ N(0, I), z1|z2 ~ N(B z2, I/2), x|z1 z2 linear in both."""
     prior = priors.Gaussian(2, 2)
@@ -97,6 +100,7 @@ def test_all_groups_of_a_hierarchy_move() -> None:
     assert difference.std().item() < 4 * math.sqrt(62) * estimate.monte_carlo_error
 
 
+@pytest.mark.slow
 def test_annealing_repeats_and_leaves_the_random_numbers_alone() -> None:
     model, _ = linear_gaussian(2)
     x, before = torch.randn(3, 2), torch.get_rng_state()

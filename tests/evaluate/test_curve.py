@@ -26,6 +26,7 @@ def p_value(estimate: evaluate.Estimate, truth: float) -> float:
     return float(stats.ttest_1samp(estimate.pointwise.numpy(), truth).pvalue)
 
 
+@pytest.mark.slow
 def test_every_point_is_the_binomial_sum_of_a_model_with_one_bit() -> None:
     """Of K bits the number of ones is Binomial(K, q), and a weight takes one of two values."""
     decoder = nn.Linear(1, INPUTS)

@@ -228,6 +228,7 @@ def test_kl_per_dimension_of_hierarchies_and_flows() -> None:
     assert OpaqueFlow is type(single(posterior="opaque-flow").stages["z"].q)
 
 
+@pytest.mark.slow
 def test_many_components_are_not_dead_for_want_of_draws() -> None:
     # Where p(z) = q(z), 2,000 narrow posteriors, a component stays without any of 5,000 draws with probability e^-2.5,
     # of 20,000 with e^-10: one or more of them in 9 % of all seeds, and none with this one.

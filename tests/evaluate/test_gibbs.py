@@ -35,6 +35,7 @@ def check(certificate: evaluate.Certificate, truth: Tensor) -> None:
     assert abs(certificate.gap) < 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [(4,), (3, 4), (2, 3, 5)])
 def test_the_sum_over_codes_is_inside_the_bracket_and_a_bad_encoder_is_caught(bits: tuple[int, ...]) -> None:
     model = coupled(*bits)
@@ -63,6 +64,7 @@ def mixed() -> tuple[VAE, nn.Linear, nn.Linear]:
     return model, prior.heads, decoder
 
 
+@pytest.mark.slow
 def test_bits_and_real_latents_move_together() -> None:
     model, heads, decoder = mixed()
     certificate = evaluate.certify(model, num_examples=40, num_steps=50, num_samples=5)

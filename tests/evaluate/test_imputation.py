@@ -48,6 +48,7 @@ def data() -> Dataset:
     return load(table(4000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depends_on", [None, "b"])
 def test_errors_and_coverage_are_those_of_the_joint(data: Dataset, depends_on: str | None) -> None:
     schema = data.protocol.schema

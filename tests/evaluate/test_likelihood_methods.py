@@ -15,6 +15,7 @@ METHODS = {"importance": {"num_samples": 2_000}, "ais": {"num_steps": 40}, "quad
 NAMES = {"importance": "importance sampling", "ais": "annealed", "quadrature": "quadrature, adaptive regions"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_meets_the_closed_form(method: str) -> None:
     model, marginal = linear_gaussian(1)

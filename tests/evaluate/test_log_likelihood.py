@@ -137,6 +137,7 @@ def far_model() -> VAE:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"num_samples": 20}, {"num_samples": 2000}, {"method": "ais", "num_steps": 2, "num_chains": 2}]
 )

@@ -41,6 +41,7 @@ def test_is_the_closed_form_of_a_linear_model() -> None:
     assert "quadrature" in str(found.estimator) and math.isclose(found.monte_carlo_error, 0.0)
 
 
+@pytest.mark.slow
 def test_agrees_with_importance_sampling_where_the_prior_is_learned() -> None:
     vae, x = single("realnvp"), torch.rand(6, INPUTS).round()
     grid, sampled = evaluate.quadrature_log_likelihood(vae, x), evaluate.log_likelihood(vae, x, num_samples=4000)
@@ -65,6 +66,7 @@ def test_it_finds_the_posterior_where_the_encoder_does_not(dimensions: int, narr
     assert coarse.converged or "still change when they are halved; raise points=5" in str(coarse.doubt)
 
 
+@pytest.mark.slow
 def test_groups_and_auxiliary_latents_share_the_grid() -> None:
     x = torch.randn(20, 1)
     normal = priors.Gaussian(1, 1)
@@ -201,6 +203,7 @@ def test_a_posterior_far_from_all_draws_of_the_prior_is_found() -> None:
         assert found.converged and found.value == pytest.approx(stats.norm.logpdf(x, 0, math.sqrt(1.0001)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_no_error_is_silent_for_networks_of_any_steepness() -> None:
     """Posteriors of 1e-4 to 1 in width, many of several modes and of ramps, against a sum of a million terms."""
     z = torch.linspace(-9, 9, 1_000_001).unsqueeze(-1)

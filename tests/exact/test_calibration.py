@@ -48,6 +48,7 @@ def model(latents: int, b: float) -> tuple[VAE, Tensor, float]:
     return vae, x, exact.log_prob(x.double()).mean().item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("latents", "b", "samples", "converges"),
     [(2, 1.3, 100, True), (2, 0.8, 200, True), (2, 0.4, 500, False), (20, 0.6, 200, False)],

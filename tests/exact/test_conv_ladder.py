@@ -99,6 +99,7 @@ def test_weight_normalization_learns_one_norm_for_each_output() -> None:
         torch.testing.assert_close(norms, convolution.parametrizations.weight.original0.flatten())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("counts", "shape", "posterior"),
     [

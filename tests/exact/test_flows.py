@@ -135,6 +135,7 @@ def test_the_determinant_is_of_the_values_that_are_given_not_of_those_before() -
     assert not torch.isclose(coupling.log_abs_det_jacobian(x, y), coupling.log_abs_det_jacobian(other, after)).any()
 
 
+@pytest.mark.slow
 def test_validation_of_torchs_distributions_stays_on() -> None:
     code = (
         "import torch; from torch.distributions import Distribution, Normal\n"

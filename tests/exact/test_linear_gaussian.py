@@ -43,6 +43,7 @@ def test_elbo_is_the_closed_form() -> None:
     assert estimate.monte_carlo_error < 0.01
 
 
+@pytest.mark.slow
 def test_importance_weighted_bound_follows_its_curve() -> None:
     bounds = {}
     for samples, expected in CURVE.items():

@@ -52,6 +52,7 @@ def test_nothing_between_a_sample_and_itself_in_another_order(name: str) -> None
     torch.testing.assert_close(mmd(a, b, kernel, unbiased=False), mmd(a[torch.randperm(50)], b, kernel, unbiased=False))
 
 
+@pytest.mark.slow
 def test_expectation_between_two_normals() -> None:
     # E exp(-|a-b|^2/(2 w^2)) for a ~ N(m, s^2 I), b ~ N(0, I) is (w^2/(w^2+s^2+1))^(L/2) exp(-|m|^2/(2 (w^2+s^2+1))).
     latents, width, shift, scale, count, repeats = 2, 1.3, 0.8, 0.6, 100, 400

@@ -189,6 +189,7 @@ def in_one_piece(q, z, log_weights):
     return joint, torch.logsumexp(pairs + log_weights.unsqueeze(-1), 1).sum(-1)
 
 
+@pytest.mark.slow
 def test_tiles_are_faster_than_one_piece() -> None:
     batch, latents = 700, 40
     mean, z = torch.randn(batch, latents, requires_grad=True), torch.randn(batch, latents)

@@ -64,6 +64,7 @@ def test_log_likelihood_of_two_levels_is_that_of_quadrature(prior: str) -> None:
     assert abs(estimate.value - expected.mean()) < Z * estimate.monte_carlo_error + abs(estimate.bias)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["standard", "vamp"])
 def test_generated_x_follow_the_same_likelihood(prior: str) -> None:
     # x has 64 values: the frequencies of those that the model generates against log p(x).

@@ -73,6 +73,7 @@ def expected(model: VAE, x: torch.Tensor) -> dict[str, torch.Tensor]:
     return {f"{name}_mean": top.mean, f"{name}_log_variance": 2 * top.stddev.log(), **means}
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_programs_equal_the_model_on_another_number_of_rows(model: VAE, tmp_path: Path):
     export(model, torch.rand(4, INPUTS), tmp_path, onnx=False)
@@ -94,6 +95,7 @@ def test_programs_of_another_model_do_not_stay_beside_these(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == mine
 
 
+@pytest.mark.slow
 @needs_onnx
 @torch.no_grad()
 def test_onnx_equals_the_model_on_another_number_of_rows(model: VAE, tmp_path: Path):
@@ -113,6 +115,7 @@ def test_onnx_equals_the_model_on_another_number_of_rows(model: VAE, tmp_path: P
     np.testing.assert_allclose(mean, wanted, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @needs_onnx
 @torch.no_grad()
 def test_a_fused_model_in_double_precision_stays_in_it(tmp_path: Path):
@@ -125,6 +128,7 @@ def test_a_fused_model_in_double_precision_stays_in_it(tmp_path: Path):
     np.testing.assert_allclose(mean, model.encode(x, "z1"), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_an_operator_that_onnxruntime_lacks_in_double_precision_is_named(tmp_path: Path):
     with pytest.raises(ValueError, match=r"Softplus.*export model\.float\(\)"):
         export(ladder().double(), torch.rand(5, INPUTS, dtype=torch.float64), tmp_path)

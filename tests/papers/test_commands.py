@@ -35,6 +35,7 @@ def reproduce(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Ca
     return run
 
 
+@pytest.mark.slow
 def test_one_command_for_each_cell_gives_the_page_of_one_command_for_all(reproduce, tmp_path: Path) -> None:
     assert reproduce("--list-cells") == ["0  digits  few  seed 0: to do", "1  digits  many  seed 0: to do"]
     assert reproduce("--cell", "1")[0].startswith("digits  many  seed 0: ")

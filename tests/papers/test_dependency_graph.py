@@ -49,6 +49,7 @@ def run(arguments: list[str]) -> None:
     assert not end.value.code
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_both_phases_run_to_the_page(tmp_path: Path) -> None:
     command = ["reproduce", "dependency-graph", "--data", "mnist-thresholded", "--rows", "graph-iaf"]

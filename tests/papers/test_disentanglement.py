@@ -86,6 +86,7 @@ def test_page_shows_paired_differences_with_their_interval(tmp_path: Path) -> No
     assert not any("importance samples" in note for note in made.notes)  # no number here comes from any
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_smoke_budget_runs_to_its_page(tmp_path: Path) -> None:
     command = ["reproduce", "disentanglement", "--budget", "smoke", "--rows", "beta-tc,beta-tc-dp"]

@@ -233,6 +233,7 @@ def test_page_shows_paired_differences_with_their_spread_and_compares_no_collaps
     assert "svhn: VAE (78.9, 83.8, 53.67, 0.386)" in absent.absent
 
 
+@pytest.mark.slow
 def test_a_pair_runs_to_its_page_and_is_not_run_again(tmp_path, capsys) -> None:
     command = ["reproduce", "dpvae", "--data", "two-moons", "--rows", "vae,vae-dp", "--budget", "smoke"]
     command += ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "results")]

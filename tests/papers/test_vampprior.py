@@ -92,6 +92,7 @@ def test_smoke_budget_runs_a_row_to_its_page_and_does_not_run_it_again(tmp_path:
     assert "-85.57" in line and "one level, VampPrior" in line
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_reference_row_is_the_standard_run_under_the_mixture_of_all_its_posteriors(tmp_path: Path) -> None:
     reference, standard = (

@@ -24,13 +24,13 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def as_program(text: str) -> str:
-    """A page as one Python program with the page's line numbers: bash becomes a subprocess, prose blank lines."""
+    """A page as one Python program with the page's line numbers: bash runs by `shell`, prose is blank lines."""
     lines = [""] * text.count("\n")
     for match in BLOCK.finditer(text):
         code = match["code"].splitlines()
         if match["language"] == "bash":
             commands = "\n".join(line for line in code if not line.startswith(SET_UP))
-            code = [f"import subprocess; subprocess.run(['bash', '-euc', {commands!r}], check=True)"]
+            code = [f"import shell; shell.run({commands!r})"]
         first = text.count("\n", 0, match.start("code"))
         lines[first : first + len(code)] = code
     return "\n".join(lines)
@@ -45,7 +45,9 @@ def test_code_runs(page: Path, tmp_path: Path):
     program = tmp_path / f"{page.stem}.py"
     program.write_text(as_program(page.read_text(encoding="utf-8")), encoding="utf-8")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {name: value for name, value in os.environ.items() if name != "PRIORIA_DATA"} | {"PATH": path}
+    source = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    environment = {name: value for name, value in os.environ.items() if name != "PRIORIA_DATA"}
+    environment |= {"PATH": path, "PYTHONPATH": source}
     command = [sys.executable, program]
     run = subprocess.run(command, check=False, cwd=tmp_path, env=environment, text=True, capture_output=True)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -247,6 +247,7 @@ def test_hierarchies_and_flows_are_diagnosed_too() -> None:
     json.dumps(found)
 
 
+@pytest.mark.slow
 def test_page_stands_alone_and_says_what_the_json_says(trained, tmp_path, capsys) -> None:
     run = Run.load(trained / "vamp")
     found = write_diagnosis(run, tmp_path / "diagnosis.html", seed=1)

@@ -39,6 +39,7 @@ def test_command_writes_pictures_animations_and_numbers(trained, tmp_path, capsy
     assert "lowest log q(z)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_two_latents_of_points_get_lines_over_the_density(tmp_path) -> None:
     data = load("two-moons")
     model = model_of(data, latents=2)
@@ -51,6 +52,7 @@ def test_two_latents_of_points_get_lines_over_the_density(tmp_path) -> None:
     assert found["lowest_density"]["difference"] == pytest.approx(expected["difference"], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_fewer_lines_than_asked_for_are_said(tmp_path) -> None:
     whole = load("two-moons")
     data = replace(whole, test=replace(whole.test, rows=whole.test.rows[:5], labels=None))

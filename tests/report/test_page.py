@@ -74,6 +74,7 @@ def both(trained: Path) -> Page:
     return Page(trained / "both.html")
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched(page: Page, both: Page):
     for each in (page, both):
         names = {tag for tag, _ in each.tags}
@@ -131,6 +132,7 @@ def test_names_are_escaped(folder: Path, tmp_path: Path):
     assert "<script>a" in Page(written).words
 
 
+@pytest.mark.slow
 def test_same_run_gives_the_same_page(trained: Path, tmp_path: Path):
     state = torch.get_rng_state()
     first, again = (report(trained / "vamp", tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
@@ -153,6 +155,7 @@ def test_evaluation_of_other_weights_is_left_out(folder: Path):
     assert (likelihood_of(folder / "vamp").text, likelihood_of(folder / "standard").text != "") == ("", True)
 
 
+@pytest.mark.slow
 def test_command_says_that_a_page_has_no_numbers_also_where_they_are_of_earlier_weights(folder: Path, capsys):
     shutil.copytree(folder / "standard" / "best", folder / "vamp" / "best", dirs_exist_ok=True)
     for name, missing in (("vamp", True), ("standard", False)):

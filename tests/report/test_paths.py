@@ -64,6 +64,7 @@ def test_paths_share_one_scale_and_what_cannot_be_drawn_is_refused() -> None:
         drawing.drawn(rows, dataset_of(torch.rand(20, 4), (4,)).protocol)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_poses_are_drawn_by_forward_kinematics(data_root: Path) -> None:
     data = load("cmu-mocap")
@@ -110,6 +111,7 @@ def constrained_model() -> VAE:
     )
 
 
+@pytest.mark.slow
 def test_course_of_a_run_shows_beta_and_the_target(tmp_path: Path) -> None:
     rewo = objectives.REWO(objectives.ELBO(), "rmse=0.4", initial_phase=0.5)
     rows = torch.rand(80, 2)

@@ -65,6 +65,7 @@ def test_rows_and_latents_are_counted(run: Run) -> None:
     assert standing(replace(run, history=[]), units(3, 3), None) == []
 
 
+@pytest.mark.slow
 def test_pages_and_commands_show_baselines(folder: Path) -> None:
     call("evaluate", folder / "vamp", "--num-samples", 5, "--limit", 30)
     kept = read(folder / "vamp").baselines

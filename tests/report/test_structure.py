@@ -28,6 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_graph_and_what_each_edge_is_worth(runs: Path) -> None:
     call("report", runs / "0", "--out", runs / "graph.html")
     page = Page(runs / "graph.html")
@@ -40,6 +41,7 @@ def test_the_page_shows_the_graph_and_what_each_edge_is_worth(runs: Path) -> Non
     assert "Stability" not in page.words
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_say_how_stable_edges_are(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call("compare", runs / "0", runs / "1", "--out", runs / "both.html")
     words = Page(runs / "both.html").words
@@ -64,6 +66,7 @@ def test_a_hierarchy_without_gates_has_levels_and_no_graph(runs: Path) -> None:
     assert f"rate {rate}; groups below it" in page.words
 
 
+@pytest.mark.slow
 def test_levels_are_encoded_and_explored_by_command(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for level, width in (("z2", 2), ("z1", 3)):
         call("encode", runs / "ladder", "digits", "--level", level, "--out", runs / "z.npz")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from scipy.stats import norm
 from sklearn.datasets import load_wine
 
 from prioria import data, evaluate, load, objectives, starts
 
 
+@pytest.mark.slow
 def test_a_frame_with_names_and_missing_entries_is_held_and_saved(tmp_path) -> None:
     table = load_wine(as_frame=True)
     frame = table.data.iloc[:, :6].mask(np.random.default_rng(0).random((178, 6)) < 0.2)

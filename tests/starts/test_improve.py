@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from prioria import evaluate, starts
@@ -35,6 +36,7 @@ def one_factor() -> TableStart:
     return TableStart(SCHEMA, mixture, reader.center, reader.scale, families, {}, held)
 
 
+@pytest.mark.slow
 def test_networks_that_help_are_kept_and_help_on_other_rows_too() -> None:
     torch.manual_seed(0)
     model, data = starts.build(one_factor(), hidden=16), dataset()

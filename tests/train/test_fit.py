@@ -81,6 +81,7 @@ def test_training_means_are_over_all_steps_since_the_last_line() -> None:
     assert (3 * lines[0]["loss"] + lines[1]["loss"]) / 4 == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_training_ends_at_the_maximum_of_the_likelihood() -> None:
     model, decoder, rows = exact()
     x = rows.train.tensor().double().numpy()

@@ -54,6 +54,7 @@ def test_the_encoder_sees_and_the_likelihood_scores_one_part_while_training_alon
     assert torch.equal(draw.x.isnan(), seen[0].isnan()) and torch.equal(draw.log_px, draw.px.log_prob(seen[0]))
 
 
+@pytest.mark.slow
 def test_training_with_masks_infers_rows_with_holes_better() -> None:
     table = data.load(pd.DataFrame(rows(1000).numpy(), columns=list("abc")))
     holes = table.test.tensor()

@@ -26,6 +26,7 @@ def model(likelihood: torch.nn.Module | None = None) -> VAE:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["rmse", "psnr", "nats", "nats-per-dim"])
 def test_target_leaves_five_percent_or_the_noise_of_the_average(unit: str) -> None:
     trained = model()

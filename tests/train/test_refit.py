@@ -41,6 +41,7 @@ def gaussian(mean: float = 0.0) -> priors.Mixture:
     return prior
 
 
+@pytest.mark.slow
 def test_one_gaussian_finds_the_moments_of_the_aggregate_posterior(run: Run) -> None:
     # The maximum of E log N(z; m, s^2) is at the mean and the variance of q(z): those of the mixture, in closed form.
     found = refit_prior(run, gaussian(), steps=400, batch_size=1000, learning_rate=0.03)
@@ -72,6 +73,7 @@ def test_rows_that_are_binarized_afresh_are_encoded_afresh() -> None:
     torch.testing.assert_close(fitted.log_variance.exp().detach()[0], spread.detach(), atol=0, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_bound_and_divergence_improve_and_nothing_else_moves(run: Run) -> None:
     before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
     gradients = [parameter.grad for parameter in run.model.parameters()]

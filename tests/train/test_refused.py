@@ -61,6 +61,7 @@ def test_batch_normalization_in_what_a_vamp_prior_shares_is_refused(part: str, t
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_an_unknown_option_is_refused() -> None:
     """In a process of its own: under pytest annotations are checked, elsewhere a wrong word comes through."""
     program = """

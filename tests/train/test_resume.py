@@ -152,6 +152,7 @@ def test_a_full_disk_is_an_os_error_and_leaves_the_old_checkpoint(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_again_and_again(unbroken: Path, tmp_path: Path) -> None:
     out, moments, kills = tmp_path / "run", random.Random(0), 0
 

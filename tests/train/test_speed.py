@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
@@ -47,6 +48,7 @@ def products_of(train: Callable[[int], None], epochs: int) -> int:
     return counter.get_total_flops()
 
 
+@pytest.mark.slow
 def test_the_loop_adds_little_to_the_bare_steps() -> None:
     rows = data.load((torch.rand(ROWS, 784) < 0.2).float())
     bare, ours = model(), model()

@@ -38,6 +38,7 @@ def test_the_second_phase_trains_the_structure_of_the_first(digits, tmp_path) ->
     assert stages.edge_probabilities(run.model.stages) == {edge: float(mu > 0.5) for edge, mu in learned.items()}
 
 
+@pytest.mark.slow
 def test_stopped_between_the_phases_or_within_the_second_it_ends_with_the_same_weights(digits, tmp_path) -> None:
     whole = two_phases(digits, tmp_path / "whole")
     stopped = tmp_path / "stopped"
@@ -67,6 +68,7 @@ def test_a_folder_that_holds_another_run_is_refused_before_edges_are_learned(dig
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_is_written_over_leaves_no_probabilities(digits, tmp_path) -> None:
     two_phases(digits, tmp_path)
     assert read_structure(tmp_path)
@@ -74,6 +76,7 @@ def test_a_run_that_is_written_over_leaves_no_probabilities(digits, tmp_path) ->
     assert read_structure(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_edges_that_are_trained_are_not_learned_further(digits, tmp_path) -> None:
     two_phases(digits, tmp_path)
     learned = read_structure(tmp_path)

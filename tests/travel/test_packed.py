@@ -123,6 +123,7 @@ def test_the_explorer_shows_a_run_whose_data_is_gone_and_where_it_is_now(home: P
         gone.rename(place)
 
 
+@pytest.mark.slow
 def test_it_works_from_the_wheel_alone_in_an_empty_environment(home: Path, away: Path) -> None:
     """The wheel that users install and the packed model: no repository, no data, no home folder."""
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(away / "wheel")]
