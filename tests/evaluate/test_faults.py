@@ -228,11 +228,10 @@ def test_kl_per_dimension_of_hierarchies_and_flows() -> None:
     assert OpaqueFlow is type(single(posterior="opaque-flow").stages["z"].q)
 
 
-@pytest.mark.slow
 def test_many_components_are_not_dead_for_want_of_draws() -> None:
-    # Where p(z) = q(z), 2,000 narrow posteriors, a component stays without any of 5,000 draws with probability e^-2.5,
-    # of 20,000 with e^-10: one or more of them in 9 % of all seeds, and none with this one.
-    x = torch.stack([torch.arange(2000.0), torch.zeros(2000)], 1)
+    # Where p(z) = q(z), 200 narrow posteriors, a component stays without any of 500 draws with probability e^-2.5, of
+    # 2,000 with e^-10: one or more of them in 1 % of all seeds, and none with this one.
+    x = torch.stack([torch.arange(200.0), torch.zeros(200)], 1)
     q = evaluate.aggregate_posterior(linear(priors.StandardNormal(2), scale=0.01), x).components
-    found = evaluate.prior_components(linear(priors.AggregatePosterior.of(q), scale=0.01), x, limit=500)
-    assert found is not None and (found.count, found.dead) == (2000, 0)
+    found = evaluate.prior_components(linear(priors.AggregatePosterior.of(q), scale=0.01), x, num_samples=500, limit=50)
+    assert found is not None and (found.count, found.dead) == (200, 0)
