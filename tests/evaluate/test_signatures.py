@@ -24,6 +24,7 @@ OTHER_COUNTS = {  # what stands in place of num_samples
     "log_likelihood": "an option of the method",
     "quadrature_log_likelihood": "points",
     "reconstruction": "one draw of each row",
+    "synthetic": "as many as rows are held out",
 }
 
 
