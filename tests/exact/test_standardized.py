@@ -52,6 +52,7 @@ def model(prior: nn.Module) -> VAE:
     )
 
 
+@pytest.mark.filterwarnings("ignore:warmup")  # one run ends while it warms up
 def test_training_sets_the_moments_once_and_a_resumed_run_has_the_same(tmp_path: Path) -> None:
     x = torch.randn(200, 2) @ torch.randn(2, 4)
     trained = model(priors.Standardized(priors.Mixture(2, 5), 2))
