@@ -79,10 +79,11 @@ def test_the_model_of_two_topics_has_the_likelihood_of_that_sum(tmp_path) -> Non
             total += beta * np.prod([words[topic, word] for topic, word in zip(topics, said, strict=True)])
         return np.log(total)
 
-    found = evaluate.log_likelihood(model, x, num_samples=4000, seed=0).pointwise.numpy()
+    # weights of the first have a Pareto tail of k = 0.67: 4,000 samples leave an error of .02
+    found = evaluate.log_likelihood(model, x, num_samples=200_000, seed=0).pointwise.numpy()
     np.testing.assert_allclose(found, [likelihood(each) for each in x.numpy()], atol=0.02)
     model.save(tmp_path)
-    again = evaluate.log_likelihood(load(tmp_path), x, num_samples=4000, seed=0).pointwise.numpy()
+    again = evaluate.log_likelihood(load(tmp_path), x, num_samples=200_000, seed=0).pointwise.numpy()
     np.testing.assert_array_equal(again, found)
 
 

@@ -18,8 +18,8 @@ class LogDirichlet(Distribution):
     log p(z) = log Gamma(sum a) - sum log Gamma(a_k) + sum a_k log theta_k + log s - s. The scale s says nothing and is
     the same in every such distribution: KL(q || p) is that of the Dirichlets. Draws have gradients, theta as gammas
     log g' + log(u) / a with g' ~ Gamma(a + 1) and u uniform (Marsaglia and Tsang, 2000, sec. 6), which do not underflow
-    where a is small. Every gamma has equally many proposals, so that draws of a row do not depend on its neighbors; where
-    none is accepted, of 3e10 gammas about one, the last stands.
+    where a is small. Every gamma has equally many proposals, so that draws of a row do not depend on its neighbors;
+    where none is accepted, of 3e10 gammas about one, the last stands.
 
     Args:
         log_concentration: log a (..., K).
