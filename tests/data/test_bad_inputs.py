@@ -38,6 +38,13 @@ def empty_file(folder):
     return folder / "rows.npy"
 
 
+def huge_npy(folder):
+    path = folder / "huge.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (2**38, 4)})
+    return path
+
+
 def truncated_npy(folder):
     path = save_npy(folder, GOOD)
     path.write_bytes(path.read_bytes()[:-100])
@@ -119,6 +126,7 @@ def text_named_zip(folder):
 BAD = {
     "empty file": (empty_file, "cannot be read"),
     "truncated npy": (truncated_npy, "cut off"),
+    "npy of 8 TiB": (huge_npy, "declares an array of 8,388,608.0 MiB and holds 0.0: it may be cut off"),
     "damaged npz": (damaged_npz, "cannot be read"),
     "object array": (object_array, "never unpickled"),
     "text array": (lambda f: save_npy(f, np.array([["a", "b"]] * 20)), "not real numbers"),

@@ -32,8 +32,8 @@ def test_errors_are_those_of_the_draws(samples: int, examples: int) -> None:
     estimate = evaluate.elbo(model, x, num_samples=samples)
     with sampling.measuring(model):
         log_w = [
-            torch.cat([draw.log_w[:, group.wanted] for draw in group.draws])
-            for group in sampling.sampling_of(model, x, samples, 0, limit=None).groups
+            torch.cat([draw.log_w[:, batch.wanted] for draw in batch.draws])
+            for batch in sampling.sampling_of(model, x, samples, 0, limit=None).batches
         ]
     drawn = torch.cat(log_w, 1).double().numpy()
     assert drawn.shape == (samples, examples)

@@ -65,8 +65,8 @@ def drawn(num_samples: int) -> list[torch.Tensor]:
     """The latents of each block of the only example."""
     model = MODELS["standard-prior"]()
     with sampling.measuring(model):
-        (group,) = sampling.sampling_of(model, torch.ones(1, INPUTS), num_samples, 0, limit=None).groups
-        return [draw.z["z"] for draw in group.draws]
+        (batch,) = sampling.sampling_of(model, torch.ones(1, INPUTS), num_samples, 0, limit=None).batches
+        return [draw.z["z"] for draw in batch.draws]
 
 
 def test_more_samples_begin_with_the_same_ones() -> None:

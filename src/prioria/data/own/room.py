@@ -7,6 +7,7 @@ import os
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,10 +24,31 @@ def check_sizes(path: Path) -> None:
             with archive.open(member) as stream:
                 if not stream.peek(len(MAGIC)).startswith(MAGIC):
                     raise DataError(f"{path}: its member {member!r} is no array; leave it out")
-                version = np.lib.format.read_magic(stream)
-                read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
-                shape, _, dtype = read(stream)
-            check_room(path, math.prod(shape) * dtype.itemsize)
+                size = _declared(stream)
+            check_room(path, size)
+
+
+def check_whole(path: Path) -> None:
+    """Refuses an .npy file whose header declares more than the file holds."""
+    with path.open("rb") as stream:
+        if stream.read(len(MAGIC)) != MAGIC:
+            return  # another format, which its reader names
+        stream.seek(0)
+        declared = _declared(stream)
+        held = path.stat().st_size - stream.tell()
+    if declared > held:
+        raise DataError(
+            f"{path} declares an array of {declared / 2**20:,.1f} MiB and holds {held / 2**20:,.1f}: it may be "
+            "cut off; write it again"
+        )
+
+
+def _declared(stream: Any) -> int:
+    """Bytes of the array whose header comes next."""
+    version = np.lib.format.read_magic(stream)
+    read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
+    shape, _, dtype = read(stream)
+    return math.prod(shape) * dtype.itemsize
 
 
 def check_unpacked(path: Path, packed: int, unpacked: int) -> None:

@@ -23,7 +23,7 @@ from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures
 from prioria.data.own.parts import holds_parts
 from prioria.data.own.pictures import holds_pictures, read
-from prioria.data.own.room import check_room, check_sizes
+from prioria.data.own.room import check_room, check_sizes, check_whole
 from prioria.data.own.tables import TABLES, prepared, read_table, suffix_of
 from prioria.data.own.windows import Series
 from prioria.spelling import nearest
@@ -157,6 +157,7 @@ def read_path(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source | Table:
 
 def read_npy(path: Path) -> Source:
     """A memory-mapped array, so that it may be larger than memory."""
+    check_whole(path)
     rows = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(rows, np.lib.npyio.NpzFile):
         raise DataError(f"{path} holds several arrays; rename it to {path.with_suffix('.npz').name}")
