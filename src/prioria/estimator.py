@@ -71,9 +71,9 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         >>> estimator.transform(x).shape, estimator.score_samples(x).shape
         ((50, 2), (50,))
         >>> import pandas as pd
-        >>> table = pd.DataFrame({"height": x[:, 0], "side": np.where(x[:, 1] > 0, "left", None)})
+        >>> table = pd.DataFrame({"height": x[:, 0], "side": np.where(x[:, 1] > 0, "left", "right")})
         >>> VAEEstimator(epochs=2, random_state=0).fit(table).sample(1, random_state=0)["side"].tolist()
-        ['left']
+        ['right']
     """
 
     @no_type_check  # scikit-learn wants a constructor that takes anything, also under run-time type checks; fit checks

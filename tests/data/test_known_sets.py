@@ -23,6 +23,7 @@ def test_declaration(name):
     assert (protocol.kind == "binary") <= (protocol.likelihoods == ("Bernoulli",))
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_set_at_hand_is_what_it_declares(name, data_root):

@@ -5,6 +5,7 @@ A share of 0.95 in 200 leaves the counts that are accepted here once in 1,000 se
 
 from __future__ import annotations
 
+import pytest
 from scipy import stats
 
 from benchmarks.calibration import coverage
@@ -12,6 +13,7 @@ from benchmarks.calibration import coverage
 SEEDS, FALSE_ALARM = 200, 1e-3
 
 
+@pytest.mark.slow
 def test_printed_intervals_cover_in_95_of_100_seeds() -> None:
     """q has 0.7 of the exact deviations: the weights have a tail of k = 0.51, and hardly a variance."""
     found = coverage(2, 0.7, 200, seeds=SEEDS, rows=20)
@@ -21,6 +23,7 @@ def test_printed_intervals_cover_in_95_of_100_seeds() -> None:
         assert low <= count <= high
 
 
+@pytest.mark.slow
 def test_where_q_is_too_narrow_a_bound_is_printed_and_holds() -> None:
     """The estimates are low by half a nat, of which the jackknife finds a tenth."""
     found = coverage(2, 0.3, 200, seeds=SEEDS, rows=20)

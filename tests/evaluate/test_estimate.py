@@ -42,6 +42,7 @@ def test_weights_agree_with_brute_force(samples: int, tolerance: float) -> None:
     np.testing.assert_allclose(weights.quality.bias, (samples - 1) * (without - np.log(w.mean(0))), rtol=tolerance)
 
 
+@pytest.mark.slow
 def test_the_jackknife_predicts_error_and_bias_of_many_repetitions() -> None:
     repetitions, samples, sigma = 4000, 100, 0.7
     weights = added(sigma * torch.randn(samples, repetitions, dtype=F64) - sigma**2 / 2)  # E w = 1

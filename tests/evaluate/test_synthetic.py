@@ -41,6 +41,7 @@ def test_rows_of_the_same_distribution_cannot_be_told_apart(compared):
     assert found.columns["side"] == pytest.approx(abs(shares[0] - shares[1]))
 
 
+@pytest.mark.slow
 def test_columns_without_their_correlation_are_found(compared):
     train, held, compare = compared
     alone = np.stack([RNG.choice(column, len(held)) for column in train.T], 1)
@@ -54,6 +55,7 @@ def test_the_error_of_an_area_is_that_of_hanley_and_mcneil():
     assert module._auc_error(0.5, 40, 40) == pytest.approx(np.sqrt((2 * 40 + 1) / (12 * 40 * 40)))
 
 
+@pytest.mark.slow
 def test_a_model_is_put_beside_classical_ones(table):
     found = evaluate.synthetic(build.model(table, seed=0), table)
     names = [each.name for each in found.beside]

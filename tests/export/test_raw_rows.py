@@ -49,6 +49,7 @@ def codes(frame: pd.DataFrame, card: dict) -> np.ndarray:
     return np.stack(columns, 1)
 
 
+@pytest.mark.slow
 def test_raw_rows_of_a_table_give_what_encode_gives(table: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(table / "penguins.csv").iloc[:40]
     frame.to_csv(tmp_path / "rows.csv", index=False)
@@ -102,6 +103,7 @@ def test_the_sampler_draws_from_the_prior(table: Path) -> None:
     np.testing.assert_allclose(x, wanted, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_pictures_go_in_as_pictures(tmp_path: Path) -> None:
     grey = np.random.default_rng(0).integers(0, 256, (40, 1, 6, 6)).astype(np.uint8)
     np.save(tmp_path / "grey.npy", grey)

@@ -10,6 +10,7 @@ from tests.faults.trainings import KINDS
 ENDS = {"one line", "accepted", "bit-identical", "sealed anew as another run"}
 
 
+@pytest.mark.slow
 def test_no_fault_ends_in_a_traceback_a_wrong_load_or_a_hang(request: pytest.FixtureRequest) -> None:
     """As many damaged files and bad command lines; a tenth as many kills of each kind of training, and file limits."""
     count = request.config.getoption("--campaign")

@@ -21,6 +21,7 @@ def measured(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, st
     return folder / "vamp", capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_both_are_those_of_the_library_and_are_shown(measured: tuple[Path, str], tmp_path: Path) -> None:
     folder, printed = measured
     run = Run.load(folder)
@@ -44,6 +45,7 @@ def test_both_are_those_of_the_library_and_are_shown(measured: tuple[Path, str],
     assert {"format": FORMAT} | found.to_json() == written
 
 
+@pytest.mark.slow
 def test_the_method_is_the_one_asked_for(folder: Path) -> None:
     run = Run.load(folder / "vamp")
     command(folder / "vamp", method="ais", num_steps=20, limit=6)

@@ -56,6 +56,7 @@ def test_runs_side_by_side_say_how_stable_edges_are(runs: Path, capsys: pytest.C
     assert (runs / "both.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_a_hierarchy_without_gates_has_levels_and_no_graph(runs: Path) -> None:
     call("report", runs / "ladder", "--out", runs / "ladder.html")
     page = Page(runs / "ladder.html")

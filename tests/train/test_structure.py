@@ -31,6 +31,7 @@ def two_phases(data: Dataset, folder, **options) -> Run:
     return fit_dependency_graph(build, objectives.ELBO, data, epochs=(2, 2), out=folder, options=OPTIONS, **options)
 
 
+@pytest.mark.slow
 def test_the_second_phase_trains_the_structure_of_the_first(digits, tmp_path) -> None:
     run = two_phases(digits, tmp_path)
     learned = stages.edge_probabilities(Run.load(tmp_path / "structure", data=digits).model.stages)

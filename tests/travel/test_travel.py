@@ -234,6 +234,7 @@ def test_a_frame_of_categories_has_their_names() -> None:
     assert carried.from_json(json.loads(json.dumps(carried.to_json(known)))) == known
 
 
+@pytest.mark.slow
 def test_windows_of_a_table_travel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.random.default_rng(0).normal(size=(400, 2)).cumsum(0)
     pd.DataFrame(rows, columns=["level", "flow"]).to_csv(tmp_path / "river.csv", index=False)
@@ -249,6 +250,7 @@ def test_windows_of_a_table_travel(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert Path("run/paths/strip.png").stat().st_size > 5000 and Path("run/sheet.png").stat().st_size > 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["documents", "table", "pictures", "series", "bits"])
 def test_a_run_of_every_kind_that_took_no_option_travels(kind: str, tmp_path: Path, monkeypatch) -> None:
     """Networks that are cut short, not what is chosen without an option, are what makes it quick."""

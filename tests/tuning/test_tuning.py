@@ -53,6 +53,7 @@ def weights(run: Path) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in load_file(run / "best" / "model.safetensors").items()}
 
 
+@pytest.mark.slow
 def test_the_best_run_is_what_its_command_makes(found: Tuned, folder: Path, tmp_path: Path, capsys) -> None:
     bounds = [each.bound for each in found.trials if each.state == "complete"]
     assert len(found.trials) == TRIALS and bounds == sorted(bounds, reverse=True)
@@ -86,6 +87,7 @@ def test_trials_below_the_median_at_their_epoch_are_pruned(found: Tuned, table: 
             assert behind == (trial in pruned and epoch == max(trial.intermediate_values)), (number, epoch, value)
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_within_a_trial_ends_as_if_it_had_not_been(
     found: Tuned, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,7 +157,7 @@ def synthetic(model: VAE, data: Dataset, *, limit: int = 2000, seed: int = 0) ->
         >>> from prioria import build, data
         >>> iris = data.load(load_iris(as_frame=True).data)
         >>> found = synthetic(build.model(iris, seed=0), iris)
-        >>> found.rows, found.model.auc > 0.8
+        >>> found.rows, found.model.auc > 0.7
         (30, True)
     """
     protocol, schema = data.protocol, data.protocol.schema
