@@ -22,8 +22,9 @@ def check_sizes(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         for member in archive.namelist():
             with archive.open(member) as stream:
-                if not stream.peek(len(MAGIC)).startswith(MAGIC):
+                if stream.read(len(MAGIC)) != MAGIC:
                     raise DataError(f"{path}: its member {member!r} is no array; leave it out")
+            with archive.open(member) as stream:
                 size = _declared(stream)
             check_room(path, size)
 
