@@ -70,7 +70,7 @@ def test_prior_of_a_lower_group_is_fitted_without_pressing_the_posterior_above()
     from tests.contract.variants import INPUTS, two_level
 
     vae = two_level()
-    objective = objectives.Capacity(50.0, GAMMA, warmup=None)
+    objective = objectives.Capacity(5000.0, GAMMA, warmup=None)  # beyond the rate of any weights that are drawn
     objective.check(vae)
     torch.manual_seed(1)
     draw = vae.draw(torch.bernoulli(torch.full((16, INPUTS), 0.5)))
