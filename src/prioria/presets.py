@@ -116,14 +116,22 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         facts = {"preset": name}
-        return RECIPES[name].run(dataset, seed=seed, mask_rate=mask_rate, out=out, overwrite=overwrite, facts=facts)
+        options: dict[str, Any] = {"seed": seed, "mask_rate": mask_rate, "out": out, "overwrite": overwrite}
+        return RECIPES[name].run(dataset, source=data, facts=facts, **options)
 
 
 def _table(
-    data: Dataset, *, seed: int, mask_rate: float, out: str | Path | None, overwrite: bool, facts: dict[str, Any]
+    data: Dataset,
+    *,
+    source: Any,
+    seed: int,
+    mask_rate: float,
+    out: str | Path | None,
+    overwrite: bool,
+    facts: dict[str, Any],
 ) -> Improvement:
     """The best mixture, or one factor analysis whose prior is a flow, networks beside: the better by validation."""
-    found = [(each, _mixture(each, seed)) for each in _treatments(data)]
+    found = [(each, _mixture(each, seed)) for each in _treatments(data, source)]
     treated, start = max(found, key=lambda pair: pair[1].validation.mean())
     options: dict[str, Any] = {"seed": seed, "mask_rate": mask_rate, "facts": facts}
     options["spread"] = starts.Spread(start.schema)
@@ -164,7 +172,7 @@ def _mixture(data: Dataset, seed: int, **options: Any) -> starts.TableStart:
     return starts.mixture(train, validation, data.protocol.schema, seed=seed, **options)
 
 
-def _treatments(data: Dataset) -> list[Dataset]:
+def _treatments(data: Dataset, source: Any) -> list[Dataset]:
     """The table with logarithms of what is skewed, columns of few values left out, and without any.
 
     A column whose cells reach below zero has no logarithm of what is spread over them.
@@ -180,12 +188,19 @@ def _treatments(data: Dataset) -> list[Dataset]:
             logs.append(each.name)
             if len(known) == 0 or len(rows[:, d].unique()) <= starts.FEW or known.min() <= each.resolution / 2:
                 coarse.append(each.name)
-    some, none = without_logs(data, coarse), without_logs(data, logs)
+    some, none = without_logs(data, coarse, source), without_logs(data, logs, source)
     return [some] if len(coarse) == len(logs) or none is data else [some, none]
 
 
 def _counts(
-    data: Dataset, *, seed: int, mask_rate: float, out: str | Path | None, overwrite: bool, facts: dict[str, Any]
+    data: Dataset,
+    *,
+    source: Any,
+    seed: int,
+    mask_rate: float,
+    out: str | Path | None,
+    overwrite: bool,
+    facts: dict[str, Any],
 ) -> Improvement:
     """A linear decoder that begins at the frequencies of the words, or topics: the better by validation."""
     if mask_rate:

@@ -130,7 +130,8 @@ class Run:
                 f"prioria train --resume {shlex.quote(str(path))}"
             )
         model = load_model(folder / BEST, modules=modules)
-        source = partial(find_data, specification, None) if data is None else find_data(specification, data)
+        schema = None if model.protocol is None else model.protocol.schema
+        source = partial(find_data, specification, None) if data is None else find_data(specification, data, schema)
         return cls(model, source, _lines(folder, specification), folder)
 
 
