@@ -12,8 +12,11 @@ from scipy import stats
 
 from prioria import evaluate, imputation, starts
 from prioria.data import Dataset, Schema, load
+from prioria.data.base import evenly
+from prioria.evaluate.output.holes import removed
 from prioria.model import VAE
 from prioria.starts.factors import FactorMixture, Settings
+from prioria.starts.spread import dequantize
 from prioria.starts.table import TableStart
 
 MEAN = np.array([1.0, -5.0, 3.0, 0.0])
@@ -69,7 +72,12 @@ def test_errors_and_coverage_are_those_of_the_joint(data: Dataset, depends_on: s
     ours, theirs = (found.mean_error(method, names=False) for method in ("model", "k nearest neighbors"))
     assert ours < 0.97 * theirs
     assert ours < 1.03 * found.mean_error("iterative", names=False)
-    assert "in the 90 % interval" in str(found) and str(found).count("\n") == len(found.columns) + 4
+    assert "in the 90 % interval" in str(found) and str(found).count("\n") == len(found.columns) + 5
+    # that log-likelihood is the largest in expectation, too: paired by row, within three standard errors
+    for method in ("iterative", "k nearest neighbors"):
+        ahead = found.differences[method]["log_likelihood"]
+        assert ahead.value > -3 * ahead.standard_error
+        assert ahead.value == pytest.approx(found.log_likelihood("model") - found.log_likelihood(method), abs=1e-9)
 
 
 def test_the_error_of_a_column_is_that_of_the_conditional_mean(data: Dataset) -> None:
@@ -92,6 +100,35 @@ def test_the_error_of_a_column_is_that_of_the_conditional_mean(data: Dataset) ->
     column = schema.features[0]
     z = (column.center + column.scale * draws - expected) / deviation * np.sqrt(2000)
     assert np.abs(z).max() < stats.norm.isf(0.5e-4 / len(z))
+
+
+def test_the_log_likelihood_is_that_of_each_hidden_entry_given_what_is_observed(data: Dataset) -> None:
+    """In closed form, for each class: N(x_d; conditional mean and variance given the observed numbers)."""
+    schema = data.protocol.schema
+    assert schema is not None
+    found = evaluate.imputation(known(schema), data, limit=60, num_samples=4000, num_draws=20, seed=1)
+    x = data.test.batch(evenly(len(data.test), 60)).double().numpy()
+    gone = removed(x, schema, 0.2, None, seed=1)
+    spread, values = (schema.unscaled(torch.from_numpy(each)).numpy() for each in (dequantize(x, schema, seed=1), x))
+    exact = {column.name: [] for column in schema.features}
+    for row, true, hidden in zip(values, spread, gone, strict=True):
+        o, shares, parts = ~hidden[:4], np.log([0.5, 0.5]), []
+        for c in range(2):
+            mean, seen = MEAN + 4 * c, COVARIANCE[np.ix_(o, o)]
+            shares[c] += stats.multivariate_normal(mean[o], seen).logpdf(row[:4][o]) if o.any() else 0.0
+            shares[c] += 0.0 if hidden[4] else np.log(TABLE[c, int(row[4])])
+            gain = COVARIANCE[:, o] @ np.linalg.inv(seen)
+            left = np.sqrt(np.diag(COVARIANCE - gain @ COVARIANCE[o]).clip(1e-12))
+            parts.append(stats.norm(mean + gain @ (row[:4][o] - mean[o]), left).logpdf(true[:4]))
+        posterior = shares - np.logaddexp(*shares)
+        for d in np.flatnonzero(hidden):
+            terms = np.log(TABLE[:, int(row[4])]) if d == 4 else np.array(parts)[:, d]
+            exact[schema.features[d].name].append(np.logaddexp(*(posterior + terms)))
+    for column, spec in zip(found.columns, schema.features, strict=True):
+        assert column.entries == len(exact[column.name]) > 0
+        # the mean over entries of the log of a mean of 4,000 samples, whose error is below .02 each
+        expected = np.mean(exact[column.name]) + (0.0 if column.names else np.log(spec.scale))
+        assert column.log_likelihood["model"] == pytest.approx(expected, abs=0.02)
 
 
 def test_a_table_is_filled_in_and_says_how_sure(data: Dataset) -> None:

@@ -33,7 +33,8 @@ def reproduce(
 
     Args:
         table: which; vampprior, vhp, vhp-pendulum, vhp-motion, vhp-faces, dpvae, disentanglement, dependency-graph,
-            structures, exponential-family, own-tables; or claims, for the page of what all of them show, README.md.
+            structures, exponential-family, own-tables, imputation; or claims, for the page of what all of them show,
+            README.md.
         seeds: runs of each cell, with seeds 0, 1, ...
         budget: smoke, cpu or gpu (some tables have more): how long to train and how much to evaluate; the page says.
         jobs: cells computed at the same time on this machine, by a local Dask cluster with one thread for each.

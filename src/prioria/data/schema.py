@@ -80,11 +80,15 @@ class Schema:
         log p(v) = log p(x) - log_volume(x). Under "standardize" a column adds log s_d, under "log" log s_d + log v_d,
         and a missing value nothing.
         """
+        return self.log_volumes(x).sum(-1)
+
+    def log_volumes(self, x: NDArray) -> NDArray[np.float64]:
+        r"""What each column adds to :meth:`log_volume`, \log |dv_d / dx_d| (N, D), in nats; 0 of a missing value."""
         scale = np.array([column.scale for column in self.features])
         center = np.array([column.center for column in self.features])
         log = np.array([column.treatment == "log" for column in self.features])
         x = np.asarray(x, np.float64)
-        return np.nansum(np.where(np.isnan(x), np.nan, np.log(scale)) + np.where(log, center + scale * x, 0.0), -1)
+        return np.where(np.isnan(x), 0.0, np.log(scale) + np.where(log, center + scale * x, 0.0))
 
     def encode(self, frame: pd.DataFrame) -> NDArray[np.float32]:
         """The numbers x (N, D) of a table's rows, by name of column; NaN where one is missing or unknown."""

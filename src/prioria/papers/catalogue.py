@@ -8,6 +8,7 @@ from prioria.papers import (
     dpvae,
     exponential_family,
     faces,
+    imputation,
     motion,
     own_tables,
     pendulum,
@@ -31,5 +32,6 @@ TABLES: dict[str, Table] = {
         structures.TABLE,
         exponential_family.TABLE,
         own_tables.TABLE,
+        imputation.TABLE,
     )
 }

@@ -74,7 +74,7 @@ def _sklearn(name: str, **options: Any) -> Callable[[], Array]:
 
 def _statsmodels(name: str) -> Callable[[], Array]:
     def read() -> Array:
-        _folder("statsmodels")
+        folder_of("statsmodels")
         import statsmodels.api as sm
 
         return _numbers(getattr(sm.datasets, name).load_pandas().data)
@@ -83,10 +83,11 @@ def _statsmodels(name: str) -> Callable[[], Array]:
 
 
 def _vega(file: str, prepare: Callable[[Path], Array]) -> Callable[[], Array]:
-    return lambda: prepare(_folder("vega_datasets") / "_data" / file)
+    return lambda: prepare(folder_of("vega_datasets") / "_data" / file)
 
 
-def _folder(package: str) -> Path:
+def folder_of(package: str) -> Path:
+    """Returns where an installed package is; DataError where it is not installed."""
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
         raise DataError(f"this table comes with the package {package}, which is not installed; pip install {package}")
@@ -125,7 +126,7 @@ def _series(name: str) -> Callable[[], Array]:
     """Rows of an archive of aeon, all time steps as columns; of several channels each step is a row."""
 
     def read() -> Array:
-        folder = _folder("aeon") / "datasets" / "data" / name
+        folder = folder_of("aeon") / "datasets" / "data" / name
         found = []
         for part in ("TRAIN", "TEST"):
             text = (folder / f"{name}_{part}.ts").read_text(encoding="utf-8").split("@data")[1]
@@ -140,7 +141,7 @@ def _series(name: str) -> Callable[[], Array]:
 def _patches() -> Array:
     from PIL import Image
 
-    picture = np.asarray(Image.open(_folder("skimage") / "data" / "astronaut.png"), float)
+    picture = np.asarray(Image.open(folder_of("skimage") / "data" / "astronaut.png"), float)
     corners = np.random.default_rng(0).integers(0, 508, (MOST, 2))
     return np.array([picture[a : a + 4, b : b + 4].mean(2).ravel() for a, b in corners])
 
@@ -169,7 +170,7 @@ def _code() -> Array:
     """Modules of installed packages as counts of their words."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    files = [path for package in SOURCES for path in sorted(_folder(package).rglob("*.py"))]
+    files = [path for package in SOURCES for path in sorted(folder_of(package).rglob("*.py"))]
     texts = [text for path in files if len(text := path.read_text(encoding="utf-8", errors="ignore")) > 2000]
     chosen = [texts[place] for place in np.arange(min(DOCUMENTS, len(texts))) * len(texts) // DOCUMENTS]
     counts: Any = CountVectorizer(max_features=WORDS, token_pattern=r"[A-Za-z]{2,}").fit_transform(chosen)
