@@ -19,10 +19,13 @@ from prioria.conditionals import hidden
 from prioria.data import Dataset, carried
 from prioria.data import load as load_data
 from prioria.data.base import evenly
+from prioria.evaluate.sampling import device_of
 from prioria.model import VAE, evaluation_mode
 from prioria.objectives import Enumerated, Objective
 from prioria.storage import BEST, write_text
+from prioria.train import processes
 from prioria.train import run as runs
+from prioria.train.display import Display
 from prioria.train.log import NAME as METRICS
 from prioria.train.log import Line
 from prioria.train.optimizer import Average
@@ -100,6 +103,8 @@ def improve(
     out: str | Path | None = None,
     overwrite: bool = False,
     facts: dict[str, Any] | None = None,
+    device: str = "auto",
+    progress: bool = True,
 ) -> Improvement:
     """Trains a model that begins at a start, and puts the start back where the validation rows gain nothing.
 
@@ -124,19 +129,23 @@ def improve(
         out: folder of the run; it holds the start from the first moment on.
         overwrite: replace a run in ``out``.
         facts: more entries of ``run.json``, as JSON values.
+        device: where networks are trained; "auto" is the CPU here, which small networks leave the soonest.
+        progress: say on standard error how it goes.
 
     Raises:
-        ValueError: the objective cannot train the model, or ``out`` holds a run.
+        ValueError: the objective cannot train the model, there is no such device, or ``out`` holds a run.
     """
     folder = None if out is None else _cleared(out, overwrite)
     dataset = load_data(data)
     model.protocol = carried.carried(dataset)
     if objective is None:
         objective, decide = Enumerated(CLASSES), decide or Enumerated(CLASSES, num_samples=4)
-    objective.check(model, dataset.train)
+    model.to(processes.device_of_small(device))
+    objective.check(model, dataset.train.to(device_of(model)))
     measure = measure or Enumerated(num_samples=DRAWS)
     scores = {"decide": decide or objective, "measure": measure}
-    climb = _Climb(model, dataset, objective, **scores, spread=spread, mask_rate=mask_rate, seed=seed)
+    rows = {"spread": spread, "mask_rate": mask_rate, "seed": seed}
+    climb = _Climb(model, dataset, objective, **scores, **rows)
     options = Options(
         epochs=max(1, math.ceil(steps / steps_per_epoch(len(dataset.train), BATCH))),
         batch_size=BATCH,
@@ -146,6 +155,7 @@ def improve(
         ema=EMA,
         mask_rate=mask_rate,
         seed=seed,
+        device=device,
     )
     specification = runs.specify(climb.step, dataset, options) | (facts or {})
     start = float(climb.before.mean())
@@ -160,9 +170,9 @@ def improve(
     )
     if folder is not None:
         _write(folder, found)
-    with fork(torch.device("cpu")):
+    with fork(climb.device):
         torch.manual_seed(seed)
-        gained = climb.run(steps, learning_rate)
+        gained = climb.run(steps, learning_rate, Display(progress, epochs=options.epochs, steps=steps))
     found = replace(found, gain=float(gained.mean()), standard_error=float(gained.std() / math.sqrt(len(gained))))
     if found.kept:
         found = replace(found, reached=start + found.gain)
@@ -202,7 +212,7 @@ class _Climb:
     ) -> None:
         self.model, self.step, self.decided = model, Step(model, objective), Step(model, decide)
         self.measure, self.data, self.seed = measure, data, seed
-        self.spread, self.mask_rate = spread, mask_rate
+        self.spread, self.mask_rate, self.device = spread, mask_rate, device_of(model)
         noise = torch.Generator().manual_seed(seed + 1)
         self.held = self._spread(data.validation.tensor(), noise)
         self.few = self.held[evenly(len(self.held), CHECKED)]
@@ -212,28 +222,36 @@ class _Climb:
             self.best = self._check(0)
             self.before = self._log_likelihood()
 
-    def run(self, steps: int, learning_rate: float) -> Tensor:
+    def run(self, steps: int, learning_rate: float, display: Display) -> Tensor:
         """Trains and returns what log p(x) of each validation row gained (N,), the model at its best weights."""
         optimizer = torch.optim.AdamW(_groups(self.model), lr=learning_rate, betas=(0.9, 0.98))
         average, stale = Average(self.model, EMA), 0
         self.model.train()
-        for number, x in enumerate(self._batches(steps)):
-            rate = min(1.0, (number + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * number / steps))
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * rate
-            if not self._step(x, optimizer, number):
-                break
-            average.update(number)
-            if (number + 1) % EVERY == 0 or number + 1 == steps:
-                with average.in_place(), evaluation_mode(self.model):
-                    stale = 0 if self._check(number + 1) == self.best else stale + 1
-                if stale == PATIENCE:
+        with display.running(0):
+            for number, x in enumerate(self._batches(steps)):
+                rate = min(1.0, (number + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * number / steps))
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate * rate
+                if not self._step(x, optimizer, number):
                     break
+                average.update(number)
+                display.advance()
+                if (number + 1) % EVERY == 0 or number + 1 == steps:
+                    with average.in_place(), evaluation_mode(self.model):
+                        stale = 0 if self._check(number + 1) == self.best else stale + 1
+                    display.epoch(*self._told(), {})
+                    if stale == PATIENCE:
+                        break
         self.model.load_state_dict(self.kept)
         with evaluation_mode(self.model):
             after = self.before if self.kept is self.start else self._log_likelihood()
         self.model.eval()
         return after - self.before
+
+    def _told(self) -> tuple[Line, Line, Line]:
+        """The last lines of the training and of the validation rows, and the best of these."""
+        last = {line["split"]: line for line in self.history}
+        return last["train"], last["validation"], [line for line in self.history if line.get("best")][-1]
 
     def restore(self) -> None:
         """Puts the start back; the validation of step 0 is then that of the best weights."""
@@ -250,7 +268,7 @@ class _Climb:
     def _spread(self, x: Tensor, generator: torch.Generator) -> Tensor:
         if self.spread is not None:
             x = self.spread(x, torch.rand(x.shape, generator=generator) - 0.5)
-        return hidden(x, self.mask_rate, generator) if self.mask_rate else x
+        return (hidden(x, self.mask_rate, generator) if self.mask_rate else x).to(self.device)
 
     def _step(self, x: Tensor, optimizer: torch.optim.Optimizer, number: int) -> bool:
         """Takes a step, unless loss or gradient is not finite."""
@@ -270,7 +288,7 @@ class _Climb:
     def _check(self, number: int) -> float:
         """Returns the loss on validation rows, always with the same noise, and keeps the weights if it is the least."""
         sums: dict[str, float] = {}
-        with fork(torch.device("cpu")):
+        with fork(self.device):
             torch.manual_seed(0)
             for tile in self.few.split(TILE):
                 loss = self.decided(tile)
@@ -287,11 +305,11 @@ class _Climb:
     def _log_likelihood(self) -> Tensor:
         """Estimates log p(x) (N,) of validation rows, the noise of the same seed each time."""
         found = []
-        with fork(torch.device("cpu")):
+        with fork(self.device):
             torch.manual_seed(0)
             for tile in self.held.split(TILE):
                 found.append(-self.measure(self.measure.draw(self.model, tile)).per_example)
-        return torch.cat(found).double()
+        return torch.cat(found).cpu().double()
 
     def _log(self, split: str, number: int, terms: dict[str, Any]) -> None:
         epoch = 1 + number // steps_per_epoch(len(self.data.train), BATCH)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,10 +18,12 @@ from prioria.data.treatments import without_logs
 from prioria.improvement import Improvement, improve
 from prioria.model import VAE
 from prioria.objectives import ELBO, IWAE
+from prioria.train import processes, tracking
 
 __all__ = ["Preset", "chosen", "train"]
 
 Preset = Literal["auto", "table", "counts", "paper"]
+OPTIONS = ("seed", "mask_rate", "device")  # that presets have in common with plain training
 ANALYSIS = "factor analysis"
 EXACT = 1000  # entries of all covariances of a row, up to which every table has them
 BEHIND = 2.0  # nats by which a factor analysis may begin behind for a flow to be tried
@@ -82,6 +85,9 @@ def train(
     mask_rate: float = 0.0,
     out: str | Path | None = None,
     overwrite: bool = False,
+    device: str = "auto",
+    trackers: Sequence[Any] = (),
+    progress: bool = True,
 ) -> Improvement:
     """Fits the classical model that fits the data best, and networks on top of it where they pay.
 
@@ -96,10 +102,13 @@ def train(
         mask_rate: of tables, the share of entries that networks are trained and judged without, on average.
         out: folder of the run.
         overwrite: replace a run in ``out``.
+        device: where networks are trained; "auto" is the CPU. The start is always fitted there.
+        trackers: as for :func:`prioria.fit`; they are given the curves of what was kept, at the end.
+        progress: say on standard error how it goes.
 
     Raises:
-        ValueError: a preset that does not fit the data, one that has no start ("paper": use :func:`prioria.fit`), or
-            ``out`` holds a run.
+        ValueError: a preset that does not fit the data, one that has no start ("paper": use :func:`prioria.fit`), there
+            is no such device or tracker, or ``out`` holds a run.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -113,33 +122,31 @@ def train(
         raise ValueError(
             f"data={dataset.name}: preset 'paper' has no start; build a model (prioria.build.model) and use prioria.fit"
         )
+    tracking.check(trackers)
+    processes.device_of_small(device)  # what is wrong with it is said before anything is fitted
+    options = {"seed": seed, "mask_rate": mask_rate, "facts": {"preset": name}, "device": device, "progress": progress}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        facts = {"preset": name}
-        options: dict[str, Any] = {"seed": seed, "mask_rate": mask_rate, "out": out, "overwrite": overwrite}
-        return RECIPES[name].run(dataset, source=data, facts=facts, **options)
+        found = RECIPES[name].run(dataset, source=data, out=out, overwrite=overwrite, **options)
+        tracking.tell(trackers, found.run)
+    return found
 
 
-def _table(
-    data: Dataset,
-    *,
-    source: Any,
-    seed: int,
-    mask_rate: float,
-    out: str | Path | None,
-    overwrite: bool,
-    facts: dict[str, Any],
-) -> Improvement:
+def _table(data: Dataset, *, source: Any, out: str | Path | None, overwrite: bool, **options: Any) -> Improvement:
     """The best mixture, or one factor analysis whose prior is a flow, networks beside: the better by validation."""
+    seed, mask_rate = options["seed"], options["mask_rate"]
+    _say("fitting mixtures of factor analysers; the validation rows choose among them", options)
     found = [(each, _mixture(each, seed)) for each in _treatments(data, source)]
     treated, start = max(found, key=lambda pair: pair[1].validation.mean())
-    options: dict[str, Any] = {"seed": seed, "mask_rate": mask_rate, "facts": facts}
+    sizes = f"{start.mixture.settings.classes} classes of {start.mixture.latents} factors"
+    _say(f"{sizes}, {start.validation.mean():.2f} nats per validation row; now networks on top", options)
     options["spread"] = starts.Spread(start.schema)
     model = _built(start, treated, mask_rate)
     best = improve(model, treated, chosen=_sizes(start), out=out, overwrite=overwrite, **options)
     single = _mixture(treated, seed, classes=(1,))
     if single.mixture.latents < 2 or best.reached - single.validation.mean() > BEHIND:
         return best
+    _say("one factor analysis comes close: it is tried with a flow as its prior", options)
     model = _built(single, treated, mask_rate, prior=priors.RealNVP(single.mixture.latents, 4, identity=True))
     other = improve(model, treated, begun=ANALYSIS, chosen=_sizes(single), learning_rate=1.5e-3, **options)
     if other.reached <= best.reached:
@@ -192,34 +199,26 @@ def _treatments(data: Dataset, source: Any) -> list[Dataset]:
     return [some] if len(coarse) == len(logs) or none is data else [some, none]
 
 
-def _counts(
-    data: Dataset,
-    *,
-    source: Any,
-    seed: int,
-    mask_rate: float,
-    out: str | Path | None,
-    overwrite: bool,
-    facts: dict[str, Any],
-) -> Improvement:
+def _counts(data: Dataset, *, source: Any, out: str | Path | None, overwrite: bool, **options: Any) -> Improvement:
     """A linear decoder that begins at the frequencies of the words, or topics: the better by validation."""
-    if mask_rate:
+    if mask_rate := options.pop("mask_rate"):
         raise ValueError(f"mask_rate={mask_rate} is for tables; documents have no missing entries")
     train, validation = data.train.tensor(ROWS), data.validation.tensor()
-    options: dict[str, Any] = {
-        "objective": ELBO(),
-        "measure": IWAE(num_samples=50),
-        "learning_rate": 2e-3,
-        "seed": seed,
-        "facts": facts,
-    }
+    options |= {"objective": ELBO(), "measure": IWAE(num_samples=50), "learning_rate": 2e-3}
+    _say("a linear decoder that begins at the frequencies of the words", options)
     best = improve(starts.words(train), data, begun="unigram", out=out, overwrite=overwrite, **options)
-    start = starts.topics(train.numpy(), validation.numpy(), seed=seed)
+    _say("fitting topics", options)
+    start = starts.topics(train.numpy(), validation.numpy(), seed=options["seed"])
     sizes = {"topics": len(start.words)}
     other = improve(starts.of_topics(start), data, begun="topics", chosen=sizes, **options)
     if other.reached <= best.reached:
         return best
     return other if out is None else other.save(out, overwrite=True)
+
+
+def _say(message: str, options: dict[str, Any]) -> None:
+    if options["progress"]:
+        print(message, file=sys.stderr, flush=True)
 
 
 def _is_table(data: Dataset) -> bool:

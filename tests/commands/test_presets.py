@@ -36,7 +36,7 @@ def run(table: Path) -> Iterator[Path]:
     out = table.parent / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(presets, "improve", partial(improve, steps=60))
-        call("train", str(table), "--ignore", "kind", "--out", str(out))
+        call("train", str(table), "--ignore", "kind", "--device", "cpu", "--tracker", "tensorboard", "--out", str(out))
     yield out
 
 
@@ -62,6 +62,24 @@ def test_the_folder_holds_what_was_kept(run: Path) -> None:
     found = Run.load(run)
     assert found.best is not None
     assert start["kept"] == (found.best["step"] > 0) == (start["gain"] > start["standard_error"])
+
+
+def test_a_tracker_has_the_curves_of_what_was_kept(run: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    for split in ("train", "validation"):
+        lines = [line for line in Run.load(run).history if line["split"] == split]
+        assert {each.step: each.value for each in events.Scalars(f"{split}/loss")} == pytest.approx(
+            {line["step"]: line["loss"] for line in lines}
+        )
+
+
+def test_a_preset_refuses_a_device_that_is_not_there_before_anything_is_fitted(table: Path) -> None:
+    with pytest.raises(ValueError, match="gpu"):
+        presets.train(table, "table", device="gpu", out=table.parent / "nowhere")
+    assert not (table.parent / "nowhere").exists()
 
 
 def test_other_commands_read_it_and_resume_says_why_not(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

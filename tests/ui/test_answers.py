@@ -5,20 +5,23 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from prioria.distributions import mean
 from prioria.train import Run
-from prioria.ui import application
+from prioria.ui import application, serve
 from prioria.ui.guard import FORBIDDEN
 from prioria.ui.guard import TOKEN as HEADER
 from prioria.ui.plane import Plane
@@ -164,6 +167,20 @@ def test_a_run_that_is_being_written_does_not_break_the_others(runs: list[Path],
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no run"):
         application([tmp_path], TOKEN)
+
+
+def test_the_address_answers_from_the_moment_that_it_is_printed(runs: list[Path], capsys, monkeypatch) -> None:
+    reached = []
+
+    def starting(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        """The server before it has started: who comes now must wait, not be turned away."""
+        port = int(re.search(r"http://127.0.0.1:(\d+)/\?token=", capsys.readouterr().out)[1])
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as found:
+            reached.append(found.getpeername() == sockets[0].getsockname())
+
+    monkeypatch.setattr(uvicorn.Server, "run", starting)
+    serve(runs)
+    assert reached == [True]
 
 
 def test_nothing_outside_the_package_is_in_what_is_served() -> None:

@@ -140,8 +140,8 @@ def train(
         folder = out or _folder(source.name, name)
         _check_outside(folder, source)
         _check_free(folder, overwrite)
-        masked, seed = training.mask_rate, training.seed
-        found = presets.train(source, name, seed=seed, mask_rate=masked, out=folder, overwrite=overwrite)
+        both = {each: getattr(training, each) for each in presets.OPTIONS}
+        found = presets.train(source, name, **both, trackers=tracker, out=folder, overwrite=overwrite)
         print(f"Preset {name}: {found}")
         return _finish(found.run)
     torch.manual_seed(training.seed)
@@ -187,16 +187,11 @@ def _changed(given: dict[str, Any]) -> list[str]:
 def _preset(source: data_sets.Dataset, preset: presets.Preset, given: dict[str, Any]) -> presets.Preset:
     """The preset for the data; options that only plain training has turn it into that."""
     changed = _changed(given)
-    anywhere = [name for name in changed if name in ("device", "tracker")]  # they change no number
-    both = ("seed", "device", "mask_rate")
-    plain = [name for name in changed if name in PLAIN or (hasattr(TRAINING, name) and name not in both)]
+    own = (name for name in changed if name not in presets.OPTIONS)
+    plain = [name for name in own if name in PLAIN or hasattr(TRAINING, name)]
     if preset == "auto" and plain:
         return "paper"
     name = presets.chosen(source, preset)
-    if name != "paper" and anywhere:
-        raise ValueError(
-            f"--{anywhere[0]} does not go with --preset {name}, of seconds; leave it out, or say --preset paper"
-        )
     if name != "paper" and plain:
         flag = plain[0].replace("_", "-")
         raise ValueError(f"--{flag} does not go with --preset {name}, which has its own; leave one of them out")

@@ -263,9 +263,9 @@ class Training:
 
     def _log(self, split: str, line: Line) -> None:
         self.place.check()
-        self.metrics.append({"split": split, "epoch": self.state.epoch + 1, "step": self.state.step} | line)
-        scalars = {f"{split}/{name}": value for name, value in line.items() if isinstance(value, float)}
-        self.accelerator.log(scalars, step=self.state.step)
+        line = {"split": split, "epoch": self.state.epoch + 1, "step": self.state.step} | line
+        self.metrics.append(line)
+        self.accelerator.log(tracking.curves(line), step=self.state.step)
 
     def _pause(self) -> None:
         """Between two steps: writes a checkpoint when it is time, and stops when asked to."""

@@ -54,6 +54,15 @@ def accelerator(*, bf16: bool, device: str = "auto") -> Accelerator:
     return found
 
 
+def device_of_small(device: str) -> torch.device:
+    """Returns where networks of a few hundred units are trained: for "auto" the CPU, which has done them the soonest.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    return torch.device("cpu") if device in ("auto", "cpu") else accelerator(bf16=False, device=device).device
+
+
 @contextmanager
 def _on(device: str, several: bool) -> Iterator[None]:
     """Has accelerate take this device, whose name it reads from the environment."""

@@ -12,11 +12,15 @@ import torch
 from prioria import drawing
 from prioria.data import Dataset
 from prioria.distributions import mean
+from prioria.evaluate.sampling import device_of
 from prioria.model import VAE
 from prioria.train.callbacks import Epoch
+from prioria.train.log import Line
 
 if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
+
+    from prioria.train.run import Run
 
 PICTURES = 8  # rows, with their reconstructions, and as many samples
 PROJECT = "prioria"
@@ -79,6 +83,32 @@ def made(trackers: Sequence[Any], folder: Path | None, step: int) -> list[Genera
     """
     own = [each for each in trackers if not isinstance(each, str)]
     return own if folder is None else own + [MAKERS[name](folder, step) for name in trackers if isinstance(name, str)]
+
+
+def curves(line: Line) -> dict[str, float]:
+    """Returns the numbers of a line of ``metrics.jsonl`` under the names that they have in trackers.
+
+    Example:
+        >>> curves({"split": "train", "epoch": 1, "step": 7, "loss": 2.5})
+        {'train/loss': 2.5}
+    """
+    return {f"{line['split']}/{name}": value for name, value in line.items() if isinstance(value, float)}
+
+
+def tell(trackers: Sequence[Any], run: Run) -> None:
+    """Gives trackers all curves of a run that has ended, and the pictures of its last epoch.
+
+    Args:
+        trackers: names, and trackers as they are.
+        run: its model as it was kept.
+    """
+    for tracker in made(trackers, run.path, 0):
+        tracker.start()
+        for line in run.history:
+            tracker.log(curves(line), step=line["step"])
+        last = run.history[-1]["epoch"]
+        Pictures([tracker], run.data, last, device_of(run.model))(Epoch(run.model, last, {}, run.history[-1]))
+        tracker.finish()
 
 
 def due(epoch: int, last: int) -> bool:

@@ -36,6 +36,7 @@ def serve(runs: Sequence[Path], *, port: int = 0, browser: bool = False, data: s
             bound.bind((HOST, port))
         except OSError as error:
             raise OSError(f"port={port} cannot be served on ({error}); leave it out to take a free one") from error
+        bound.listen()  # from here on who comes before the server is up waits, and is not turned away
         address = f"http://{HOST}:{bound.getsockname()[1]}/?token={token}"
         print(f"Explorer: {address}\nIt answers on this machine only. Stop it with Ctrl-C.", flush=True)
         if browser:
