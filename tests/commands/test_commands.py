@@ -288,6 +288,8 @@ def test_demo_leaves_a_page_a_picture_and_numbers(tmp_path: Path, capsys: pytest
         assert (tmp_path / "demo" / name).stat().st_size > 0
     said = capsys.readouterr().out
     assert "log-likelihood" in said and "active units" in said and "prioria train FILE --out RUN" in said
+    first = json.loads((tmp_path / "demo" / "vamp" / "metrics.jsonl").read_text().splitlines()[0])
+    assert first["loss"] == pytest.approx(39.51191, rel=1e-4)  # parts are drawn in the order of the README's numbers
 
 
 def test_data_list_and_inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from prioria import build, objectives, priors
 from prioria import report as reports
@@ -18,7 +17,7 @@ from prioria.data import Dataset, load
 from prioria.model import VAE
 from prioria.report.evaluation import FILE
 from prioria.storage import write_text
-from prioria.train import Run, fit
+from prioria.train import Run, fit, with_prior
 
 HIDDEN, LATENTS, COMPONENTS, SAMPLES, WARMUP = 128, 16, 50, 5000, 20
 
@@ -76,10 +75,10 @@ def _show(runs: dict[str, Run], data: Dataset, out: Path, seed: int) -> None:
 
 
 def _model(data: Dataset, *, vamp: bool) -> VAE:
-    rows = data.train.batch(torch.arange(COMPONENTS))
-
-    def learned(encoder: nn.Module, posterior: nn.Module) -> nn.Module:
-        return priors.VampPrior(encoder, posterior, components=COMPONENTS, pseudo_inputs=rows)
-
     network = {"kind": "gated", "hidden": (HIDDEN, HIDDEN)}
-    return build.model(data, prior=learned if vamp else "standard", network=network, latents=LATENTS)
+    model = build.model(data, network=network, latents=LATENTS)
+    if not vamp:
+        return model
+    rows = data.train.batch(torch.arange(COMPONENTS))
+    encoder, posterior = model.encoder_of("z"), model.top.q
+    return with_prior(model, priors.VampPrior(encoder, posterior, components=COMPONENTS, pseudo_inputs=rows))
