@@ -109,10 +109,6 @@ def constant_column(folder):
     return save_npy(folder, np.concatenate([GOOD, np.full((40, 1), 5.0)], axis=1))
 
 
-def column_by_column(folder):
-    return save_npy(folder, np.asfortranarray(GOOD))
-
-
 def zip_without_pictures(folder):
     with zipfile.ZipFile(folder / "set.zip", "w") as archive:
         archive.writestr("readme.txt", "nothing here")
@@ -141,7 +137,6 @@ BAD = {
     "fewer labels than rows": (fewer_labels_than_rows, "39 labels for 40 rows"),
     "a constant column": (constant_column, "column 3 is always 5"),
     "all rows the same": (lambda f: save_npy(f, np.ones((40, 3)) * 2.5), "rows are the same"),
-    "stored column by column": (column_by_column, "ascontiguousarray"),
     "two arrays, no names": (two_arrays_in_npz, "first, second"),
     "mixed picture sizes": (mixed_sizes, "0.png is 8x8 grey but 5.png is 8x9 grey"),
     "a truncated picture": (broken_picture, "3.png"),

@@ -109,7 +109,7 @@ def test_a_part_that_is_absent_is_drawn_from_the_training_pictures(tmp_path):
     write(tmp_path / "set" / "train", GREY[:10])
     write(tmp_path / "set" / "test", GREY[10:])
     data = load(tmp_path)
-    assert (len(data.train), len(data.validation), len(data.test)) == (9, 1, 2)
+    assert (len(data.train), len(data.validation), len(data.test)) == (8, 2, 2)
     assert data.protocol.split == "as in the file; validation: a random tenth of the training rows"
     assert torch.equal(data.test.tensor(), (torch.from_numpy(GREY[10:]).reshape(2, -1) + 0.5) / 256)
     rows = torch.cat([data.train.tensor(), data.validation.tensor()]).unique(dim=0)
@@ -226,3 +226,42 @@ def test_levels_up_to_255_are_grey_in_any_storage(dtype, tmp_path):
 def test_numbers_that_reach_255_by_chance_are_no_pictures():
     assert load(RNG.poisson(200, (40, 16)).clip(0, 254)).protocol.kind == "count"
     assert load(np.r_[RNG.normal(100, 20, (40, 16)), np.full((1, 16), 255.0)]).protocol.kind == "continuous"
+
+
+def test_labels_of_a_tar_that_begins_with_a_dot_and_of_a_table_with_semicolons(tmp_path):
+    table = "\ufeffFile_Name;Label\n" + "".join(f"{k:02}.png;{'a' if k % 2 else 'b'}\n" for k in range(12))
+    files = {f"./{k:02}.png": png(pixels) for k, pixels in enumerate(GREY)} | {"./metadata.csv": table.encode()}
+    data = load(packed(tmp_path / "set.tar.gz", files))
+    assert data.protocol.classes == ("a", "b")
+
+
+def test_captions_are_no_labels_and_a_table_of_a_folder_is_not_asked_for_one_picture(tmp_path):
+    write(tmp_path, GREY)
+    captions = "file_name,text\n" + "".join(f"{k:02}.png,a picture of number {k}\n" for k in range(12))
+    (tmp_path / "metadata.csv").write_text(captions)
+    assert load(tmp_path).train.labels is None
+    frames = [Image.fromarray(pixels) for pixels in GREY]
+    frames[0].save(tmp_path / "one.tif", save_all=True, append_images=frames[1:])
+    (tmp_path / "metadata.csv").write_text("picture,label\nother.png,1\n")
+    assert len(load(tmp_path / "one.tif").train) == 8
+
+
+def test_broken_pictures_are_counted_and_pages_of_two_sizes_named_with_the_option(tmp_path):
+    write(tmp_path / "broken", GREY)
+    for name in ("03.png", "05.png"):
+        (tmp_path / "broken" / name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"03.png is no picture.*move it out \(2 of 12 files are like it\)"):
+        load(tmp_path / "broken")
+    (tmp_path / "pages").mkdir()
+    for k, pixels in enumerate(GREY):
+        image = Image.fromarray(pixels)
+        image.save(tmp_path / "pages" / f"{k}.tif", save_all=True, append_images=[image.resize((3, 4))])
+    with pytest.raises(DataError, match="--frames first"):
+        load(tmp_path / "pages")
+    assert load(tmp_path / "pages", frames="first").shape == (1, 8, 6)
+
+
+def test_pictures_of_twelve_bits_in_sixteen_are_said_to_be_dark(tmp_path):
+    write(tmp_path, RNG.integers(0, 4096, (12, 4, 4), dtype=np.uint16))
+    with pytest.warns(UserWarning, match="reach 4095 of 65535 at most"):
+        load(tmp_path)

@@ -19,6 +19,7 @@ from prioria import data as data_sets
 from prioria.commands.data import kinds_of
 from prioria.commands.opened import check_outside
 from prioria.commands.options import chosen, flags, record
+from prioria.data.own.frames import notes
 from prioria.memory import building
 from prioria.train import Run, Suggestion, fit, fit_dependency_graph, processes, resume, suggest_target
 from prioria.train.options import Options
@@ -135,6 +136,7 @@ def train(
     windows: Any = {"series": series, "window": window, "step": step}
     values: Any = {"binarize": binarize, "relaxed": relaxed, "standardize": standardize}
     source = data_sets.load(data, **values, **columns, **pictures, **windows)
+    _tell_columns(source)
     name = _preset(source, preset, given)
     if name != "paper":
         folder = out or _folder(source.name, name)
@@ -175,6 +177,14 @@ def train(
     _check_free(folder, overwrite)
     again = {"epochs": total, "out": folder, "overwrite": overwrite, "trackers": tracker}
     _finish(fit(built, objectives(), source, **again, **options))
+
+
+def _tell_columns(source: data_sets.Dataset) -> None:
+    """Says of a table what was taken as labels and what was left out, and how to change it."""
+    schema = source.protocol.schema
+    if schema is not None and processes.is_first():
+        for line in notes(schema):
+            print(line)
 
 
 def _changed(given: dict[str, Any]) -> list[str]:

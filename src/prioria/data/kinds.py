@@ -198,12 +198,15 @@ def _resolution(known: NDArray[np.float64], distinct: NDArray[np.float64]) -> fl
 
 
 def grid(distinct: NDArray[np.float64]) -> float:
-    """The widest of 10^k and 5 10^k on which all values lie; 0 where there is none."""
+    """The widest of 10^k and 5 10^k on which all values lie, and not all in one place; 0 where there is none."""
     if len(distinct) < 3:
         return 0.0
     for exponent in range(3, -7, -1):
         for width in (5 * 10.0**exponent, 10.0**exponent):
-            places = distinct / width
+            if distinct[-1] - distinct[0] < width / 2:
+                continue
+            with np.errstate(over="ignore"):
+                places = distinct / width
             if np.allclose(places, places.round(), rtol=0, atol=1e-6) and abs(places).max() < 1e9:
                 return width
     return 0.0
@@ -308,11 +311,19 @@ def fitted(column: Column, frame: pd.DataFrame) -> Column:
 def _is_lognormal(values: NDArray) -> bool:
     """Whether a Gaussian of log v is likelier than one of v, both at their best."""
     logs = np.log(values[values > 0])
-    return bool(len(logs) > 1 and 0 < logs.std() and logs.std() * np.exp(logs.mean()) < values.std())
+    return bool(len(logs) > 1 and 0 < logs.std() and logs.std() * np.exp(logs.mean()) < _mean_and_deviation(values)[1])
 
 
 def _moments(values: NDArray) -> dict[str, float]:
     if len(values) == 0:
         return {}
-    scale = float(values.std())
-    return {"center": float(values.mean()), "scale": scale if scale > 1e-12 * max(1.0, abs(values.mean())) else 1.0}
+    center, scale = _mean_and_deviation(values)
+    return {"center": center, "scale": scale if scale > 1e-12 * abs(center) else 1.0}
+
+
+def _mean_and_deviation(values: NDArray) -> tuple[float, float]:
+    """Both moments; values whose squares are no numbers are divided by the largest before."""
+    largest = float(np.abs(values).max())
+    unit = largest if not 1e-150 < largest < 1e150 and largest > 0 else 1.0
+    parts = values / unit
+    return float(parts.mean() * unit), float(parts.std() * unit)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY = 86_400  # seconds
+LARGEST_INTEGER = 2.0**63
 FALSE, TRUE = ("false", "0", "no", "f", "n"), ("true", "1", "yes", "t", "y")
 
 
@@ -136,11 +137,18 @@ def decoded(column: Column, x: NDArray) -> Any:
     if column.kind == "count":
         values = np.maximum(values, 0)
     if column.kind == "positive":
-        values = np.maximum(values, column.resolution or np.finfo(np.float32).tiny)
-    if not column.integer:
+        values = np.maximum(values, column.resolution or _least(column))
+    if not column.integer or np.abs(np.nan_to_num(values)).max(initial=0) >= LARGEST_INTEGER:
         return values
     whole = values.round()
     return whole.astype(np.int64) if np.isfinite(whole).all() else pd.array(whole, "Int64")
+
+
+def _least(column: Column) -> float:
+    """What stands for zero in a column that has none."""
+    if column.treatment == "log":
+        return float(np.finfo(np.float64).tiny)
+    return min(float(np.finfo(np.float32).tiny), 1e-3 * column.scale)
 
 
 def _levels(column: Column) -> NDArray[np.object_]:

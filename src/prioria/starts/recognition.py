@@ -97,11 +97,12 @@ class MixtureEncoder(Module):
         seen = ~values.isnan()
         center = self.get_buffer("center") + self.get_buffer("unit") * self.shift
         y = (values.nan_to_num().unsqueeze(-2) - center) * (-self.log_unit).exp() * seen.unsqueeze(-2)  # (B, K, G)
-        precision = torch.eye(self.latents, dtype=x.dtype, device=x.device) + self.loadings.mT @ self.loadings
-        precision = precision.unsqueeze(0)
-        if not seen.all():
+        eye = torch.eye(self.latents, dtype=x.dtype, device=x.device)
+        if seen.all():
+            precision = (eye + self.loadings.mT @ self.loadings).unsqueeze(0)
+        else:  # a sum over what is seen: where little is, a difference to the whole would leave rounding errors alone
             outer = (self.loadings.unsqueeze(-1) * self.loadings.unsqueeze(-2)).transpose(0, 1)  # (G, K, L, L)
-            precision = precision - torch.tensordot((~seen).to(x.dtype), outer, 1)
+            precision = eye + torch.tensordot(seen.to(x.dtype), outer, 1)
         root = torch.linalg.cholesky(precision)
         evidence = torch.einsum("kgl,bkg->bkl", self.loadings, y).unsqueeze(-1)
         mean = torch.cholesky_solve(evidence, root.expand(len(x), *root.shape[1:])).squeeze(-1)

@@ -93,22 +93,29 @@ def _from_folders(folders: Mapping[str, str], split: bool) -> dict[str, str]:
 
 
 def _from_metadata(path: Path, names: Sequence[str]) -> dict[str, str]:
-    tables = members(path, lambda name: PurePosixPath(name).name == METADATA)
+    """Labels from tables beside the pictures, by the names of these, which a tar may begin with ./."""
+    alone = len(names) == 1  # whose folder is not asked for
+    tables = [] if alone else members(path, lambda name: PurePosixPath(name).name == METADATA)
     found: dict[str, str] = {}
     with closing(opened(path, tables)) as files:
         for table, stream in files:
             with naming(path / table):
                 found |= _labels(path / table, PurePosixPath(table).parent, stream.read().decode("utf-8-sig"))
-    if found and (missing := [name for name in names if name not in found]):
+    missing = [name for name in names if str(PurePosixPath(name)) not in found]
+    if found and missing:
         raise DataError(f"{path}: {METADATA} has no row for {missing[0]} ({len(missing)} such); add it, or move it out")
-    return found
+    return {name: found[str(PurePosixPath(name))] for name in names} if found else {}
 
 
 def _labels(table: Path, folder: PurePosixPath, text: str) -> dict[str, str]:
-    rows = csv.DictReader(io.StringIO(text))
-    columns = list(rows.fieldnames or ())
+    """The label of each picture; a column that is not called so is one where values repeat, and captions do not."""
+    head = text.partition("\n")[0]
+    rows = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=head.count))
+    columns = {name.strip().lower(): name for name in rows.fieldnames or ()}
     if FILE_NAME not in columns:
         raise DataError(f"{table} has columns {', '.join(columns)}; name the one of pictures {FILE_NAME}")
-    others = [name for name in columns if name != FILE_NAME]
-    label = next((name for name in others if name.lower() in LABEL_NAMES), others[0] if len(others) == 1 else None)
-    return {} if label is None else {str(folder / row[FILE_NAME]): row[label] or UNLABELLED for row in rows}
+    file, kept = columns.pop(FILE_NAME), list(rows)
+    called = [columns[name] for name in columns if name in LABEL_NAMES]
+    repeats = [name for name in columns.values() if 2 * len({row[name] for row in kept}) <= len(kept)]
+    label = next(iter(called), None) or (repeats[0] if len(columns) == len(repeats) == 1 else None)
+    return {} if label is None else {str(folder / row[file]): row[label] or UNLABELLED for row in kept}

@@ -22,6 +22,7 @@ GREY_MODES, DEEP_MODES = ("1", "L", "LA", "La"), ("I", "I;16", "I;16L", "I;16B",
 COLOUR_MODES = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
 ALPHA_MODES = ("LA", "La", "RGBA", "RGBa", "PA")
 ORIENTATION, ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that exchange width and height
+DIM = 4096  # a picture of 16 bits whose values stay below comes from 12 bits or fewer
 MOST_PIXELS = 10**8
 """Pixels of one picture that are decoded: more than cameras have, and 0.4 GiB."""
 
@@ -128,7 +129,9 @@ def _image(file: Path, stream: Stream) -> Iterator[Image.Image]:
         raise
     except (*DAMAGED, SyntaxError, Image.DecompressionBombError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].partition(" <")[0]
-        raise DataError(f"{file} is no picture that can be decoded ({reason[:120]})") from error
+        raise DataError(
+            f"{file} is no picture that can be decoded ({reason[:120]}); save it again, or move it out"
+        ) from error
 
 
 def _check(file: Path, image: Image.Image) -> None:
@@ -149,6 +152,12 @@ def _shallow(file: Path, image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise DataError(f"{file} has values from {values.min()} to {values.max()}; save it as an array in .npy")
+    if values.max() < DIM:
+        warnings.warn(
+            f"{file.parent}: some pictures of 16 bits reach {DIM - 1} of 65535 at most, and are dark in 8 bits; "
+            "stretch them before, or save them as an array in .npy",
+            stacklevel=2,
+        )
     shallow = Image.fromarray(((values + 128) // 257).astype(np.uint8))
     shallow.info = {"exif": image.getexif().tobytes()}
     return shallow

@@ -19,6 +19,7 @@ LEGAL: dict[Kind, tuple[str, ...]] = {
     "continuous": ("Gaussian",),
 }
 CHANNELS = (1, 3, 4)  # of pictures: grey, colour, and colour with transparency
+SMALLEST = 8  # pixels of a side, from which an array (N, S, S) of 0 to 255 holds pictures and no series
 FEWEST_PIXELS = 16  # rows of so many whole numbers, of which the largest is 255, are grey levels
 
 
@@ -189,5 +190,6 @@ def _kind(seen: _Seen, rows: NDArray, low: float, high: float) -> tuple[Kind, in
 
 def _is_of_bytes(seen: _Seen, rows: NDArray, high: float) -> bool:
     """Whether values from 0 on are grey levels of 8 bits stored otherwise, as float pictures of 0 to 255 are."""
-    pictures = rows.ndim == 4 and rows.shape[1] in CHANNELS
+    square = rows.ndim == 3 and rows.shape[1] == rows.shape[2] >= SMALLEST
+    pictures = square or (rows.ndim == 4 and rows.shape[1] in CHANNELS)
     return (128 <= high <= 255) if pictures else (seen.whole and high == 255 and len(seen.low) >= FEWEST_PIXELS)

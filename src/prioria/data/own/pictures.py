@@ -70,8 +70,7 @@ def read(path: Path, pictures: Pictures) -> Found:
     folder, names = (path.parent, [path.name]) if _is_picture(path.name) else (path, list_pictures(path))
     _check_any(path, names)
     order = arrange(folder, names)
-    with closing(opened(folder, names)) as files:
-        found = {name: header(folder / name, stream, pictures) for name, stream in files}
+    found = _headers(folder, names, pictures)
     headers = {name: found[name] for name in order.names}
     pictures = replace(pictures, colour=pictures.colour or _one_colour(path, headers))
     _check_sizes(path, headers, pictures)
@@ -80,6 +79,26 @@ def read(path: Path, pictures: Pictures) -> Found:
     counts = list(frames.values())
     labels = None if order.labels is None else np.repeat(order.labels, counts)
     return Found(rows, labels, None if order.parts is None else _sizes(np.repeat(order.parts, counts)), pictures)
+
+
+def _headers(folder: Path, names: Sequence[str], pictures: Pictures) -> dict[str, Header]:
+    """What each file says of itself.
+
+    Raises:
+        DataError: some are no pictures; the first is named, and how many there are.
+    """
+    found: dict[str, Header] = {}
+    failed: list[DataError] = []
+    with closing(opened(folder, names)) as files:
+        for name, stream in files:
+            try:
+                found[name] = header(folder / name, stream, pictures)
+            except DataError as error:
+                failed.append(error)
+    if failed:
+        more = f" ({len(failed)} of {len(names)} files are like it)" if len(failed) > 1 else ""
+        raise DataError(f"{failed[0]}{more}") from failed[0]
+    return found
 
 
 def stack(path: Path, names: Sequence[str], prepare: Prepare = lambda image: image) -> NDArray[np.uint8]:
@@ -112,7 +131,9 @@ def _stacked(path: Path, frames: Mapping[str, int], decoded: Decode) -> NDArray[
                 if rows is None:
                     rows, begun = allocate((sum(frames.values()), *image.shape), np.uint8), name
                 if image.shape != rows.shape[1:]:
-                    raise DataError(_differ(path, begun, _size(rows[0].shape), name, _size(image.shape)))
+                    differ = _differ(path, begun, _size(rows[0].shape), name, _size(image.shape))
+                    pages = "; or read the first page of each by --frames first" if begun == name else ""
+                    raise DataError(f"{differ}{pages}")
                 rows[place] = image
     assert rows is not None
     return rows

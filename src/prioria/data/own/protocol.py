@@ -18,6 +18,7 @@ from prioria.data.own.windows import Series
 from prioria.data.splits import RowsAndLabels, assemble, assemble_members
 
 MINIMUM_ROWS = 10
+FEWEST_HELD_OUT = 2  # rows of each part: of one there is no error of a mean
 FREQUENCIES, SMALLEST_SIDE, COMPARED = "FrequencyGaussian", 16, 1000  # a likelihood, pixels, rows
 NARROWEST = 1e3 * float(np.finfo(np.float32).eps)  # deviation over mean: below, float32 leaves a thousand steps of it
 
@@ -78,14 +79,15 @@ def numbers_of_parts(rows: int, sizes: tuple[int, int, int] | None, seed: int) -
     """The numbers of the training, validation and test rows: as given, or 80/10/10 at random."""
     if sizes is not None:
         return _filled(sizes, seed)
-    held_out = rows // 10
+    held_out = max(rows // 10, FEWEST_HELD_OUT)
     return np.split(np.random.default_rng(seed).permutation(rows), [rows - 2 * held_out, rows - held_out])
 
 
 def _filled(sizes: tuple[int, int, int], seed: int) -> list[NDArray]:
     """The numbers of the rows of each part, where one that has none gets a tenth of the training rows at random."""
     train, *others = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:2])
-    order, held_out = np.random.default_rng(seed).permutation(train), max(1, len(train) // 10)
+    fewest = FEWEST_HELD_OUT if len(train) >= MINIMUM_ROWS else 1
+    order, held_out = np.random.default_rng(seed).permutation(train), max(fewest, len(train) // 10)
     for place, part in enumerate(others):
         if not len(part):
             others[place], order = np.sort(order[:held_out]), order[held_out:]

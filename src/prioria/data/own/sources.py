@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,18 +21,20 @@ from prioria.data.errors import DataError
 from prioria.data.formats import naming
 from prioria.data.known.catalogue import BY_NAME
 from prioria.data.own.decoding import Pictures
+from prioria.data.own.named_arrays import by_name, meaning
 from prioria.data.own.parts import holds_parts
 from prioria.data.own.pictures import holds_pictures, read
 from prioria.data.own.room import check_room, check_sizes, check_whole
 from prioria.data.own.tables import TABLES, prepared, read_table, suffix_of
 from prioria.data.own.windows import Series
+from prioria.data.splits import on_disk
 from prioria.spelling import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PARTS = ("train", "validation", "test")
 AS_THEY_ARE = Pictures()
+CHANNELS = (1, 3, 4)  # of pictures
 SPARSE = {"format", "shape", "data"}  # arrays that every sparse matrix in a file has
 
 
@@ -93,16 +95,31 @@ def read_source(source: Any, pictures: Pictures = AS_THEY_ARE) -> Source | Table
     """
     if isinstance(source, str | Path):
         found = read_path(Path(source), pictures)
-        return found if isinstance(found, Table) else _encoded(found)
+        return found if isinstance(found, Table) else _encoded(_channels_first(found))
     if is_frame(source):
         return Table("table", prepared(source, "table"))
     if isinstance(source, TorchDataset | DataLoader):
-        return _encoded(read_torch(source))
+        return _encoded(_channels_first(read_torch(source)))
     if isinstance(source, tuple):
         if len(source) != 2:
             raise DataError(f"a tuple of {len(source)} is no data set; give (x, y), rows and labels")
-        return _encoded(Source("array", _array(source[0]), _array(source[1])))
-    return Source("array", _array(source))
+        return _encoded(_channels_first(Source("array", _array(source[0]), _array(source[1]))))
+    return _channels_first(Source("array", _array(source)))
+
+
+def _channels_first(source: Source) -> Source:
+    """Pictures (N, height, width, channels), which have channels last, as (N, channels, height, width).
+
+    Raises:
+        DataError: they are mapped from a file too large to be turned in memory.
+    """
+    rows = source.rows
+    last = rows.ndim == 4 and rows.shape[3] in CHANNELS and rows.shape[1] not in CHANNELS
+    if not last or (rows.dtype != np.uint8 and rows.shape[1] != rows.shape[2]):
+        return source
+    if on_disk(rows):
+        raise DataError(f"{source.name} has channels last, shape {rows.shape}; save np.moveaxis(x, 3, 1) of it")
+    return replace(source, rows=np.ascontiguousarray(np.moveaxis(rows, 3, 1)))
 
 
 def is_frame(source: Any) -> bool:
@@ -155,29 +172,40 @@ def read_path(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source | Table:
         return reader(path)
 
 
-def read_npy(path: Path) -> Source:
-    """A memory-mapped array, so that it may be larger than memory."""
+def read_npy(path: Path) -> Source | Table:
+    """A memory-mapped array, so that it may be larger than memory; records with named fields are a table."""
     check_whole(path)
     rows = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(rows, np.lib.npyio.NpzFile):
         raise DataError(f"{path} holds several arrays; rename it to {path.with_suffix('.npz').name}")
+    if rows.dtype.names is not None:
+        return Table(str(path), prepared(_frame_of(rows), str(path)))
     if not rows.flags.c_contiguous:
-        raise DataError(f"{path} is stored column by column; save np.ascontiguousarray of it")
+        if on_disk(rows):
+            raise DataError(f"{path} is stored column by column; save np.ascontiguousarray of it")
+        rows = np.ascontiguousarray(rows)
     return Source(str(path), rows)
+
+
+def _frame_of(records: NDArray) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame.from_records(np.array(records))
 
 
 def read_npz(path: Path) -> Source:
     """The only array there is; or x and perhaps y; or train, validation, test and perhaps train_labels, ...
 
-    Or what `scipy.sparse.save_npz` wrote: such a matrix is made dense.
+    Other common names will do, as data and target, or X_train and y_train. Or what `scipy.sparse.save_npz` wrote: such
+    a matrix is made dense.
     """
     check_sizes(path)
     with np.load(path, allow_pickle=False) as arrays:
         keys = set(arrays.files)
         if SPARSE <= keys:
             return Source(str(path), _sparse(path))
-        known = keys & {*NAMED}
-        return _named(path, {name: arrays[name] for name in (known if len(keys) > 1 and known else sorted(keys)[:9])})
+        known = [name for name in sorted(keys) if meaning(name) is not None]
+        return _of_arrays(path, {name: arrays[name] for name in known or sorted(keys)[:9]})
 
 
 def _sparse(path: Path) -> NDArray:
@@ -199,9 +227,7 @@ def read_mat(path: Path) -> Source:
         check_room(path, 8 * math.prod(shape))
     arrays = {name: array for name, array in loadmat(path).items() if not name.startswith("__")}
     dense = {name: array.toarray() if hasattr(array, "toarray") else array for name, array in arrays.items()}
-    return _named(
-        path, {name: each[:, 0] if name in LABELS and each.ndim == 2 else each for name, each in dense.items()}
-    )
+    return _of_arrays(path, dense)
 
 
 def read_hdf5(path: Path) -> Source:
@@ -214,50 +240,18 @@ def read_hdf5(path: Path) -> Source:
         arrays = {name: each for name, each in file.items() if isinstance(each, h5py.Dataset)}
         for array in arrays.values():
             check_room(path, array.size * array.dtype.itemsize)
-        return _named(path, {name: array[()] for name, array in arrays.items()})
+        return _of_arrays(path, {name: array[()] for name, array in arrays.items()})
 
 
-LABELS = ("y", *(f"{part}_labels" for part in PARTS))
-NAMED = ("x", *PARTS, *LABELS)
-
-
-def _named(path: Path, arrays: Mapping[str, NDArray]) -> Source:
-    """The source of arrays by name."""
-    keys = set(arrays)
-    if len(keys) == 1:
-        return Source(str(path), arrays[keys.pop()])
-    if "x" in keys:
-        return Source(str(path), arrays["x"], arrays["y"] if "y" in keys else None)
-    if not keys.issuperset(PARTS):
-        found = ", ".join(sorted(keys)) or "nothing of these names"
-        raise DataError(f"{path} holds {found}; name the rows x and labels y, or train, validation and test")
-    _check_scale(path, parts := [arrays[part] for part in PARTS])
-    if empty := [name for name, part in zip(PARTS, parts, strict=True) if part.size == 0]:
-        raise DataError(f"{path}: {empty[0]} has no rows; give it some, or all rows as x, which are then split")
-    names = LABELS[1:]
-    labels = np.concatenate([arrays[name] for name in names]) if keys.issuperset(names) else None
-    train, validation, test = map(len, parts)
-    return Source(str(path), np.concatenate(parts), labels, sizes=(train, validation, test))
+def _of_arrays(path: Path, arrays: Mapping[str, NDArray]) -> Source:
+    rows, labels, sizes = by_name(path, arrays)
+    return Source(str(path), rows, labels, sizes=sizes)
 
 
 def read_pictures(path: Path, pictures: Pictures = AS_THEY_ARE) -> Source:
     """A folder, zip or tar file of pictures; their folders are parts of a split and labels."""
     found = read(path, pictures)
     return Source(str(path), found.rows, found.labels, sizes=found.sizes, pictures=found.pictures)
-
-
-def _check_scale(path: Path, parts: Sequence[NDArray]) -> None:
-    """Refuses splits of which one has grey levels up to 255 and another the same levels up to 1."""
-    if any(part.dtype.kind not in "buif" or not part.size or part.min() < 0 for part in parts):
-        return
-    largest = {name: float(np.max(part)) for name, part in zip(PARTS, parts, strict=True)}
-    whole = {name: bool((part == np.round(part)).all()) for name, part in zip(PARTS, parts, strict=True)}
-    wide = next((name for name, value in largest.items() if 64 <= value <= 255 and whole[name]), None)
-    narrow = next((name for name, value in largest.items() if 0 < value <= 1), None)
-    if wide and narrow:
-        raise DataError(
-            f"{path}: {wide} goes to {largest[wide]:g} and {narrow} to {largest[narrow]:g}; give both the same scale"
-        )
 
 
 def _table(path: Path) -> Table:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import zipfile
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree.ElementTree import ParseError
 
 from prioria.data.errors import DataError
-from prioria.data.own.room import check_room, check_unpacked
-from prioria.data.own.text import COMMA, MARKERS, read_text
+from prioria.data.own.room import check_room
+from prioria.data.own.sheets import read_excel
+from prioria.data.own.text import MARKERS, read_text
+from prioria.data.own.written_numbers import plain_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,21 +57,29 @@ def prepared(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _parsed(values: pd.Series) -> pd.Series:
-    """Text of which every word is a number as numbers; blanks around words go."""
+    """Text of which every word is a number as numbers; blanks around words go, and spans of time are seconds."""
     import pandas as pd
 
+    if pd.api.types.is_timedelta64_dtype(values):
+        return values.dt.total_seconds()
+    if values.dtype == object and isinstance(first := next(iter(values.dropna()), None), Decimal | bytes):
+        values = values.map(str if isinstance(first, Decimal) else _decoded, na_action="ignore")
     if not pd.api.types.is_string_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
         return values
     text: Any = values.str.strip() if values.notna().any() else values
     text = text.where(~text.isin(["", *MARKERS]))
     known = text.dropna()
     if len(known) and isinstance(known.iloc[0], str):
-        if known.str.fullmatch(COMMA).all():
-            return text.str.replace(",", ".", regex=False).astype(float)
+        if (written := plain_numbers(known)) is not None:
+            return pd.to_numeric(written.reindex(text.index), errors="coerce")
         if not known.str.fullmatch(r"0\d+").any():  # codes such as 0123 are names
             numbers: Any = pd.to_numeric(text, errors="coerce")
             return numbers if len(numbers.dropna()) == len(known) else text
     return text
+
+
+def _decoded(value: Any) -> Any:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _pandas(name: str) -> Callable[[Path], Any]:
@@ -82,18 +91,26 @@ def _pandas(name: str) -> Callable[[Path], Any]:
     return read
 
 
-def _excel(path: Path) -> Any:
-    """A sheet, once its parts are no larger than they may be; what its XML may be made of is for expat to refuse."""
+def _json(path: Path) -> Any:
+    """Records, one JSON value or one a line, or what pandas writes of a table."""
     import pandas as pd
 
-    with zipfile.ZipFile(path) as parts:
-        check_unpacked(path, path.stat().st_size, sum(part.file_size for part in parts.infolist()))
-    try:
-        return pd.read_excel(path)
-    except ParseError as error:
-        raise DataError(f"{path} cannot be read ({error}); save it again from a spreadsheet, or as .csv") from error
+    if path.suffix.lower() in LINES:
+        return pd.read_json(path, lines=True)
+    found, errors = None, []
+    for options in ({}, {"orient": "split"}, {"lines": True}):
+        try:
+            found = pd.read_json(path, **options)
+            break
+        except (ValueError, KeyError, TypeError) as error:
+            errors.append(error)
+    if found is None:
+        raise errors[0]
+    nested = found.shape[1] == 1 and found.iloc[:, 0].map(type).eq(dict).all()
+    return pd.json_normalize(found.iloc[:, 0].tolist()) if nested else found
 
 
+LINES = (".jsonl", ".ndjson")
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
 
 
@@ -110,9 +127,9 @@ def _parquet(path: Path) -> Any:
 TABLES: dict[str, tuple[Callable[[Path], Any], str]] = {  # suffix -> reader, and the package that it needs
     **dict.fromkeys(TEXT, (read_text, "")),
     **dict.fromkeys((f"{suffix}.gz" for suffix in TEXT), (read_text, "")),
-    ".json": (_pandas("read_json"), ""),
+    **dict.fromkeys((".json", *LINES), (_json, "")),
     ".dta": (_pandas("read_stata"), ""),
-    ".xlsx": (_excel, "openpyxl"),
+    ".xlsx": (read_excel, "openpyxl"),
     ".parquet": (_parquet, "pyarrow"),
     ".feather": (_pandas("read_feather"), "pyarrow"),
     ".arrow": (_pandas("read_feather"), "pyarrow"),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import re
-import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +15,15 @@ from numpy.typing import NDArray
 
 from prioria.data.errors import DataError
 from prioria.data.formats import CUT_OFF
-from prioria.data.own.room import check_room, check_unpacked
+from prioria.data.own.encodings import HEAD, encoding_of, opened
+from prioria.data.own.written_numbers import COMMA
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HEAD = 2**16  # characters of a text file by which it is judged
 DELIMITERS = (",", ";", "\t", "|")
 BLANK = " "
 MARKERS = ("?", ".")  # for missing, beside those that pandas knows
-COMMA = re.compile(r"\s*[-+]?\d*,\d+\s*")  # a number with a decimal comma
 RULER = re.compile(r"[-=_*+~|#\s]{3,}")  # a line that is drawn and holds nothing
 ROWS_BELOW = 10  # a line of numbers is a header only over so many rows
 LINE = re.compile(r"in line (\d+)")
@@ -70,8 +66,8 @@ class Layout:
 
 def read_text(path: Path) -> pd.DataFrame:
     """A text table: its delimiter, decimal comma, header and first line are found by looking at its beginning."""
-    encoding = _encoding(path)
-    with _open(path, encoding) as stream:
+    encoding = encoding_of(path)
+    with opened(path, encoding) as stream:
         head = stream.read(HEAD)
     lines = head.splitlines() if len(head) < HEAD else head.splitlines()[:-1]
     if not any(line.strip() for line in lines):
@@ -91,7 +87,7 @@ def _parsed(path: Path, encoding: str, layout: Layout, commented: Sequence[str])
     import pandas as pd
 
     before = layout.first - 1
-    with _open(path, encoding) as stream:
+    with opened(path, encoding) as stream:
         for _ in range(before):
             stream.readline()
         try:
@@ -108,29 +104,6 @@ def _parsed(path: Path, encoding: str, layout: Layout, commented: Sequence[str])
         except pd.errors.ParserError as error:
             message = LINE.sub(lambda found: f"in line {int(found[1]) + before}", str(error))
             raise DataError(f"{path} cannot be read ({message.strip()}); {CUT_OFF}") from error
-
-
-def _open(path: Path, encoding: str) -> TextIOWrapper:
-    if path.suffix.lower() == ".gz":
-        with path.open("rb") as packed:
-            packed.seek(max(path.stat().st_size - 4, 0))
-            unpacked = struct.unpack("<I", packed.read(4).rjust(4, b"\0"))[0]
-            check_room(path, unpacked)
-            check_unpacked(path, path.stat().st_size, unpacked)
-        return TextIOWrapper(gzip.open(path), encoding=encoding, newline="")
-    return path.open(encoding=encoding, newline="")
-
-
-def _encoding(path: Path) -> str:
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-        head = stream.read(HEAD)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    try:
-        head[: head.rfind(b"\n") + 1].decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
 
 
 def _rows(lines: Sequence[str], delimiter: str) -> Iterator[Line]:
@@ -162,7 +135,13 @@ def _delimiter(lines: Sequence[str]) -> str:
         return BLANK  # between numbers with decimal commas
     if all(len(line.split(";")) == len(lines[0].split(";")) > 1 for line in lines):
         return ";"  # the same
-    return best if found[best][0] >= found[BLANK][0] else BLANK
+    return BLANK if found[BLANK][0] > found[best][0] and _are_numbers(whole, found[BLANK][1]) else best
+
+
+def _are_numbers(rows: Sequence[list[str]], width: int) -> bool:
+    """Whether half of what blanks part are numbers: sentences are no table."""
+    words = [word for row in rows if len(row) == width for word in row]
+    return 2 * sum(map(is_number, words)) >= len(words)
 
 
 def _layout(path: Path, lines: Sequence[str]) -> Layout:
@@ -244,7 +223,7 @@ def _check_width(path: Path, fields: list[list[str]], names: int) -> None:
 
 def _tell_short(path: Path, encoding: str, layout: Layout) -> None:
     """Warns of rows with fewer fields than the others, which pandas fills with missing values."""
-    with _open(path, encoding) as stream:
+    with opened(path, encoding) as stream:
         rows = [row for row in _rows(stream.read().splitlines(), layout.delimiter) if row.number >= layout.first]
     if short := [row for row in rows if len(row.fields) < layout.width and not row.comment]:
         warnings.warn(
@@ -257,7 +236,8 @@ def _tell_short(path: Path, encoding: str, layout: Layout) -> None:
 def is_header(fields: list[list[str]]) -> bool:
     """Whether the first line names the columns.
 
-    A line of numbers does where it numbers the columns, or rises and lies outside what is below it, as wavelengths do.
+    A line of numbers does where it numbers the columns, counts on by one above fractions, as years do, or rises and
+    lies outside what is below it, as wavelengths do.
     """
     first, below = fields[0], [row for row in fields[1:] if len(row) == len(fields[0])]
     known = [number(name) for name in first]
@@ -269,6 +249,8 @@ def is_header(fields: list[list[str]]) -> bool:
     if len(values) < 2 or len(below) < ROWS_BELOW or not (np.diff(values) > 0).all():
         return False
     numbers = np.array([[np.nan if (v := number(field)) is None else v for field in row] for row in below])
+    if len(values) > 2 and (np.diff(values) == 1).all() and (np.isfinite(numbers) & (numbers % 1 != 0)).any():
+        return True
     low, high = _range(numbers)
     own = np.array([np.nan if value is None else value for value in known])
     return bool(np.all(~np.isfinite(own) | (own < low) | (own > high)))
