@@ -99,7 +99,7 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
 
 TABLE = Table(
     name="vhp-faces",
-    rows=rows(*(name for name in METHODS if name not in ("vhp-geco", "vhp-double-loop"))),
+    rows=rows("vhp-rewo", "vamp", "iwae"),
     data=("olivetti", "lfwcrop"),
     budgets={"smoke": SMALL, "cpu": Effort(steps=6000), "gpu": Effort(steps=40_000)},
     published=PUBLISHED,

@@ -5,8 +5,8 @@ The poster does not give networks, targets or hyper-parameters; those here are o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -36,12 +36,16 @@ class Method:
         prior: data set, encoder, posterior, latents -> prior.
         objective: target -> objective.
         straight: whether straight lines are measured beside its paths.
+        training: arguments of ``fit`` beyond those of all methods.
+        on_request: names of budgets under which it is run only where it is named.
     """
 
     title: str
     prior: Callable[[Dataset, nn.Module, nn.Module, int], nn.Module]
     objective: Callable[[str], Objective]
     straight: bool = False
+    training: Mapping[str, Any] = field(default_factory=dict)
+    on_request: tuple[str, ...] = ("short",)
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,23 @@ def standard(data: Dataset, encoder: nn.Module, posterior: nn.Module, latents: i
     return priors.StandardNormal(latents)
 
 
+def full(data: Dataset, encoder: nn.Module, posterior: nn.Module, latents: int) -> nn.Module:
+    """VHP of standardized latents, with full covariances in p(z|zeta) and q(zeta|z)."""
+    prior = priors.Hierarchical(
+        latents,
+        latents,
+        SAMPLES,
+        auxiliary_decoder=_auxiliary(latents, priors.FullGaussian),
+        auxiliary_encoder=_auxiliary(latents, priors.FullGaussian),
+    )
+    return priors.Standardized(prior, latents)
+
+
+def mixture(data: Dataset, encoder: nn.Module, posterior: nn.Module, latents: int) -> nn.Module:
+    """A free mixture of standardized latents."""
+    return priors.Standardized(priors.Mixture(latents, COMPONENTS), latents)
+
+
 METHODS = {
     "vhp-rewo": Method("VHP + REWO", hierarchical, lambda target: REWO(ELBO(), target), straight=True),
     "vhp-double-loop": Method(
@@ -88,10 +109,24 @@ METHODS = {
     "iwae": Method("IWAE", standard, lambda target: IWAE(SAMPLES)),
 }
 
+# The same for every row: cosine, and a prior that learns three times as fast as the model.
+FAST: dict[str, Any] = {"training": {"schedule": "cosine", "prior_learning_rate": 3e-3}, "on_request": ("cpu", "gpu")}
+FITTED = {
+    "vhp-full-rewo": Method("VHP, full covariance + REWO", full, lambda target: REWO(ELBO(), target), **FAST),
+    "vhp-full-geco": Method("VHP, full covariance + GECO", full, lambda target: GECO(ELBO(), target), **FAST),
+    "mixture-rewo": Method("mixture, standardized + REWO", mixture, lambda target: REWO(ELBO(), target), **FAST),
+    "vamp-fast": Method("VampPrior, same schedule", vamp, lambda target: ELBO(), **FAST),
+}
+
 
 def rows(*names: str) -> tuple[Row, ...]:
     """Returns methods as rows of a table."""
-    return tuple(Row(name, METHODS[name].title) for name in names)
+    return tuple(Row(name, method_of(name).title, on_request=method_of(name).on_request) for name in names)
+
+
+def method_of(name: str) -> Method:
+    """Returns the method of a row."""
+    return (METHODS | FITTED)[name]
 
 
 def trained(cell: Cell, *, scale: float, target: str, latents: int = 2, watch: Watch | None = None) -> Run:
@@ -105,7 +140,7 @@ def trained(cell: Cell, *, scale: float, target: str, latents: int = 2, watch: W
         watch: called at the start of each step with the model and the number of steps done.
     """
     torch.manual_seed(cell.seed)
-    method, data = METHODS[cell.row.name], cell.dataset
+    method, data = method_of(cell.row.name), cell.dataset
     encoder = nets.MLP(data.dimensions, HIDDEN, HIDDEN, activation="tanh", activate_output=True)
     posterior = posteriors.Gaussian(HIDDEN, latents)
     decoder = nets.MLP(latents, HIDDEN, HIDDEN, data.dimensions, activation="tanh")
@@ -128,6 +163,7 @@ def trained(cell: Cell, *, scale: float, target: str, latents: int = 2, watch: W
         seed=cell.seed,
         out=cell.folder,
         resume=True,
+        **method.training,
     )
     return replace(run, model=run.last())
 
@@ -138,10 +174,10 @@ def effort(cell: Cell) -> Effort:
     return cell.budget
 
 
-def graph_of(cell: Cell, model: VAE) -> explore.Graph:
-    """Returns the graph of prior samples that paths go through."""
+def graph_of(cell: Cell, model: VAE, *, mutual: bool = False) -> explore.Graph:
+    """Returns the graph of prior samples that paths go through, the union of neighbors or mutual ones alone."""
     nodes = effort(cell).nodes
-    return explore.latent_graph(model, nodes=nodes, neighbors=min(NEIGHBORS, nodes - 1))
+    return explore.latent_graph(model, nodes=nodes, neighbors=min(NEIGHBORS, nodes - 1), mutual=mutual)
 
 
 def constraint_of(run: Run) -> dict[str, Any]:
@@ -185,9 +221,9 @@ def path_of(cell: Cell, *, rows: Tensor | None = None) -> strips.Strip:
     return strips.strips_of(paths, run.data.protocol)[0]
 
 
-def _auxiliary(latents: int) -> nn.Module:
+def _auxiliary(latents: int, kind: Callable[..., nn.Module] = priors.Gaussian) -> nn.Module:
     layers = nets.MLP(latents, HIDDEN, HIDDEN, activation="tanh", activate_output=True)
-    return priors.Gaussian(HIDDEN, latents, net=layers, log_variance_bounds=(-10.0, 5.0))
+    return kind(HIDDEN, latents, net=layers, log_variance_bounds=(-10.0, 5.0))
 
 
 def _seen(watch: Watch, model: VAE, arguments: tuple) -> None:

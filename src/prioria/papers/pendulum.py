@@ -14,11 +14,13 @@ from torch import Tensor
 from prioria import explore
 from prioria.data.known.pendulum import NOISE, render
 from prioria.model import VAE
-from prioria.papers.cell import beside
+from prioria.papers.cell import beside, scored
 from prioria.papers.columns import ROW, Case, Column, cases, listing, listings
+from prioria.papers.fitted import fit_of
 from prioria.papers.likelihood import cost
 from prioria.papers.page import attached, compose
 from prioria.papers.paths import (
+    FITTED,
     FRAMES,
     METHODS,
     NEIGHBORS,
@@ -28,6 +30,7 @@ from prioria.papers.paths import (
     effort,
     frames_of,
     graph_of,
+    method_of,
     pairs_of,
     path_of,
     reconstruction_error,
@@ -113,9 +116,19 @@ def measure(cell: Cell) -> Result:
         "split": "test",
         "selection": "weights at the end",
     }
-    if METHODS[cell.row.name].straight:
+    found["mutual"] = _mutual(cell, run)
+    found |= fit_of(run.model, run.data.train, scored(cell)[0], draws=min(5000, 5 * len(run.data.train)))
+    if method_of(cell.row.name).straight:
         found["straight"] = _measured(cell, run, explore.straight(run.model, *ends))
     return found | cost(run, start)
+
+
+def _mutual(cell: Cell, run: Run) -> dict[str, Any]:
+    """Walks the same pairs through the graph of mutual neighbors, and draws it."""
+    graph = graph_of(cell, run.model, mutual=True)
+    paths = explore.interpolate(run.model, graph, *pairs_of(run.data, effort(cell).pairs))
+    style.write(graphs.graph(graph, paths[:1]), cell.attached / "mutual.png")
+    return _measured(cell, run, paths) | {"parts": graph.components}
 
 
 def _draw(cell: Cell, run: Run, graph: explore.Graph, paths: Sequence[explore.Path]) -> None:
@@ -189,10 +202,11 @@ def _evolution(cells: Sequence[Cell]) -> dict[str, list[Moment]]:
 
 TABLE = Table(
     name="vhp-pendulum",
-    rows=rows(*METHODS),
+    rows=rows(*METHODS, *FITTED),
     data=("pendulum",),
     budgets={
         "smoke": SMALL,
+        "short": Effort(epochs=25),
         "cpu": Effort(epochs=100),
         "gpu": Effort(epochs=400),
     },

@@ -1,0 +1,49 @@
+"""How well the prior of a study fits its aggregate posterior, beside the paths that go through its samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from prioria import evaluate, priors
+from prioria.data import Split
+from prioria.evaluate.sampling import measuring
+from prioria.model import VAE
+
+INNER, DRAWS, FAR = 64, 5000, 10.0  # K of a hierarchical prior's bound; draws of q and p; nats
+ROWS, SAMPLES = 500, 100  # of the likelihood: test rows and importance samples
+
+
+def fit_of(model: VAE, train: Split, x: Tensor, *, draws: int = DRAWS, samples: int = SAMPLES) -> dict[str, Any]:
+    """Returns both divergences, the shares of prior draws that q(z) does not know, and the likelihood of test rows.
+
+    Args:
+        model: whose prior; that of a hierarchical one is bounded with 64 samples meanwhile.
+        train: rows whose encodings are q(z).
+        x: test rows (N, D).
+        draws: of q and of p.
+        samples: of each row's importance weights.
+    """
+    hierarchical = [part for part in model.modules() if isinstance(part, priors.Hierarchical)]
+    before = [part.num_samples for part in hierarchical]
+    for part in hierarchical:
+        part.num_samples = INNER
+    found = {
+        "kl": evaluate.symmetric_kl(model, train, num_samples=draws).to_json(),
+        "pockets": evaluate.overlap(model, train, held_out=x, num_samples=draws).pockets,
+        "far": far_of(model, train, draws=draws),
+        "log_likelihood": evaluate.log_likelihood(model, x[:ROWS], num_samples=samples).to_json(),
+        "rate": evaluate.parts(model, x[:ROWS], num_samples=10)["rate"].value,
+    }
+    for part, number in zip(hierarchical, before, strict=True):
+        part.num_samples = number
+    return found
+
+
+def far_of(model: VAE, train: Split, *, draws: int = DRAWS) -> float:
+    """Returns the share of prior draws that lie ten nats below the lowest log q(z) of as many draws of q itself."""
+    q = evaluate.aggregate_posterior(model, train)
+    with measuring(model):
+        lowest = q.log_prob(evaluate.aggregate_draws(model, train, num_samples=draws)).min()
+        return (q.log_prob(evaluate.prior_draws(model, num_samples=draws)) < lowest - FAR).double().mean().item()
