@@ -125,6 +125,11 @@ class VAE(Module):
         for stage in self.stages.values():
             stage.at_epoch(epoch)
 
+    def at_rows(self, rows: Tensor | None) -> None:
+        """Tells every stage the numbers (B,) of the training rows of a step, and None after it."""
+        for stage in self.stages.values():
+            stage.at_rows(rows)
+
     def encoder_of(self, group: str) -> nn.Module:
         """Returns the network through which a group reads x."""
         return self.encoder[group] if group in self.encoder else self.encoder["x"]

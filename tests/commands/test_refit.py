@@ -22,14 +22,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("prior", [["realnvp", "--prior.blocks", 2], ["vamp", "--prior.components", 5]])
+@pytest.mark.parametrize(
+    "prior", [["realnvp", "--prior.blocks", 2], ["vamp", "--prior.components", 5], ["exemplar", "--prior.neighbors", 3]]
+)
 def test_refit_leaves_a_run_with_another_prior(run: Path, prior: list, tmp_path: Path, capsys) -> None:
     folder = tmp_path / "new"
     call("refit-prior", run, "--prior", *prior, "--steps", 30, "--out", folder)
     shown = capsys.readouterr().out
     assert "before" in shown and "after" in shown and str(folder) in shown
     old, new = Run.load(run), Run.load(folder)
-    assert type(new.model.stages["z"].p).__name__ == {"realnvp": "RealNVP", "vamp": "VampPrior"}[prior[0]]
+    assert (
+        type(new.model.stages["z"].p).__name__
+        == {"realnvp": "RealNVP", "vamp": "VampPrior", "exemplar": "Exemplar"}[prior[0]]
+    )
     x = new.data.test.tensor(5)
     assert torch.equal(old.model.encode(x), new.model.encode(x))
     call("evaluate", folder, "--num-samples", 5, "--limit", 5)

@@ -44,6 +44,9 @@ PRIORS: dict[str, PriorFactory] = {
         pseudo_inputs=torch.rand(COMPONENTS, INPUTS),
         trainable=False,
     ),
+    "exemplar": lambda encoder, posterior, latents: priors.Exemplar(
+        encoder, posterior, exemplars=torch.rand(5, INPUTS)
+    ),
     "aggregate": lambda encoder, posterior, latents: priors.AggregatePosterior(
         torch.randn(5, latents), 0.5 + torch.rand(5, latents)
     ),

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from prioria import objectives
 from prioria.build.families import Choice
@@ -31,6 +31,7 @@ from prioria.stages import Edge, TwoLevel
 Decode = Callable[[Callable[[int], nn.Module]], nn.Module]  # a decoder for so many outputs a value -> the likelihood
 
 LATENTS = 40
+EXEMPLARS = 5000  # of the training data, evenly; a model that is saved holds them
 ROWS, SPECTRUM_ROWS = 1000, 5000  # of the training data, evenly: where pseudo-inputs start, and spectra
 
 
@@ -56,7 +57,7 @@ def model(
 
     Args:
         data: a :class:`prioria.data.Dataset`, or what :func:`prioria.data.load` takes.
-        prior: standard, mixture, vamp, hierarchical or realnvp; standard by default.
+        prior: standard, mixture, vamp, exemplar, hierarchical or realnvp; standard by default.
         posterior: gaussian, iaf or delta; gaussian by default.
         likelihood: one of ``build.LIKELIHOODS``; by default the first that is legal for the data.
         network: one of ``build.NETWORKS``, with ``hidden`` widths; by default gated, but frequency under likelihood
@@ -207,11 +208,13 @@ def _two_levels(
 def _prior(data: Dataset, choice: Choice, encoder: nn.Module, posterior: nn.Module, latents: int) -> nn.Module:
     """Builds a prior; what starts at data starts where these are, within bounds that hold them."""
     facts: dict[str, Any] = {"latents": latents, "encoder": encoder, "posterior": posterior, "inputs": data.dimensions}
+    if PRIORS.asks(choice, "exemplars"):
+        facts["numbers"] = base.evenly(len(data.train), EXEMPLARS)
+        facts["exemplars"] = _without_holes(data.train.batch(facts["numbers"]))
     own, kind = data.protocol.source == base.OWN, data.protocol.kind
     if not own and kind not in ("continuous", "count"):
         return PRIORS.build(choice, facts)
-    rows = data.train.tensor(ROWS)
-    rows = torch.where(rows.isnan(), rows.nanmean(0).nan_to_num(), rows)  # pseudo-inputs have no holes
+    rows = _without_holes(data.train.tensor(ROWS))
     facts["initial"] = rows.mean().item(), rows.std().item()
     highest = data.train.maximum() if kind == "count" else 1.0
     facts["bounds"] = (0.0, highest) if kind in ("count", "grey", "binary") else None
@@ -220,6 +223,11 @@ def _prior(data: Dataset, choice: Choice, encoder: nn.Module, posterior: nn.Modu
     if (own or kind == "count") and start_between is not None and not given:
         start_between(rows)  # around a mean half of the pseudo-inputs would lie below zero, where a clamp is flat
     return built
+
+
+def _without_holes(rows: Tensor) -> Tensor:
+    """Pseudo-inputs and exemplars have the mean of a column where an entry is missing."""
+    return torch.where(rows.isnan(), rows.nanmean(0).nan_to_num(), rows)
 
 
 def _started(model: VAE, data: Dataset) -> VAE:

@@ -89,6 +89,13 @@ class Family:
             return self.named(choice)[0]
         return getattr(choice, "__name__", type(choice).__name__)
 
+    def asks(self, choice: Choice, fact: str) -> bool:
+        """Whether what was chosen is built with a fact, so that costly ones need not be at hand for all."""
+        if isinstance(choice, nn.Module):
+            return False
+        part = self.kinds[self.named(choice)[0]] if isinstance(choice, str | Mapping) else choice
+        return fact in _parameters(part)
+
     def options_of(self, kind: str) -> dict[str, inspect.Parameter]:
         """Returns the arguments that a command line can offer: simple values that are no facts."""
         cls = self.kinds[kind]

@@ -14,7 +14,8 @@ from prioria.build.networks import MLP, Conv, Frequency, Gated, GatedConv, Resid
 from prioria.build.structures import Binary, ConvLadder, Graph, Ladder
 
 FACTS = frozenset(
-    "latents context net encoder posterior inputs pseudo_inputs features dataset_size group shape schema".split()
+    "latents context net encoder posterior inputs pseudo_inputs exemplars numbers features dataset_size group shape "
+    "schema".split()
 )
 
 
@@ -31,6 +32,7 @@ PRIORS = Family(
         "standard": priors.StandardNormal,
         "mixture": priors.Mixture,
         "vamp": priors.VampPrior,
+        "exemplar": priors.Exemplar,
         "hierarchical": priors.Hierarchical,
         "realnvp": priors.RealNVP,
     },

@@ -13,7 +13,8 @@ from prioria.distributions.families import (
     take,
 )
 from prioria.distributions.frequencies import Cosines, Frequencies
-from prioria.distributions.full_normal import FullNormal
+from prioria.distributions.full_normal import FullNormal, as_full
+from prioria.distributions.leave_one_out import LeaveOneOut
 from prioria.distributions.levels import Levels
 from prioria.distributions.log_dirichlet import LogDirichlet
 from prioria.distributions.marginal import Marginal
@@ -48,6 +49,7 @@ __all__ = [
     "DiscretizedLogistic",
     "Frequencies",
     "FullNormal",
+    "LeaveOneOut",
     "Levels",
     "LogDirichlet",
     "Marginal",
@@ -55,6 +57,7 @@ __all__ = [
     "Rescaled",
     "StraightThroughBernoulli",
     "Words",
+    "as_full",
     "as_levels",
     "at_least_float32",
     "bernoulli",

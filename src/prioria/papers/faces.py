@@ -14,7 +14,6 @@ from prioria.papers.likelihood import cost
 from prioria.papers.page import attached, compose
 from prioria.papers.paths import (
     FRAMES,
-    METHODS,
     NEIGHBORS,
     SMALL,
     Effort,

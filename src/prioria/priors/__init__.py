@@ -7,6 +7,7 @@ from prioria.priors.aggregate import AggregatePosterior
 from prioria.priors.base import Prior
 from prioria.priors.bernoulli import Bernoulli
 from prioria.priors.categorical import Categorical
+from prioria.priors.exemplar import Exemplar
 from prioria.priors.flow import RealNVP
 from prioria.priors.hierarchical import Hierarchical
 from prioria.priors.log_dirichlet import LogDirichlet
@@ -19,6 +20,7 @@ __all__ = [
     "AggregatePosterior",
     "Bernoulli",
     "Categorical",
+    "Exemplar",
     "FullGaussian",
     "Gaussian",
     "Hierarchical",

@@ -26,5 +26,8 @@ class Prior(Module):
     def bind(self, group: str, encoder: nn.Module, posterior: nn.Module) -> None:
         """Told once whose prior it is; raises ValueError where it was made for another group or other parts."""
 
+    def at_rows(self, rows: Tensor | None) -> None:
+        """Told before every training step the numbers (B,) of its training rows, and None after it."""
+
     def check_training(self) -> None:
         """Raises ValueError, before the first step, where training the prior with its model would go wrong."""

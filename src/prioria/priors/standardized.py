@@ -56,6 +56,11 @@ class Standardized(Prior):
         if bind := getattr(self.prior, "bind", None):
             bind(group, encoder, posterior)
 
+    def at_rows(self, rows: Tensor | None) -> None:
+        """Tells the prior inside which training rows a step has."""
+        if told := getattr(self.prior, "at_rows", None):
+            told(rows)
+
     def check_training(self) -> None:
         """Raises ValueError where the prior inside cannot be trained with its model."""
         if check := getattr(self.prior, "check_training", None):

@@ -36,7 +36,7 @@ from prioria.train.order import Batches, steps_per_epoch
 from prioria.train.place import Place
 from prioria.train.run import BEST, Run, clear
 from prioria.train.step import Step, means
-from prioria.train.together import LEAST, Together, share
+from prioria.train.together import LEAST, Together, share, told
 from prioria.train.validation import Best, validate
 from prioria.train.watch import REMEDIES, NonFiniteLoss, Signals, culprit
 
@@ -208,7 +208,7 @@ class Training:
         accelerator, progress = self.accelerator, self.progress()
         self._standardize(progress)
         x = share(self.rows, rows, accelerator).to(accelerator.device)
-        with self.halves.step():
+        with self.halves.step(), told(self.step.model, rows, accelerator):
             loss = self.wrapped(x, progress) if self.alone else self.wrapped(x, progress, len(rows))
             accelerator.backward(loss.surrogate)
         norm = self.optimizer.prepare(self.step.objective.frozen(self.step.model))

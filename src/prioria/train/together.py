@@ -20,6 +20,7 @@ from torch.distributions import Distribution
 
 from prioria.data import Split
 from prioria.draw import Draw, Latent
+from prioria.model import VAE
 from prioria.objectives import Loss, Progress
 from prioria.train import randomness
 from prioria.train.step import Step
@@ -65,6 +66,16 @@ def share(split: Split, rows: Tensor, accelerator: Accelerator) -> Tensor:
         return split.batch(rows[mine])
     with common_noise(accelerator):
         return split.batch(rows)[mine]
+
+
+@contextmanager
+def told(model: VAE, rows: Tensor, accelerator: Accelerator) -> Iterator[None]:
+    """Tells a model which rows of the training data a step of this process has."""
+    model.at_rows(rows[accelerator.process_index :: accelerator.num_processes])
+    try:
+        yield
+    finally:
+        model.at_rows(None)
 
 
 @contextmanager
