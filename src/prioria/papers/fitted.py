@@ -11,8 +11,8 @@ from prioria.data import Split
 from prioria.evaluate.sampling import measuring
 from prioria.model import VAE
 
-INNER, DRAWS, FAR = 64, 5000, 10.0  # K of a hierarchical prior's bound; draws of q and p; nats
-ROWS, SAMPLES = 500, 50  # of the likelihood: test rows and importance samples
+INNER, DRAWS, FAR = 64, 2000, 10.0  # K of a hierarchical prior's bound; draws of q and p; nats
+ROWS, SAMPLES = 500, 20  # of the likelihood: test rows and importance samples
 
 
 def fit_of(model: VAE, train: Split, x: Tensor, *, draws: int = DRAWS, samples: int = SAMPLES) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def fit_of(model: VAE, train: Split, x: Tensor, *, draws: int = DRAWS, samples: 
         "kl": evaluate.symmetric_kl(model, train, num_samples=draws).to_json(),
         **unknown_to(model, train, draws=draws),
         "log_likelihood": evaluate.log_likelihood(model, x[:ROWS], num_samples=samples).to_json(),
-        "rate": evaluate.parts(model, x[:ROWS], num_samples=10)["rate"].value,
+        "rate": evaluate.parts(model, x[:ROWS], num_samples=5)["rate"].value,
     }
     for part, number in zip(hierarchical, before, strict=True):
         part.num_samples = number

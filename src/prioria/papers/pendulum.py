@@ -117,7 +117,7 @@ def measure(cell: Cell) -> Result:
         "selection": "weights at the end",
     }
     found["mutual"] = _mutual(cell, run)
-    found |= fit_of(run.model, run.data.train, scored(cell)[0], draws=min(5000, 5 * len(run.data.train)))
+    found |= fit_of(run.model, run.data.train, scored(cell)[0], draws=min(2000, 5 * len(run.data.train)))
     if method_of(cell.row.name).straight:
         found["straight"] = _measured(cell, run, explore.straight(run.model, *ends))
     return found | cost(run, start)
