@@ -13,10 +13,10 @@ from scipy import stats
 from prioria import evaluate, imputation, starts
 from prioria.data import Dataset, Schema, load
 from prioria.data.base import evenly
+from prioria.distributions.spread import dequantize
 from prioria.evaluate.output.holes import removed
 from prioria.model import VAE
 from prioria.starts.factors import FactorMixture, Settings
-from prioria.starts.spread import dequantize
 from prioria.starts.table import TableStart
 
 MEAN = np.array([1.0, -5.0, 3.0, 0.0])

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from prioria import VAE, likelihoods, nets, stages
 from prioria.distributions import Levels
 from prioria.distributions.spec import NUMBERS, Spec
+from prioria.distributions.spread import dequantize
 from prioria.likelihoods import Heads
 from prioria.likelihoods.heads import Head, LevelsHead
 from prioria.starts.choice import BUDGET, CLASSES, Search, best_gaussians, from_gaussians
 from prioria.starts.factors import BACKGROUND, Array, FactorMixture, Rows
 from prioria.starts.recognition import MixtureEncoder
-from prioria.starts.spread import dequantize
 
 LISTED = ("bernoulli", "categorical", "ordinal")
 Reading = tuple[dict[str, str], dict[str, list[float]]]  # families and levels, by name of column

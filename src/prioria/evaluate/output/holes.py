@@ -13,13 +13,13 @@ from torch import Tensor
 
 from prioria.data.base import Dataset, evenly
 from prioria.data.schema import NAMES, Column, Schema
+from prioria.distributions.spread import dequantize
 from prioria.evaluate.difference import Difference
 from prioria.evaluate.output import imputers
 from prioria.evaluate.output.imputers import ITERATIVE, NEIGHBORS
 from prioria.evaluate.record import known
 from prioria.evaluate.sampling import measuring
 from prioria.model import VAE
-from prioria.starts.spread import dequantize
 
 Array = NDArray[np.float64]
 OURS = "model"
