@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from prioria.data.schema import NAMES, Column, Schema
 from prioria.distributions.spec import Spec
@@ -44,6 +43,8 @@ def log_densities(found: Array, truth: Array, schema: Schema) -> Array:
     (Jeffreys' prior). Its scale is at least what a grid, or a thousandth of a standard deviation, leaves open. A name
     has its share of the draws, with half a draw added to every level.
     """
+    from scipy import stats  # which takes a second to import
+
     total, floors = np.zeros(truth.shape), [each.floor for each in Spec.read(schema)]
     for d, column in enumerate(schema.features):
         known = ~np.isnan(truth[:, d])
