@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import shlex
 import signal
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,7 +17,10 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from prioria.cli import main
+from prioria.cli import FAMILIES, _app, main, shorthand
+from prioria.data import load
+from prioria.data.reading import Reading
+from prioria.train import Run
 from prioria.train.step import Step
 from prioria.tuning import Options, Tuned, search, space, tune
 from prioria.tuning.search import STARTUP, Task
@@ -53,6 +58,20 @@ def weights(run: Path) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in load_file(run / "best" / "model.safetensors").items()}
 
 
+def test_a_search_reads_data_by_the_options_of_training(table: Path, tmp_path: Path) -> None:
+    taken = {each.name for each in fields(Reading)} - {"kind"} | {"kinds"}
+    assert taken == set(inspect.signature(load).parameters) - {"source", "root", "levels", "parts", "seed"}
+    reading = Reading(ignore=("d",), kind=("a=real", "b=real"))
+    found = tune(table, reading, out=tmp_path, trials=1, epochs=1)
+    model = Run.load(found.best.run).model
+    assert [each.name for each in model.protocol.schema.features] == ["a", "b", "c"]
+    assert "--ignore d --kind a=real --kind b=real" in found.command()
+    function, bound, _ = _app().parse_args(
+        shorthand(shlex.split(found.command())[1:], FAMILIES), exit_on_error=False, print_error=False
+    )
+    assert Reading(**vars(bound.arguments["reading"])) == reading
+
+
 @pytest.mark.slow
 def test_the_best_run_is_what_its_command_makes(found: Tuned, folder: Path, tmp_path: Path, capsys) -> None:
     bounds = [each.bound for each in found.trials if each.state == "complete"]
@@ -75,7 +94,7 @@ def test_the_command_goes_on_and_prints_the_table(found: Tuned, table: Path, fol
 
 
 def test_trials_below_the_median_at_their_epoch_are_pruned(found: Tuned, table: Path, folder: Path) -> None:
-    trials = {each.number: each for each in Task(str(table), None, folder, EPOCHS, 0).study().get_trials()}
+    trials = {each.number: each for each in Task(str(table), Reading(), folder, EPOCHS, 0).study().get_trials()}
     pruned = [trials[each.number] for each in found.trials if each.state == "pruned"]
     assert pruned
     for number, trial in trials.items():
@@ -97,7 +116,7 @@ def test_a_search_that_is_killed_within_a_trial_ends_as_if_it_had_not_been(
     with monkeypatch.context() as patch:
         patch.setattr(Step, "forward", at_call(14, Step.forward))  # six in a trial: 80 rows and 10, three times
         assert killed(search) == -signal.SIGKILL
-    task = Task(str(table), None, tmp_path / "study", EPOCHS, 0)
+    task = Task(str(table), Reading(), tmp_path / "study", EPOCHS, 0)
     assert [trial.state.name for trial in task.study().get_trials()].count("RUNNING") == 1
     assert what(search()) == what(found)
     assert len(list((tmp_path / "study" / "trials").iterdir())) == TRIALS  # the one that was cut off went on
@@ -112,7 +131,7 @@ def test_workers_share_a_study(table: Path, tmp_path: Path, cluster: str) -> Non
 
 
 def test_a_worker_that_dies_has_its_trial_taken_over(table: Path, tmp_path: Path) -> None:
-    task = Task(str(table), None, tmp_path / "study", 1, 0, number=3)
+    task = Task(str(table), Reading(), tmp_path / "study", 1, 0, number=3)
     (tmp_path / "study").mkdir()
     study = task.study()
     trial = study.ask()

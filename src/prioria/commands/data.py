@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.padding import Padding
 
 from prioria import data
+from prioria.commands.options import flags
+from prioria.data.reading import Reading
 from prioria.storage import write_json
 
 
@@ -35,36 +37,20 @@ def described(entry: data.Entry) -> tuple[str, str, str]:
     )
 
 
-def kinds_of(given: tuple[str, ...]) -> dict[str, str]:
-    """Kinds by column of options COLUMN=KIND."""
-    for each in given:
-        if "=" not in each:
-            raise ValueError(f"--kind {each} must be COLUMN=KIND, as in --kind month=category")
-    return {each.rpartition("=")[0]: each.rpartition("=")[2] for each in given}
+OF_TRAINING = frozenset({"binarize", "relaxed", "standardize", "schema"})
+InspectedOptions = flags(Reading, without=OF_TRAINING)
+INSPECTED = InspectedOptions()
 
 
 def inspect(
     path: Annotated[Path, Parameter(help="A file of a table or of arrays, or a folder, zip or tar of pictures.")],
     *,
     out: Annotated[Path | None, Parameter(help="File for the schema of a table, for train --schema.")] = None,
-    label: Annotated[str | None, Parameter(help="The column of labels.")] = None,
-    ignore: Annotated[tuple[str, ...], Parameter(help="A column to leave out.")] = (),
-    kind: Annotated[tuple[str, ...], Parameter(help="COLUMN=KIND, as in --kind month=category.")] = (),
-    dates: Annotated[bool, Parameter(help="Read parts of dates as columns of numbers.")] = False,
-    resize: Annotated[str | None, Parameter(help="Width and height that pictures are brought to, as in 64x64.")] = None,
-    crop: Annotated[bool, Parameter(help="Cut pictures to these proportions in place of stretching them.")] = False,
-    colour: Annotated[Literal["grey", "rgb"] | None, Parameter(help="Read all pictures so.")] = None,
-    alpha: Annotated[bool, Parameter(help="Keep transparency as a channel; otherwise over white.")] = False,
-    frames: Annotated[Literal["all", "first"], Parameter(help="Pages and frames of one file that are rows.")] = "all",
-    series: Annotated[bool, Parameter(help="Rows are series, (N, T) or (N, channels, T).")] = False,
-    window: Annotated[int | None, Parameter(help="Rows are steps in time: series are windows of so many.")] = None,
-    step: Annotated[int | None, Parameter(help="Steps from one window to the next.")] = None,
+    reading: Annotated[InspectedOptions, Parameter(name="*")] = INSPECTED,
 ) -> None:
     """Say what a file holds: the columns of a table, or shape, range, kind of values and legal likelihoods."""
-    columns: Any = {"label": label, "ignore": ignore, "kinds": kinds_of(kind), "dates": dates}
-    pictures: Any = {"resize": resize, "crop": crop, "colour": colour, "alpha": alpha, "frames": frames}
-    windows: Any = {"series": series, "window": window, "step": step}
-    found = data.inspect(path, **columns, **pictures, **windows)
+    given = Reading(**vars(reading)).keywords()
+    found = data.inspect(path, **{name: value for name, value in given.items() if name not in OF_TRAINING})
     print(found)
     if out is not None:
         if not isinstance(found, data.TableInspection):

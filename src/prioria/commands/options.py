@@ -8,13 +8,16 @@ keeps the constructor's default; one that the chosen kind does not have is refus
 from __future__ import annotations
 
 import inspect
-from dataclasses import field, fields, make_dataclass
+from dataclasses import Field, field, fields, make_dataclass
 from typing import Annotated, Any, Literal, Optional, get_args, get_type_hints
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from docstring_parser import parse
 
 from prioria.build import Family
+
+TITLES = ("Values", "Pictures", "Series", "Tables", "Parts of the model", "Training")
+GROUPS = {title: Group(title, sort_key=number) for number, title in enumerate(TITLES, start=1)}
 
 
 def record(family: Family) -> type:
@@ -35,8 +38,8 @@ def record(family: Family) -> type:
     return made
 
 
-def flags(declared: type, *, without: frozenset[str], **defaults: Any) -> type:
-    """Returns a dataclass of the fields of another that have a ``text``, as flags of a command.
+def flags(declared: type, *, without: frozenset[str] = frozenset(), **defaults: Any) -> type:
+    """Returns a dataclass of the fields of another that have a ``text`` (and a ``group``), as flags of a command.
 
     Args:
         declared: the dataclass.
@@ -47,12 +50,17 @@ def flags(declared: type, *, without: frozenset[str], **defaults: Any) -> type:
     made = [
         (
             each.name,
-            Annotated[hints[each.name], Parameter(help=each.metadata["text"])],
+            Annotated[hints[each.name], _parameter(each)],
             field(default=defaults.get(each.name, each.default)),
         )
         for each in offered
     ]
     return make_dataclass(f"{declared.__name__}OfTheCommandLine", made, namespace={"__module__": __name__})
+
+
+def _parameter(declared: Field[Any]) -> Parameter:
+    text, title = declared.metadata["text"], declared.metadata.get("group")
+    return Parameter(help=text) if title is None else Parameter(help=text, group=GROUPS[title])
 
 
 def chosen(options: Any) -> dict[str, Any] | None:

@@ -12,26 +12,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from prioria import build, presets
 from prioria import data as data_sets
-from prioria.commands.data import kinds_of
 from prioria.commands.opened import check_outside
-from prioria.commands.options import chosen, flags, record
+from prioria.commands.options import GROUPS, chosen, flags, record
 from prioria.data.own.frames import notes
+from prioria.data.reading import Reading
 from prioria.memory import building
 from prioria.train import Run, Suggestion, fit, fit_dependency_graph, processes, resume, suggest_target
 from prioria.train.options import Options
 from prioria.train.run import exists
 from prioria.train.structure import STRUCTURE
 
-VALUES, PICTURES, SERIES, TABLES, PARTS, TRAINED = (
-    Parameter(group=Group(title, sort_key=number))
-    for number, title in enumerate(
-        ("Values", "Pictures", "Series", "Tables", "Parts of the model", "Training"), start=1
-    )
-)
+PARTS, TRAINED = (Parameter(group=GROUPS[title]) for title in ("Parts of the model", "Training"))
 PriorOptions, PosteriorOptions = record(build.PRIORS), record(build.POSTERIORS)
 LikelihoodOptions, ObjectiveOptions = record(build.LIKELIHOODS), record(build.OBJECTIVES)
 TotalCorrelationOptions, ConstraintOptions = record(build.TOTAL_CORRELATIONS), record(build.CONSTRAINTS)
@@ -40,6 +35,8 @@ PRIOR, POSTERIOR, LIKELIHOOD, OBJECTIVE = PriorOptions(), PosteriorOptions(), Li
 TC, CONSTRAINT, NETWORK, STAGES = TotalCorrelationOptions(), ConstraintOptions(), NetworkOptions(), StagesOptions()
 TrainingOptions = flags(Options, without=frozenset({"epochs"}), patience=50)
 TRAINING = TrainingOptions()
+ReadingOptions = flags(Reading)
+READING = ReadingOptions()
 EPOCHS, PILOT = 100, 5
 Tracker = Literal["tensorboard", "wandb", "mlflow", "aim"]
 TRACKERS: tuple[Tracker, ...] = ("tensorboard",)
@@ -65,22 +62,7 @@ def train(
     stages: Annotated[StagesOptions, PARTS] = STAGES,
     latents: int | None = None,
     levels: int = 1,
-    binarize: Annotated[Literal["dynamic"] | None, VALUES] = None,
-    relaxed: Annotated[bool, VALUES] = False,
-    standardize: Annotated[bool, VALUES] = False,
-    resize: Annotated[str | None, PICTURES] = None,
-    crop: Annotated[bool, PICTURES] = False,
-    colour: Annotated[Literal["grey", "rgb"] | None, PICTURES] = None,
-    alpha: Annotated[bool, PICTURES] = False,
-    frames: Annotated[Literal["all", "first"], PICTURES] = "all",
-    series: Annotated[bool, SERIES] = False,
-    window: Annotated[int | None, SERIES] = None,
-    step: Annotated[int | None, SERIES] = None,
-    schema: Annotated[Path | None, TABLES] = None,
-    label: Annotated[str | None, TABLES] = None,
-    ignore: Annotated[tuple[str, ...], TABLES] = (),
-    kind: Annotated[tuple[str, ...], TABLES] = (),
-    dates: Annotated[bool, TABLES] = False,
+    reading: Annotated[ReadingOptions, Parameter(name="*")] = READING,
     training: Annotated[TrainingOptions, TRAINED, Parameter(name="*")] = TRAINING,
     tracker: Annotated[tuple[Tracker, ...], TRAINED, Parameter(negative_iterable="")] = TRACKERS,
     overwrite: bool = False,
@@ -100,22 +82,6 @@ def train(
             set or where parts of the model, epochs or other options of training are given.
         latents: latent dimensions (of each level), 40 by default; a hierarchy has its own with --stages.
         levels: 1, or 2 for the two-level hierarchy of the VampPrior paper, which takes any prior.
-        binarize: read grey values as probabilities and draw them afresh for every batch.
-        relaxed: allow a Bernoulli likelihood on grey values as they are; the result is no likelihood of the data.
-        standardize: shift and scale each column of continuous values to mean 0 and deviation 1 in the training rows.
-        resize: of pictures: width and height that all are brought to, as in 64x64.
-        crop: of pictures: cut them to the proportions of --resize around the center, in place of stretching them.
-        colour: of pictures: read all as grey or all as rgb.
-        alpha: of pictures: keep transparency as a channel; otherwise they are laid over white.
-        frames: of pictures: all pages of a TIFF and frames of a GIF are rows, or the first alone.
-        series: rows are series, (N, T) or (N, channels, T); real numbers with three axes are so without saying.
-        window: rows are steps in time and columns channels, of which windows of so many steps are the series.
-        step: steps from one window to the next; as many as the window has by default.
-        schema: of a table: a file that prioria data inspect FILE --out schema.json wrote, and that you may have edited.
-        label: of a table: the column of labels.
-        ignore: of a table: a column to leave out; may be given several times.
-        kind: of a table: COLUMN=KIND, as in --kind month=category; may be given several times.
-        dates: of a table: read year, month, weekday and epoch of dates as columns of numbers.
         tracker: where curves go besides metrics.jsonl, and of pictures reconstructions and samples: the last three need
             the extra of their name. May be given several times. WANDB_MODE=offline and MLFLOW_TRACKING_URI are theirs.
         overwrite: replace a run that is already in the folder.
@@ -131,11 +97,7 @@ def train(
     if out is not None:
         processes.place(out)
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
-    columns: Any = {"schema": schema, "label": label, "ignore": ignore, "kinds": kinds_of(kind), "dates": dates}
-    pictures: Any = {"resize": resize, "crop": crop, "colour": colour, "alpha": alpha, "frames": frames}
-    windows: Any = {"series": series, "window": window, "step": step}
-    values: Any = {"binarize": binarize, "relaxed": relaxed, "standardize": standardize}
-    source = data_sets.load(data, **values, **columns, **pictures, **windows)
+    source = Reading(**vars(reading)).load(data)
     _tell_columns(source)
     name = _preset(source, preset, given)
     if name != "paper":
@@ -159,7 +121,7 @@ def train(
         latents=latents,
         levels=levels,
         stages=hierarchy,
-        relaxed=relaxed,
+        relaxed=reading.relaxed,
     )
     with building():
         built = make()
@@ -191,7 +153,9 @@ def _changed(given: dict[str, Any]) -> list[str]:
     """The options that are not at their defaults."""
     defaults = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
     changed = [name for name, default in defaults.items() if given[name] != default]
-    return changed + [name for name, value in vars(given["training"]).items() if value != getattr(TRAINING, name)]
+    for group, usual in (("training", TRAINING), ("reading", READING)):
+        changed += [name for name, value in vars(given[group]).items() if value != getattr(usual, name)]
+    return changed
 
 
 def _preset(source: data_sets.Dataset, preset: presets.Preset, given: dict[str, Any]) -> presets.Preset:
@@ -210,7 +174,7 @@ def _preset(source: data_sets.Dataset, preset: presets.Preset, given: dict[str, 
 
 def _check_resumed(given: dict[str, Any]) -> None:
     for name in _changed(given):
-        if name not in ("data", "resume_run", "epochs", "training", "device", "tracker"):
+        if name not in ("data", "resume_run", "epochs", "training", "reading", "device", "tracker"):
             flag = "suggest-target" if name == "suggest" else name.replace("_", "-")
             raise ValueError(
                 f"--{flag} does not go with --resume, which keeps what the run began with but for "

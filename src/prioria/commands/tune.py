@@ -1,5 +1,8 @@
 """The command that searches for the options of a training."""
 
+# pyright: reportInvalidTypeForm=false
+# (the record of options is generated)
+
 from __future__ import annotations
 
 import shlex
@@ -10,9 +13,13 @@ import pandas as pd
 from cyclopts import Parameter
 
 from prioria.commands.opened import check_outside
+from prioria.commands.options import flags
+from prioria.data.reading import Reading
 from prioria.tuning import Tried, Tuned
 from prioria.tuning import tune as search
 
+ReadingOptions = flags(Reading, without=frozenset({"relaxed"}))  # that is of a likelihood, which is not searched for
+READING = ReadingOptions()
 SHOWN = 10  # trials in the table
 
 
@@ -23,10 +30,10 @@ def tune(
     trials: int = 40,
     minutes: float | None = None,
     epochs: int = 50,
-    schema: Annotated[Path | None, Parameter(help="Of a table: its columns, as for prioria train.")] = None,
     seed: int = 0,
     jobs: int = 1,
     cluster: str | None = None,
+    reading: Annotated[ReadingOptions, Parameter(name="*")] = READING,
 ) -> None:
     """Search for the latents, widths, prior, learning rate and warm-up whose validation bound is best, with Optuna.
 
@@ -34,7 +41,7 @@ def tune(
     search that was stopped. It ends with a table, the best run, and the command that makes it.
 
     Args:
-        data: a data set's name, or a file or folder, as for prioria train.
+        data: a data set's name, or a file or folder, as for prioria train, and read by the same options.
         out: folder of the search; by default runs/ with the name of the data and -tune.
         trials: how many end in all, at most.
         minutes: after which none is begun any more, and those under way end with what they have.
@@ -45,8 +52,8 @@ def tune(
     """
     folder = Path("runs") / f"{Path(data).absolute().stem}-tune" if out is None else out
     check_outside(folder, Path(data), "tune")
-    options = {"trials": trials, "minutes": minutes, "epochs": epochs, "schema": schema, "seed": seed}
-    found = search(data, out=folder, jobs=jobs, cluster=cluster, **options)
+    options = {"trials": trials, "minutes": minutes, "epochs": epochs, "seed": seed}
+    found = search(data, Reading(**vars(reading)), out=folder, jobs=jobs, cluster=cluster, **options)
     print(_table(found))
     best = found.best
     print(f"Best: {best.run}, bound {best.bound:.2f} nats on validation rows")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ from prioria.data.own.folders import folder_data, inspect_folder
 from prioria.data.own.frames import Choices, TableInspection, series_data, series_source, table_data, table_rows
 from prioria.data.own.inspection import Inspection, survey
 from prioria.data.own.later import later_rows
-from prioria.data.own.parts import Parts, holds_parts
+from prioria.data.own.parts import Parts, holds_parts, part_names
 from prioria.data.own.protocol import Treatment, own_data
 from prioria.data.own.series import as_series
 from prioria.data.own.sources import Source, Table, read_source
@@ -58,6 +59,7 @@ def load(
     ignore: Collection[str] = (),
     kinds: Mapping[str, str] | None = None,
     dates: bool = False,
+    parts: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Dataset:
     """A data set under its protocol: one that prioria knows by name, or the user's own.
@@ -86,6 +88,7 @@ def load(
         ignore: Of a table: columns to leave out.
         kinds: Of a table: kinds of columns that are known better.
         dates: Of a table: read parts of dates as columns of numbers.
+        parts: Of a folder of parts of a table: names of those that are read; None = all that are there.
         seed: Seed of a random split; sets with a fixed split do not use it.
 
     Raises:
@@ -102,6 +105,8 @@ def load(
     treatment = Treatment(binarize, relaxed, standardize, levels)
     choices = Choices(_schema(schema), label, tuple(ignore), dict(kinds or {}), dates)
     forms = Pictures(size_of(resize), crop, colour, alpha, frames), Series(series, window, step)
+    if parts is not None and not (isinstance(source, str | Path) and holds_parts(Path(source))):
+        raise DataError(f"parts={list(parts)[:1]} are of a folder of parts of a table; leave them out for {source}")
     if not isinstance(source, str | Path):
         return _own(source, treatment, choices, forms, seed)
     known = str(source) in BY_NAME
@@ -110,20 +115,31 @@ def load(
             f"{source} has its own protocol; {PICTURE_OPTIONS} are for your pictures, {TABLE_OPTIONS} for your tables, "
             f"{SERIES_OPTIONS} for your series"
         )
-    data = _known(str(source), root, treatment, seed) if known else _own(source, treatment, choices, forms, seed)
+    own = partial(_own, source, treatment, choices, forms, seed, parts=parts)
+    data = _known(str(source), root, treatment, seed) if known else own()
     place = str(source) if known else str(Path(source).absolute())
     given = {
         name: value for form in forms for name, value in asdict(form).items() if value != getattr(type(form)(), name)
     }
-    columns = {} if data.protocol.schema is None else {"schema": data.protocol.schema.to_json()}
+    columns: dict[str, Any] = {} if data.protocol.schema is None else {"schema": data.protocol.schema.to_json()}
+    if not known and holds_parts(Path(source)):  # a folder may grow, and a run keeps to what it was trained on
+        columns["parts"] = list(part_names(Path(source)) if parts is None else parts)
     return replace(data, origin={"source": place, "seed": seed, **asdict(treatment), **given, **columns})
 
 
-def _own(source: Any, treatment: Treatment, choices: Choices, forms: tuple[Pictures, Series], seed: int) -> Dataset:
+def _own(
+    source: Any,
+    treatment: Treatment,
+    choices: Choices,
+    forms: tuple[Pictures, Series],
+    seed: int,
+    *,
+    parts: Sequence[str] | None = None,
+) -> Dataset:
     pictures, series = forms
     if isinstance(source, str | Path) and holds_parts(Path(source)):
         _check_plain(source, *forms)
-        return folder_data(Parts.of(Path(source)), choices, treatment, seed)
+        return folder_data(Parts.of(Path(source), None if parts is None else tuple(parts)), choices, treatment, seed)
     found = _read(source, pictures)
     if isinstance(found, Table):
         if series != Series():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from prioria import workers
 from prioria.data import Dataset
-from prioria.data import load as load_data
+from prioria.data.reading import Reading
 from prioria.train import Epoch, processes
 from prioria.train.origin import fingerprint
 from prioria.tuning.found import Tried, Tuned
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STUDY, JOURNAL, TRIALS = "tune", "journal.log", "trials"
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}  # Optuna's and ours, the best first
 STARTUP = 5  # trials before one is pruned
+AS_IT_IS = Reading()
 PATIENCE = 20  # epochs without a better bound
 
 
@@ -38,7 +39,7 @@ class Task:
 
     Attributes:
         data: a name, or a path.
-        schema: file of the columns of a table, or None.
+        reading: how they are read.
         out: folder of the study.
         epochs: of each trial, at most.
         seed: of weights, of training, and with the number of the task of what is suggested.
@@ -47,7 +48,7 @@ class Task:
     """
 
     data: str
-    schema: str | None
+    reading: Reading
     out: Path
     epochs: int
     seed: int
@@ -61,7 +62,7 @@ class Task:
 
     def dataset(self) -> Dataset:
         """What it trains on, read once in a process."""
-        return _dataset(self.data, self.schema)
+        return _dataset(self.data, self.reading)
 
     def study(self) -> Study:
         """The study, as far as it is."""
@@ -81,18 +82,18 @@ class Task:
 
 
 @functools.lru_cache(maxsize=1)
-def _dataset(data: str, schema: str | None) -> Dataset:
-    return load_data(data, schema=schema)
+def _dataset(data: str, reading: Reading) -> Dataset:
+    return reading.load(data)
 
 
 def tune(
     data: str | Path,
+    reading: Reading = AS_IT_IS,
     *,
     out: str | Path,
     trials: int = 40,
     minutes: float | None = None,
     epochs: int = 50,
-    schema: str | Path | None = None,
     seed: int = 0,
     jobs: int = 1,
     cluster: str | None = None,
@@ -104,11 +105,11 @@ def tune(
 
     Args:
         data: a name that prioria knows, or a path.
+        reading: how it is read: the columns of a table, the size of pictures and their like.
         out: folder of the study; one that is there is gone on with, and trials that were cut off go on where they were.
         trials: how many end in all, at most.
         minutes: after which none is begun any more, and those under way end with what they have.
         epochs: of each trial, at most; one ends after 20 without a better bound.
-        schema: of a table: a file of its columns.
         seed: of all that is random.
         jobs: as for :func:`prioria.workers.each`.
         cluster: as for :func:`prioria.workers.each`.
@@ -121,10 +122,10 @@ def tune(
     workers.check(jobs, cluster)
     folder = processes.place(out)
     source = str(Path(data).absolute()) if Path(data).exists() else str(data)
-    columns = None if schema is None else str(Path(schema).absolute())
+    given = reading if reading.schema is None else replace(reading, schema=Path(reading.schema).absolute())
     with processes.alone(folder):
         deadline = None if minutes is None else time.time() + 60 * minutes
-        task = Task(source, columns, folder.absolute(), epochs, seed, deadline=deadline)
+        task = Task(source, given, folder.absolute(), epochs, seed, deadline=deadline)
         study = task.study()
         _check_same(study, task)
         for trial in study.get_trials(deepcopy=False):
@@ -133,7 +134,7 @@ def tune(
         tasks = [replace(task, number=number) for number in range(len(_ended(study)), trials)]
         for _ in workers.each(work, tasks, key=lambda each: f"{each.out} {each.number}", jobs=jobs, cluster=cluster):
             pass
-        typed = [str(data), *([] if schema is None else ["--schema", str(schema)]), "--seed", f"{seed}"]
+        typed = [str(data), *reading.arguments(), "--seed", f"{seed}"]
         return Tuned(_tried(study, task, Path(out)), typed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from prioria.data.errors import DataError
 from prioria.data.formats import naming
 from prioria.data.own.archives import is_litter
+from prioria.data.own.arrow import opened_pieces
 from prioria.data.own.pictures import SUFFIXES as PICTURES
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ class Parts:
             DataError: pyarrow is missing, two formats are mixed, a part cannot be read, or there is no row.
         """
         names = part_names(folder) if names is None else names
+        if gone := [name for name in names if not (folder / name).is_file()]:
+            raise DataError(
+                f"{folder}: the part {gone[0]} is not there any more ({len(gone)} of {len(names)} parts); put it back, "
+                "or train again on what there is"
+            )
         if importlib.util.find_spec("pyarrow") is None:
             raise DataError(f"{folder} holds parts of a table and needs pyarrow: pip install 'prioria[data]'")
         formats = {FORMATS[Path(name).suffix.lower()] for name in names}
@@ -177,23 +183,37 @@ def _is_part(name: str) -> bool:
 
 def _opened(folder: Path, names: tuple[str, ...], form: str) -> tuple[Any, tuple[Group, ...]]:
     import pyarrow as pa
+
+    opened = opened_pieces(folder, names) if form == "ipc" else _row_groups(folder, names)
+    columns, groups = pa.schema([]), []
+    for name, (schema, pieces) in zip(names, opened, strict=True):
+        with naming(folder / name):
+            try:
+                columns = pa.unify_schemas([columns, schema], promote_options="permissive")
+            except pa.ArrowException as error:
+                raise DataError(f"{folder / name} has other columns than the parts before it ({error})") from error
+        groups += [Group(name, number, piece.rows, piece) for number, piece in enumerate(pieces)]
+    return columns, tuple(group for group in groups if group.rows)
+
+
+@dataclass(frozen=True)
+class _RowGroup:
+    """A row group of a Parquet file; count_rows of its fragment is that of the whole file."""
+
+    fragment: Any
+    rows: int
+
+    def to_table(self, **chosen: Any) -> Any:
+        return self.fragment.to_table(**chosen)
+
+
+def _row_groups(folder: Path, names: tuple[str, ...]) -> Iterator[tuple[Any, list[_RowGroup]]]:
     import pyarrow.dataset as arrow
 
     places = [(folder / name).as_posix() for name in names]
-    options: Any = {"format": form, "partitioning": "hive", "partition_base_dir": folder.as_posix()}
+    options: Any = {"format": "parquet", "partitioning": "hive", "partition_base_dir": folder.as_posix()}
     found = arrow.dataset(places, **options)
-    fragments, columns = list(found.get_fragments()), found.schema
-    for name, fragment in zip(names, fragments, strict=True):
-        with naming(folder / name):
-            try:
-                columns = pa.unify_schemas([columns, fragment.physical_schema], promote_options="permissive")
-            except pa.ArrowException as error:
-                raise DataError(f"{folder / name} has other columns than the parts before it ({error})") from error
-    groups = []
-    for name, fragment in zip(names, fragments, strict=True):
-        if form != "parquet":
-            groups.append(Group(name, 0, fragment.count_rows(), fragment))
-            continue
-        for number, piece in enumerate(fragment.split_by_row_group()):  # count_rows is that of the whole file
-            groups.append(Group(name, number, piece.row_groups[0].num_rows, piece))
-    return columns, tuple(group for group in groups if group.rows)
+    for number, fragment in enumerate(found.get_fragments()):
+        with naming(folder / names[number]):
+            pieces = [_RowGroup(each, each.row_groups[0].num_rows) for each in fragment.split_by_row_group()]
+            yield (found.schema if number == 0 else fragment.physical_schema), pieces

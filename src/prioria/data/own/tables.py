@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prioria.data.errors import DataError
+from prioria.data.own.arrow import read_arrow
 from prioria.data.own.room import check_room
 from prioria.data.own.sheets import read_excel
 from prioria.data.own.text import MARKERS, read_text
@@ -110,6 +111,7 @@ def _json(path: Path) -> Any:
     return pd.json_normalize(found.iloc[:, 0].tolist()) if nested else found
 
 
+FIRST_FEATHER = b"FEA1"  # a file of the format before Arrow's
 LINES = (".jsonl", ".ndjson")
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
 
@@ -124,6 +126,15 @@ def _parquet(path: Path) -> Any:
     return pd.read_parquet(path)
 
 
+def _arrow(path: Path) -> Any:
+    import pandas as pd
+
+    check_room(path, path.stat().st_size, "put it into a folder of its own, which is read piece by piece")
+    with path.open("rb") as stream:
+        first = stream.read(len(FIRST_FEATHER))
+    return pd.read_feather(path) if first == FIRST_FEATHER else read_arrow(path)
+
+
 TABLES: dict[str, tuple[Callable[[Path], Any], str]] = {  # suffix -> reader, and the package that it needs
     **dict.fromkeys(TEXT, (read_text, "")),
     **dict.fromkeys((f"{suffix}.gz" for suffix in TEXT), (read_text, "")),
@@ -131,6 +142,5 @@ TABLES: dict[str, tuple[Callable[[Path], Any], str]] = {  # suffix -> reader, an
     ".dta": (_pandas("read_stata"), ""),
     ".xlsx": (read_excel, "openpyxl"),
     ".parquet": (_parquet, "pyarrow"),
-    ".feather": (_pandas("read_feather"), "pyarrow"),
-    ".arrow": (_pandas("read_feather"), "pyarrow"),
+    **dict.fromkeys((".feather", ".arrow"), (_arrow, "pyarrow")),
 }
