@@ -38,8 +38,11 @@ from prioria.train.step import Step, means
 STEPS, BATCH, CLASSES, DRAWS = 3000, 128, 4, 20
 WARM_UP, CLIP, EMA, DECAY = 50, 10.0, 0.99, 1e-2
 EVERY, PATIENCE = 50, 8  # steps between two validations, and how many of these without a better one
-CHECKED = 2000  # validation rows, at most, that say when to stop
-TILE = 50  # rows that are scored at once
+LEAST = 0.005  # nats that a better one must gain for patience to begin anew
+AHEAD = 10  # validations whose gain is taken for that of as many to come, where there is a rival
+CHECKED = 1000  # validation rows, at most, that say when to stop
+TILE = 200  # rows that are scored at once
+CONFIDENCE = 0.975  # at which the quantile of Student's t says how much wider an error of few rows is
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Improvement:
         run: the training; its model, and its folder where there is one, hold the weights that were kept.
         gain: mean difference of log p(x) between the trained model and the start.
         standard_error: of that paired difference, over rows.
-        reached: mean log p(x) of the validation rows, of the model that is kept.
+        values: log p(x) of each validation row (N,), of the model that is kept.
         begun: what the model began as, in words.
         chosen: sizes of the start that the validation rows chose, by name.
         specification: what ``run.json`` holds besides.
@@ -59,15 +62,25 @@ class Improvement:
     run: Run
     gain: float
     standard_error: float
-    reached: float
+    values: Tensor = field(repr=False)
     begun: str = "mixture"
     chosen: Mapping[str, Any] = field(default_factory=dict)
     specification: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
+    def reached(self) -> float:
+        """Mean log p(x) of the validation rows, of the model that is kept."""
+        return float(self.values.mean())
+
+    @property
     def kept(self) -> bool:
         """Whether the networks were kept: their gain exceeds its standard error."""
         return self.gain > self.standard_error
+
+    def beats(self, other: Improvement) -> bool:
+        """Whether it was kept and is ahead of another one of the same rows by more than the standard error of that."""
+        gain, error = _paired(self.values - other.values)
+        return self.kept and gain > error
 
     def __str__(self) -> str:
         found = f"{self.gain:+.2f} ± {self.standard_error:.2f} nats per validation row"
@@ -95,6 +108,7 @@ def improve(
     measure: Objective | None = None,
     spread: Callable[[Tensor, Tensor], Tensor] | None = None,
     mask_rate: float = 0.0,
+    rival: float = -math.inf,
     begun: str = "mixture",
     chosen: Mapping[str, Any] | None = None,
     steps: int = STEPS,
@@ -109,8 +123,8 @@ def improve(
     """Trains a model that begins at a start, and puts the start back where the validation rows gain nothing.
 
     AdamW, whose decay pulls at the weights of linear layers alone, 50 steps of warm-up and half a cosine, an average of
-    the weights, a validation every 50 steps and patience for 12 of them. A loss that is not finite ends training; the
-    best weights before it, or the start, are what is left.
+    the weights, a validation every 50 steps and patience for 8 of them without .005 nats of progress. A loss that is
+    not finite ends training; the best weights before it, or the start, are what is left.
 
     Args:
         model: what :func:`prioria.starts.build` returned; it holds the better weights afterwards.
@@ -121,6 +135,7 @@ def improve(
             default.
         spread: moves rows by noise from -1/2 to 1/2, anew in every step, as :class:`prioria.starts.Spread` does.
         mask_rate: share of entries that are hidden of each row, on average, of validation rows too.
+        rival: mean log p(x) of the validation rows that another model has; training ends early where it will not do.
         begun: what the model began as, in words.
         chosen: sizes of the start, by name, for the record.
         steps: of training, at most.
@@ -158,12 +173,11 @@ def improve(
         device=device,
     )
     specification = runs.specify(climb.step, dataset, options) | (facts or {})
-    start = float(climb.before.mean())
     found = Improvement(
         Run(model, dataset, climb.history, folder),
         0.0,
         math.inf,
-        start,
+        climb.before,
         begun,
         chosen or {},
         specification=specification,
@@ -172,15 +186,27 @@ def improve(
         _write(folder, found)
     with fork(climb.device):
         torch.manual_seed(seed)
-        gained = climb.run(steps, learning_rate, Display(progress, epochs=options.epochs, steps=steps))
-    found = replace(found, gain=float(gained.mean()), standard_error=float(gained.std() / math.sqrt(len(gained))))
+        gained = climb.run(steps, learning_rate, rival, Display(progress, epochs=options.epochs, steps=steps))
+    gain, error = _paired(gained)
+    found = replace(found, gain=gain, standard_error=error)
     if found.kept:
-        found = replace(found, reached=start + found.gain)
+        found = replace(found, values=climb.before + gained)
     else:
         climb.restore()
     if folder is not None:
         _write(folder, found)
     return found
+
+
+def _paired(differences: Tensor) -> tuple[float, float]:
+    """Returns a mean and its standard error, wider where few rows say it: as Student's t is beyond the normal."""
+    count = len(differences)
+    if count < 2:
+        return float(differences.mean()), math.inf
+    from scipy.stats import norm, t
+
+    wider = float(t.ppf(CONFIDENCE, count - 1) / norm.ppf(CONFIDENCE))
+    return float(differences.mean()), wider * float(differences.std()) / math.sqrt(count)
 
 
 def _cleared(out: str | Path, overwrite: bool) -> Path:
@@ -193,6 +219,23 @@ def _cleared(out: str | Path, overwrite: bool) -> Path:
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+class _Checks:
+    """When to stop: no progress for a while, or none that would catch up with a rival."""
+
+    def __init__(self, loss: float, start: float, rival: float) -> None:
+        self.losses, self.anchor, self.stale = [loss], loss, 0
+        self.asked = rival - start  # nats that must be gained
+
+    def end(self, best: float) -> bool:
+        """Takes the least loss so far, and says whether that was the last step."""
+        self.losses.append(best)
+        self.stale += 1
+        if best < self.anchor - LEAST:
+            self.anchor, self.stale = best, 0
+        gained, recent = self.losses[0] - best, self.losses[-1 - AHEAD :][0] - best
+        return self.stale == PATIENCE or (len(self.losses) > AHEAD and gained + recent < self.asked)
 
 
 class _Climb:
@@ -222,10 +265,10 @@ class _Climb:
             self.best = self._check(0)
             self.before = self._log_likelihood()
 
-    def run(self, steps: int, learning_rate: float, display: Display) -> Tensor:
+    def run(self, steps: int, learning_rate: float, rival: float, display: Display) -> Tensor:
         """Trains and returns what log p(x) of each validation row gained (N,), the model at its best weights."""
-        optimizer = torch.optim.AdamW(_groups(self.model), lr=learning_rate, betas=(0.9, 0.98))
-        average, stale = Average(self.model, EMA), 0
+        optimizer = torch.optim.AdamW(_groups(self.model), lr=learning_rate, betas=(0.9, 0.98), fused=True)
+        average, checks = Average(self.model, EMA), _Checks(self.best, float(self.before.mean()), rival)
         self.model.train()
         with display.running(0):
             for number, x in enumerate(self._batches(steps)):
@@ -238,9 +281,9 @@ class _Climb:
                 display.advance()
                 if (number + 1) % EVERY == 0 or number + 1 == steps:
                     with average.in_place(), evaluation_mode(self.model):
-                        stale = 0 if self._check(number + 1) == self.best else stale + 1
+                        self._check(number + 1)
                     display.epoch(*self._told(), {})
-                    if stale == PATIENCE:
+                    if checks.end(self.best):
                         break
         self.model.load_state_dict(self.kept)
         with evaluation_mode(self.model):

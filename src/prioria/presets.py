@@ -135,21 +135,21 @@ def train(
 def _table(data: Dataset, *, source: Any, out: str | Path | None, overwrite: bool, **options: Any) -> Improvement:
     """The best mixture, or one factor analysis whose prior is a flow, networks beside: the better by validation."""
     seed, mask_rate = options["seed"], options["mask_rate"]
-    _say("fitting mixtures of factor analysers; the validation rows choose among them", options)
-    found = [(each, _mixture(each, seed)) for each in _treatments(data, source)]
-    treated, start = max(found, key=lambda pair: pair[1].validation.mean())
+    _say("fitting mixtures of factor analysers; held-out rows choose among them", options)
+    treated, start = _start(data, source, seed)
     sizes = f"{start.mixture.settings.classes} classes of {start.mixture.latents} factors"
     _say(f"{sizes}, {start.validation.mean():.2f} nats per validation row; now networks on top", options)
     options["spread"] = starts.Spread(start.schema)
     model = _built(start, treated, mask_rate)
     best = improve(model, treated, chosen=_sizes(start), out=out, overwrite=overwrite, **options)
-    single = _mixture(treated, seed, classes=(1,))
+    single = starts.best(_screened(treated, seed, classes=(1,)))
     if single.mixture.latents < 2 or best.reached - single.validation.mean() > BEHIND:
         return best
     _say("one factor analysis comes close: it is tried with a flow as its prior", options)
     model = _built(single, treated, mask_rate, prior=priors.RealNVP(single.mixture.latents, 4, identity=True))
-    other = improve(model, treated, begun=ANALYSIS, chosen=_sizes(single), learning_rate=1.5e-3, **options)
-    if other.reached <= best.reached:
+    options |= {"rival": best.reached, "learning_rate": 1.5e-3}
+    other = improve(model, treated, begun=ANALYSIS, chosen=_sizes(single), **options)
+    if not other.beats(best):
         return best
     return other if out is None else other.save(out, overwrite=True)
 
@@ -174,9 +174,16 @@ def _sizes(start: starts.TableStart) -> dict[str, Any]:
     }
 
 
-def _mixture(data: Dataset, seed: int, **options: Any) -> starts.TableStart:
+def _start(data: Dataset, source: Any, seed: int) -> tuple[Dataset, starts.TableStart]:
+    """The best mixture, and the table with the logarithms that it takes."""
+    found = [(each, screen) for each in _treatments(data, source) for screen in _screened(each, seed)]
+    start = starts.best([screen for _, screen in found])
+    return next(each for each, _ in found if each.protocol.schema is start.schema), start
+
+
+def _screened(data: Dataset, seed: int, **options: Any) -> list[starts.Screen]:
     train, validation = data.train.tensor(ROWS).numpy(), data.validation.tensor().numpy()
-    return starts.mixture(train, validation, data.protocol.schema, seed=seed, **options)
+    return starts.screened(train, validation, data.protocol.schema, seed=seed, **options)
 
 
 def _treatments(data: Dataset, source: Any) -> list[Dataset]:

@@ -43,7 +43,7 @@ def known(schema: Schema) -> VAE:
         Settings(2, 2), np.log([0.5, 0.5]), mean, np.stack([FACTORS / scale[:, None]] * 2),
         np.stack([NOISE / scale**2] * 2), np.log(TABLE), np.zeros((2, 0, 2)),
     )  # fmt: skip
-    return starts.build(TableStart(schema, mixture, np.zeros(4), np.ones(4), {}, {}, np.zeros(0)), full=True)
+    return starts.build(TableStart(schema, mixture, np.zeros(4), np.ones(4), {}, {}, np.zeros(0), 0.0), full=True)
 
 
 @pytest.fixture(scope="module")

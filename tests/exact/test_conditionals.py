@@ -34,7 +34,7 @@ def held(shares, mean, factors, noise, levels=(), tables=()) -> VAE:
         np.zeros((len(shares), 0, 2)),
     )  # fmt: skip
     center, scale = np.zeros(mean.shape[1]), np.ones(mean.shape[1])
-    return starts.build(TableStart(schema, mixture, center, scale, {}, {}, np.zeros(0)), full=True)
+    return starts.build(TableStart(schema, mixture, center, scale, {}, {}, np.zeros(0), 0.0), full=True)
 
 
 MEAN = np.array([1.0, -2.0, 0.5, 3.0, 0.0])

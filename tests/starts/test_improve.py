@@ -33,7 +33,8 @@ def one_factor() -> TableStart:
     reader = Reader(Heads(SCHEMA, families), rows)
     mixture = fit(reader(rows), Settings(1, 1), reader.floor, np.zeros(300, int))
     held = mixture.log_prob(reader(banana(300, 1)))
-    return TableStart(SCHEMA, mixture, reader.center, reader.scale, families, {}, held)
+    held = mixture.log_prob(reader(banana(300, 1)))
+    return TableStart(SCHEMA, mixture, reader.center, reader.scale, families, {}, held, held.mean())
 
 
 @pytest.mark.slow

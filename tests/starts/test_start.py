@@ -11,8 +11,8 @@ from sklearn.datasets import load_iris, load_wine
 from sklearn.mixture import GaussianMixture
 
 from prioria import evaluate, objectives, starts
-from prioria.starts.choice import from_gaussians
 from prioria.starts.factors import Rows, Settings, fit
+from prioria.starts.gaussians import from_gaussians
 
 
 def real(x: np.ndarray) -> Rows:
@@ -121,3 +121,23 @@ def test_rows_far_away_have_finite_densities_that_fall_whatever_the_networks_are
     log_p = evaluate.log_likelihood(model, far.flatten(0, 1), num_samples=50).pointwise.unflatten(0, (5, 6))
     assert log_p.isfinite().all()
     assert (log_p.diff(dim=-1) < 0).all()
+
+
+def test_a_fine_column_beside_a_coarse_one_leaves_model_and_mixture_alike() -> None:
+    """The heads keep each column's variance above a floor of its own, and so must the mixture."""
+    generator = np.random.default_rng(0)
+    coarse = generator.normal(0, 5, 150).round()
+    values = np.c_[coarse, generator.normal(size=150), np.zeros(150)]
+    values[:, 2] = values[:, 1] + 1e-2 * generator.normal(size=150)
+    columns = schema(values)
+    columns["columns"][0]["resolution"] = 1.0
+    x = (values - values.mean(0)) / values.std(0)
+    start = starts.mixture(x[:100], x[100:], columns, classes=(1,), budget=1e7)
+    assert start.mixture.latents == 2
+    mixture, rows = start.mixture, starts.dequantize(x, columns)
+    classes = zip(mixture.log_shares, mixture.mean, mixture.factors, mixture.noise, strict=True)
+    u = (rows - start.center) / start.scale
+    parts = [a + multivariate_normal(m, w @ w.T + np.diag(psi)).logpdf(u) for a, m, w, psi in classes]
+    exact = logsumexp(parts, 0) - np.log(start.scale).sum() - np.log(values.std(0)).sum()
+    log_w = starts.build(start).draw(torch.from_numpy(rows).float(), 1).log_w.detach().double().numpy()
+    np.testing.assert_allclose(log_w[0], exact, atol=1e-3)

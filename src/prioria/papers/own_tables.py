@@ -31,7 +31,7 @@ from prioria.papers.page import compose
 from prioria.papers.plots import error_of
 from prioria.papers.table import Budget, Cell, Published, Result, Row, Table
 from prioria.report.listing import Page
-from prioria.starts.choice import best_gaussians
+from prioria.starts.gaussians import best_gaussians
 
 Array = NDArray[np.floating]
 Base = tuple[str, Array]  # its name, and log p of the test rows (N,)

@@ -4,19 +4,22 @@ from prioria.distributions.spread import Spread, dequantize
 from prioria.starts.documents import TopicStart, of_topics, shares_of, topics, words
 from prioria.starts.factors import FactorMixture
 from prioria.starts.recognition import MixtureEncoder
-from prioria.starts.table import FEW, TableStart, build, mixture
+from prioria.starts.table import FEW, Screen, TableStart, best, build, mixture, screened
 
 __all__ = [
     "FEW",
     "FactorMixture",
     "MixtureEncoder",
+    "Screen",
     "Spread",
     "TableStart",
     "TopicStart",
+    "best",
     "build",
     "dequantize",
     "mixture",
     "of_topics",
+    "screened",
     "shares_of",
     "topics",
     "words",

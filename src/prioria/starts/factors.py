@@ -13,6 +13,7 @@ LOG_2PI = np.log(2 * np.pi)
 BACKGROUND = (9.0, 100.0)  # covariances of two broad classes, times that of the rows: tails that stay finite
 PSEUDO_ROWS = 2.0  # of the whole table's shares, added to those of every class
 LEAST_SHARE = 1e-9
+NEGLIGIBLE = 1e-9  # share of a row that a class's covariance does without
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,31 @@ class Rows:
     sizes: tuple[int, ...]
     counts: Array
     constant: Array
+    _broad: dict[int, tuple[Array, Array]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.real)
+
+    def take(self, places: NDArray) -> Rows:
+        """Returns some rows, by their places or a mask."""
+        parts = {name: getattr(self, name)[places] for name in ("real", "bits", "counts", "constant")}
+        return replace(self, **parts)
+
+    def broad(self, latents: int, floor: Array) -> tuple[Array, Array]:
+        """Returns W (G, L) and psi (G,) of one factor analysis of all rows; it is kept for the next fit."""
+        if latents not in self._broad:
+            size = self.real.shape[1]
+            covariance = np.cov(self.real.T, bias=True).reshape(size, size) + 1e-6 * np.eye(size)
+            diagonal, least = np.diag(covariance), min(latents, max(size - 1, 0))
+            floor = np.maximum(floor, 1e-2 * diagonal)
+            factors, noise = factorize(covariance, 0.5 * diagonal, least, floor, 4)
+            self._broad[latents] = np.pad(factors, ((0, 0), (0, latents - least))), noise
+        return self._broad[latents]
+
+    def join(self, other: Rows) -> Rows:
+        """Returns these rows and others of the same columns below them."""
+        names = ("real", "bits", "counts", "constant")
+        return replace(self, **{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names})
 
 
 @dataclass(frozen=True)
@@ -83,10 +106,10 @@ class FactorMixture:
 
     def log_joint(self, rows: Rows) -> Array:
         """Returns log p(x, c) (N, K + 2) in nats."""
-        real = np.stack(
-            [gaussian(rows.real, *each) for each in zip(self.mean, self.factors, self.noise, strict=True)], 1
-        )
+        real = gaussians(rows.real, self.mean, self.factors, self.noise)
         joint = real + rows.bits @ self.tables.T + self.log_shares + rows.constant[:, None]
+        if rows.counts.shape[1] == 0:
+            return joint
         return joint + np.stack([negative_binomial(rows.counts, each) for each in self.counts], 1)
 
     def log_prob(self, rows: Rows) -> Array:
@@ -94,14 +117,19 @@ class FactorMixture:
         return np.asarray(logsumexp(self.log_joint(rows), 1))
 
 
-def gaussian(x: Array, mean: Array, factors: Array, noise: Array) -> Array:
-    """Returns log N(x; m, W W' + diag psi) (N,)."""
-    y = (x - mean) / np.sqrt(noise)
-    loadings = factors / np.sqrt(noise)[:, None]
-    root = np.linalg.cholesky(np.eye(factors.shape[1]) + loadings.T @ loadings)
-    explained = np.linalg.solve(root, (y @ loadings).T)
-    constant = -0.5 * np.log(noise).sum() - np.log(np.diag(root)).sum() - 0.5 * len(mean) * LOG_2PI
-    return constant - 0.5 * ((y**2).sum(1) - (explained**2).sum(0))
+def gaussians(x: Array, mean: Array, factors: Array, noise: Array) -> Array:
+    """Returns log N(x; m_k, W_k W_k' + diag psi_k) (N, K)."""
+    unit = np.sqrt(noise)
+    loadings = factors / unit[..., None]
+    root = np.linalg.cholesky(np.eye(factors.shape[-1]) + loadings.swapaxes(-1, -2) @ loadings)
+    explaining = np.linalg.solve(root, loadings.swapaxes(-1, -2))  # (K, L, G)
+    constant = np.log(unit).sum(-1) + np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(-1)
+    found = np.empty((len(x), len(mean)))
+    for k in range(len(mean)):
+        y = (x - mean[k]) / unit[k]
+        explained = y @ explaining[k].T
+        found[:, k] = -0.5 * (np.einsum("ng,ng->n", y, y) - np.einsum("nl,nl->n", explained, explained))
+    return found - constant - 0.5 * mean.shape[1] * LOG_2PI
 
 
 def negative_binomial(counts: Array, parameters: Array) -> Array:
@@ -113,28 +141,41 @@ def negative_binomial(counts: Array, parameters: Array) -> Array:
 
 
 def factorize(covariance: Array, noise: Array, latents: int, floor: Array, steps: int) -> tuple[Array, Array]:
-    """Returns W (G, L) and psi (G,) of a factor analysis of a covariance, by fixed-point steps from a first psi.
+    """Returns W (..., G, L) and psi (..., G) of factor analyses of covariances, by fixed-point steps from a first psi.
 
     Each step is the maximum-likelihood W given psi (Joreskog, 1967): the largest eigenvalues of psi^-1/2 S psi^-1/2.
     """
-    diagonal = np.diag(covariance)
+    diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
     if latents == 0:
-        return np.zeros((len(diagonal), 0)), np.maximum(diagonal, floor)
+        return np.zeros((*diagonal.shape, 0)), np.maximum(diagonal, floor)
+    factors = np.zeros((*diagonal.shape, latents))
     for step in range(steps):
         root = np.sqrt(noise)
-        values, vectors = np.linalg.eigh(covariance / np.outer(root, root))
-        values, vectors = values[::-1][:latents], vectors[:, ::-1][:, :latents]
-        factors = root[:, None] * vectors * np.sqrt(np.maximum(values - 1, 1e-8))
+        values, vectors = np.linalg.eigh(covariance / (root[..., :, None] * root[..., None, :]))
+        values, vectors = values[..., ::-1][..., :latents], vectors[..., ::-1][..., :latents]
+        factors = root[..., None] * vectors * np.sqrt(np.maximum(values - 1, 1e-8))[..., None, :]
         if step < steps - 1:
-            noise = np.maximum(diagonal - (factors**2).sum(1), np.maximum(floor, 1e-3 * diagonal))
+            noise = np.maximum(diagonal - (factors**2).sum(-1), np.maximum(floor, 1e-3 * diagonal))
     return factors, noise
 
 
-def exact_factors(covariance: Array) -> tuple[Array, Array]:
-    """Returns W (G, G - 1) and an equal psi with W W' + psi I = S, for any covariance: psi is its least eigenvalue."""
-    least = max(np.linalg.eigvalsh(covariance)[0], 1e-9)
-    size = len(covariance)
-    return factorize(covariance, np.full(size, least), size - 1, np.zeros(size), 1)
+def exact_factors(covariance: Array, floor: Array) -> tuple[Array, Array]:
+    """Returns W (..., G, G - 1) and psi with W W' + diag psi = S, psi the floor and what else S has in all directions.
+
+    Where S has less than the floor in some direction, that is filled up.
+    """
+    values, vectors = np.linalg.eigh(covariance - np.diag(floor))
+    least = np.maximum(values[..., :1], 0.0)
+    spread = np.sqrt(np.maximum(values[..., :0:-1] - least, 1e-12))
+    return vectors[..., :, :0:-1] * spread[..., None, :], floor + least
+
+
+def canonical(factors: Array, noise: Array) -> Array:
+    """Returns W (..., G, L) in the rotation where W' diag(psi)^-1 W is diagonal, the largest first."""
+    if factors.shape[-1] < 2:
+        return factors
+    _, vectors = np.linalg.eigh(factors.swapaxes(-1, -2) @ (factors / noise[..., None]))
+    return factors @ vectors[..., ::-1]
 
 
 def fit(
@@ -165,12 +206,14 @@ def improve(
     for step in range(iterations):
         model = maximize(shares) if step else model
         joint = model.log_joint(rows)
-        total = np.asarray(logsumexp(joint, 1))
-        shares = np.exp(joint - total[:, None])
-        history.append(float(total.mean()))
+        top = joint.max(1)
+        shares = np.exp(joint - top[:, None])
+        total = shares.sum(1)
+        shares /= total[:, None]
+        history.append(float((top + np.log(total)).mean()))
         if len(history) > 1 and abs(history[-1] - history[-2]) < tolerance:
             break
-    return replace(model, history=history)
+    return replace(model, factors=canonical(model.factors, model.noise), history=history)
 
 
 class _Maximization:
@@ -180,51 +223,47 @@ class _Maximization:
         self.rows, self.settings, self.floor = rows, settings, floor
         self.size = rows.real.shape[1]
         self.saturated = settings.latents >= max(self.size - 1, 1)
-        self.noise: list[Array] = []
+        self.noise: Array | None = None
         self.pooled = (rows.bits.sum(0) + 0.5) / _per_level(rows.bits.sum(0) + 0.5, rows.sizes)
-        covariance = np.cov(rows.real.T, bias=True).reshape(self.size, self.size) + 1e-6 * np.eye(self.size)
-        self.center, diagonal = rows.real.mean(0), np.diag(covariance)
-        latents = min(settings.latents, max(self.size - 1, 0))
-        broad = factorize(covariance, 0.5 * diagonal, latents, np.maximum(floor, 1e-2 * diagonal), 12)
-        factors = np.pad(broad[0], ((0, 0), (0, settings.latents - latents)))
-        self.background = [(factors * wide**0.5, broad[1] * wide) for wide in BACKGROUND]
+        self.center = rows.real.mean(0)
+        factors, noise = rows.broad(settings.latents, floor)
+        self.background = [(factors * wide**0.5, noise * wide) for wide in BACKGROUND]
 
     def __call__(self, shares: Array) -> FactorMixture:
         rows, classes = self.rows, self.settings.classes
         weights = shares[:, :classes].sum(0) + LEAST_SHARE
         mean = shares[:, :classes].T @ rows.real / weights[:, None]
-        parts = [*self._covariances(shares, weights, mean), *self.background]
+        factors, noise = self._covariances(shares, weights, mean)
         prior = np.r_[np.ones(classes), 0.5, 0.25]
         return FactorMixture(
             settings=self.settings,
             log_shares=np.log((shares.sum(0) + prior) / (len(rows) + prior.sum())),
             mean=np.r_[mean, [self.center] * len(BACKGROUND)],
-            factors=np.stack([each for each, _ in parts]),
-            noise=np.stack([each for _, each in parts]),
+            factors=np.concatenate([factors, [each for each, _ in self.background]]),
+            noise=np.concatenate([noise, [each for _, each in self.background]]),
             tables=self._tables(shares),
             counts=self._counts(shares),
         )
 
-    def _covariances(self, shares: Array, weights: Array, mean: Array) -> list[tuple[Array, Array]]:
-        scatter = [self._scatter(shares[:, k], mean[k]) for k in range(len(weights))]
-        pooled = sum(scatter) / max(weights.sum(), 1) + 1e-5 * np.eye(self.size)
-        first = not self.noise
-        self.noise = self.noise or [0.5 * np.diag(pooled)] * len(weights)
-        found = []
-        for k, total in enumerate(scatter):
-            shrunk = (total + self.settings.shrinkage * pooled) / (weights[k] + self.settings.shrinkage)
-            shrunk = shrunk + self.settings.ridge * np.eye(self.size)
-            if self.saturated and self.settings.latents and self.size > 1:
-                found.append(exact_factors(shrunk))
-            else:
-                steps = 8 if first else 2
-                found.append(factorize(shrunk, self.noise[k], min(self.settings.latents, self.size), self.floor, steps))
-                self.noise[k] = found[-1][1]
-        return found
+    def _covariances(self, shares: Array, weights: Array, mean: Array) -> tuple[Array, Array]:
+        """Returns W (K, G, L) and psi (K, G) of the classes."""
+        scatter = np.stack([self._scatter(shares[:, k], mean[k]) for k in range(len(weights))])
+        pooled = scatter.sum(0) / max(weights.sum(), 1) + 1e-5 * np.eye(self.size)
+        shrinkage = self.settings.shrinkage
+        shrunk = (scatter + shrinkage * pooled) / (weights + shrinkage)[:, None, None]
+        shrunk += self.settings.ridge * np.eye(self.size)
+        if self.saturated and self.settings.latents and self.size > 1:
+            return exact_factors(shrunk, self.floor)
+        first = self.noise is None
+        noise = np.tile(0.5 * np.diag(pooled), (len(weights), 1)) if self.noise is None else self.noise
+        latents = min(self.settings.latents, self.size)
+        factors, self.noise = factorize(shrunk, noise, latents, self.floor, 8 if first else 2)
+        return factors, self.noise
 
     def _scatter(self, share: Array, mean: Array) -> Array:
-        centered = self.rows.real - mean
-        return (centered * share[:, None]).T @ centered
+        near = np.flatnonzero(share > NEGLIGIBLE)
+        centered = self.rows.real[near] - mean
+        return (centered * share[near, None]).T @ centered
 
     def _tables(self, shares: Array) -> Array:
         observed = shares.T @ self.rows.bits
@@ -235,6 +274,8 @@ class _Maximization:
         return np.log(table)
 
     def _counts(self, shares: Array) -> Array:
+        if self.rows.counts.shape[1] == 0:
+            return np.zeros((shares.shape[1], 0, 2))
         counts, seen = np.nan_to_num(self.rows.counts), ~np.isnan(self.rows.counts)
         shares = np.c_[shares[:, : self.settings.classes], np.ones((len(counts), len(BACKGROUND)))]
         overall = counts.sum(0) / np.maximum(seen.sum(0), 1)

@@ -18,12 +18,13 @@ from prioria.distributions.spec import NUMBERS, Spec
 from prioria.distributions.spread import dequantize
 from prioria.likelihoods import Heads
 from prioria.likelihoods.heads import Head, LevelsHead
-from prioria.starts.choice import BUDGET, CLASSES, Search, best_gaussians, from_gaussians
+from prioria.starts.choice import BUDGET, CLASSES, Search
 from prioria.starts.factors import BACKGROUND, Array, FactorMixture, Rows
 from prioria.starts.recognition import MixtureEncoder
 
 LISTED = ("bernoulli", "categorical", "ordinal")
 Reading = tuple[dict[str, str], dict[str, list[float]]]  # families and levels, by name of column
+CLOSE = 0.2  # nats by which a reading may be behind and yet be finished
 FEW = 12  # a column of numbers with at most so many values may be a category
 
 
@@ -39,6 +40,7 @@ class TableStart:
         families: of the columns whose family is not the one of their kind.
         levels: values of the columns of numbers that are categories here.
         validation: log p(x) of each validation row, completed and dequantized, in the units of the data (N,), in nats.
+        score: what it was chosen by: their mean, or where they are few that of cross-validation.
     """
 
     schema: Any
@@ -48,6 +50,7 @@ class TableStart:
     families: Mapping[str, str]
     levels: Mapping[str, Sequence[float]]
     validation: Array
+    score: float
 
 
 class Reader:
@@ -150,11 +153,49 @@ def mixture(
         seed: of first classes.
         budget: multiplications that the search for a mixture may take, about.
     """
-    columns = Spec.read(schema)
+    return best(screened(train, validation, schema, classes=classes, seed=seed, budget=budget))
+
+
+class Screen:
+    """One reading of a table, with sizes of mixtures compared on some of its rows.
+
+    Attributes:
+        score: of the best size, in the units of the data.
+    """
+
+    def __init__(
+        self, train: Array, validation: Array, schema: Any, reading: Reading, *, seed: int, **options: Any
+    ) -> None:
+        self.schema, (self.families, self.levels) = schema, reading
+        heads = Heads(schema, self.families, self.levels)
+        train, validation = completed(heads, train, validation, seed=seed)
+        self.reader = Reader(heads, train)
+        rows = self.reader(dequantize(train, schema, seed=seed))
+        self.held = self.reader(dequantize(validation, schema, seed=seed + 1))
+        self.search = Search(rows, self.held, self.reader.floor, seed=seed, **options).screen()
+        self.score = self.search.score
+
+    def finish(self) -> TableStart:
+        """Returns the best mixture of all training rows."""
+        found, score = self.search.finish()
+        center, scale = self.reader.center, self.reader.scale
+        return TableStart(
+            self.schema, found, center, scale, self.families, self.levels, found.log_prob(self.held), score
+        )
+
+
+def screened(train: NDArray, validation: NDArray, schema: Any, **options: Any) -> list[Screen]:
+    """Compares sizes of mixtures for each reading of a table; the arguments are those of :func:`mixture`."""
     train, validation = np.asarray(train, np.float64), np.asarray(validation, np.float64)
-    search: dict[str, Any] = {"classes": classes, "seed": seed, "budget": budget}
-    starts = [_fit(train, validation, schema, reading, **search) for reading in _readings(columns, train)]
-    return max(starts, key=lambda start: start.validation.mean())
+    options = {"seed": 0, **options}
+    return [Screen(train, validation, schema, each, **options) for each in _readings(Spec.read(schema), train)]
+
+
+def best(screens: Sequence[Screen]) -> TableStart:
+    """Returns the best start of several readings or treatments of a table; those far behind are not finished."""
+    top = max(each.score for each in screens)
+    close = [each for each in screens if each.search.folds is not None or each.score >= top - CLOSE]
+    return max((each.finish() for each in close), key=lambda start: start.score)
 
 
 def _readings(columns: list[Spec], train: Array) -> list[Reading]:
@@ -170,21 +211,6 @@ def _readings(columns: list[Spec], train: Array) -> list[Reading]:
     if levels:
         readings.append(({name: family for name, family in numbers.items() if name not in levels}, levels))
     return readings
-
-
-def _fit(
-    train: Array, validation: Array, schema: Any, reading: Reading, *, classes: Sequence[int], seed: int, budget: float
-) -> TableStart:
-    families, levels = reading
-    heads = Heads(schema, families, levels)
-    train, validation = completed(heads, train, validation, seed=seed)
-    reader = Reader(heads, train)
-    rows, held = reader(dequantize(train, schema, seed=seed)), reader(dequantize(validation, schema, seed=seed + 1))
-    search = Search(rows, held, reader.floor, classes=classes, seed=seed, budget=budget)
-    if (gaussians := best_gaussians(rows.real, held.real, classes=classes, seed=seed)) is not None:
-        search.offer(from_gaussians(rows, gaussians, reader.floor))
-    best = search.run()
-    return TableStart(schema, best, reader.center, reader.scale, families, levels, best.log_prob(held))
 
 
 def build(
