@@ -41,7 +41,7 @@ def annealed_log_likelihood(
         limit: take so many rows only, at even distances.
 
     Raises:
-        ValueError: a group has classes, fewer than two steps, too many chains, or no example.
+        ValueError: a group is discrete and has no list of values, fewer than two steps, too many chains, or no example.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors

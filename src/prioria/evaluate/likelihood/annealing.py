@@ -1,4 +1,4 @@
-"""Annealing between prior and posterior by Hamiltonian Monte Carlo, and Gibbs sampling of bits, in either direction."""
+"""Annealing between prior and posterior by Hamiltonian Monte Carlo, Gibbs sampling of bits and classes, either way."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Categorical
 
 from prioria.evaluate.likelihood.joint import Joint
 
@@ -44,7 +45,7 @@ class Annealing:
     def tuned(cls, joint: Joint, x: Float[Tensor, "B D"], num_steps: int, num_chains: int) -> Annealing:
         """Tunes the steps on chains of their own, which are thrown away: afterwards the kernels are fixed."""
         temperatures, z = schedule(num_steps), joint.draw(num_chains, len(x))
-        if joint.bits.all():
+        if not joint.real.any():
             return cls(joint, x, temperatures, z.new_ones(num_steps - 1, len(x)))  # Gibbs sampling has no step
         path = cls(joint, x, temperatures, torch.empty(0, len(x)))
         step, steps = z.new_full((len(x),), FIRST_STEP), []
@@ -72,28 +73,41 @@ class Annealing:
     def transition(
         self, z: Float[Tensor, "K B L"], t: float, step: Float[Tensor, " B"]
     ) -> tuple[Float[Tensor, "K B L"], Float[Tensor, "K B"], Float[Tensor, "K B"]]:
-        """Moves real latents by one Hamiltonian trajectory, then every bit by Gibbs sampling.
+        """Moves real latents by one Hamiltonian trajectory, then every bit and class by Gibbs sampling.
 
         Returns where to, log p(x|z) of where from, and P(accept) of the trajectory.
         """
-        if self.joint.bits.all():
+        if not self.joint.real.any():
             z, log_px = self._sweep(z, t)
             return z, log_px, torch.ones_like(log_px)
         z, log_px, acceptance = self._trajectory(z, t, step)
-        return self._sweep(z, t)[0] if self.joint.bits.any() else z, log_px, acceptance
+        return z if self.joint.real.all() else self._sweep(z, t)[0], log_px, acceptance
 
     def _sweep(self, z: Tensor, t: float) -> tuple[Tensor, Tensor]:
-        """Draws every bit in turn given all other latents, and returns log p(x|z) of where from."""
+        """Draws every bit and every class in turn given all other latents, and returns log p(x|z) of where from."""
         value, log_px = self._evaluate(z, t)
         for bit in self.joint.bits.diag()[self.joint.bits]:
             flipped = torch.where(bit, 1 - z, z)
             other = self._evaluate(flipped, t)[0]
             flips = torch.rand_like(other) < (other - value).sigmoid()
             z, value = torch.where(flips.unsqueeze(-1), flipped, z), torch.where(flips, other, value)
+        for place, values in self.joint.classes:
+            z = self._choose(z, t, place, values)
         return z, log_px
 
+    def _choose(self, z: Tensor, t: float, place: slice, values: Float[Tensor, "C n"]) -> Tensor:
+        """Draws which of its values a group has, given all other latents."""
+        scores = []
+        for value in values.to(z):
+            other = z.clone()
+            other[..., place] = value
+            scores.append(self._evaluate(other, t)[0])
+        z = z.clone()
+        z[..., place] = values.to(z)[Categorical(logits=torch.stack(scores, -1), validate_args=False).sample()]
+        return z
+
     def _trajectory(self, z: Tensor, t: float, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        moving = (~self.joint.bits).to(z)
+        moving = self.joint.real.to(z)
         momentum, start = torch.randn_like(z) * moving, z
         step = (step * (1 + JITTER * (2 * torch.rand_like(z[..., 0]) - 1))).unsqueeze(-1) * moving
         value, log_px, gradient = self._differentiate(z, t)

@@ -127,7 +127,7 @@ def certify(
         num_samples: S of the importance sampler.
 
     Raises:
-        ValueError: a group has classes, fewer than two examples or steps, or too many chains.
+        ValueError: a group is discrete and has no list of values, fewer than two examples or steps, or too many chains.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors

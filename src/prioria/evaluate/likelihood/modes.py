@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from prioria.evaluate.likelihood.joint import Joint
+from prioria.evaluate.likelihood.joint import Summed
 from prioria.evaluate.likelihood.regions import Box, Peaks
 
 ROWS = 1000  # decoded at once
@@ -24,7 +24,7 @@ FLANK = 6.0  # widths of a peak, to where its flank reaches
 FALL = 0.5  # nats, of a Gaussian at its width
 
 
-def box_of(joint: Joint, examples: int, reach: float) -> tuple[Box, Float[Tensor, "S L"]]:
+def box_of(joint: Summed, examples: int, reach: float) -> tuple[Box, Float[Tensor, "S L"]]:
     """Returns a box around draws from the prior, the same for all examples, and the draws."""
     z = joint.draw(DRAWS, 1)[:, 0].double()
     middle = z.mean(0)
@@ -38,7 +38,7 @@ def widened(box: Box, peaks: Peaks) -> Box:
     return Box(box.middle, torch.maximum(box.half, FARTHEST * away))
 
 
-def peaks_of(joint: Joint, x: Tensor, box: Box, draws: Float[Tensor, "S L"], encoded: Float[Tensor, "E B L"]) -> Peaks:
+def peaks_of(joint: Summed, x: Tensor, box: Box, draws: Float[Tensor, "S L"], encoded: Float[Tensor, "E B L"]) -> Peaks:
     """Returns where climbs from the highest of many points have led, and where they set out.
 
     Args:
@@ -71,7 +71,7 @@ def peaks_of(joint: Joint, x: Tensor, box: Box, draws: Float[Tensor, "S L"], enc
 
 
 def climbed(
-    joint: Joint, x: Tensor, start: Float[Tensor, "M B L"], step: Float[Tensor, " L"]
+    joint: Summed, x: Tensor, start: Float[Tensor, "M B L"], step: Float[Tensor, " L"]
 ) -> tuple[Float[Tensor, "M B L"], Float[Tensor, "M B"]]:
     """Returns the highest places on the way uphill from each start, and their log p(x, z).
 
@@ -96,7 +96,7 @@ def climbed(
     return best, highest
 
 
-def _width(joint: Joint, x: Tensor, place: Tensor, top: Tensor, step: Tensor) -> Float[Tensor, "M B L"]:
+def _width(joint: Summed, x: Tensor, place: Tensor, top: Tensor, step: Tensor) -> Float[Tensor, "M B L"]:
     """Returns how wide each peak is along each latent, from how far p(x, z) has fallen where it first has."""
     widths = []
     for axis in torch.eye(len(step)).to(step):
@@ -121,20 +121,17 @@ def _alone(place: Tensor, width: Tensor, top: Tensor) -> Float[Tensor, "M B L"]:
     return width.masked_fill((near & ((top > top.unsqueeze(1)) | first)).any(1).unsqueeze(-1), math.inf)
 
 
-def _heights(joint: Joint, x: Tensor, z: Float[Tensor, "P _ L"]) -> tuple[Float[Tensor, "P B"], Float[Tensor, "P B"]]:
+def _heights(joint: Summed, x: Tensor, z: Float[Tensor, "P _ L"]) -> tuple[Float[Tensor, "P B"], Float[Tensor, "P B"]]:
     """Returns log p(x|z) and log p(x, z), in blocks of points, each example's own or common to all."""
     found = []
     for part in z.to(x).split(max(1, ROWS // len(x))):
-        log_p, px = joint.densities(part)
-        log_px = px.log_prob(x)
-        found.append(torch.stack([log_px, log_p + log_px]).double())
+        found.append(torch.stack(joint.log_densities(part, x)).double())
     log_px, height = torch.cat(found, 1)
     return log_px, height
 
 
-def _whole(joint: Joint, x: Tensor, z: Tensor) -> Tensor:
-    log_p, px = joint.densities(z.to(x))
-    return (log_p + px.log_prob(x)).double()
+def _whole(joint: Summed, x: Tensor, z: Tensor) -> Tensor:
+    return joint.log_densities(z.to(x), x)[1].double()
 
 
 def _crests(heights: Float[Tensor, "P B"], side: int, latents: int) -> Float[Tensor, "P B"]:

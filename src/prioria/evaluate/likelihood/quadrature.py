@@ -1,4 +1,4 @@
-"""The log-likelihood by quadrature, for one or two latents."""
+"""The log-likelihood by quadrature, for one or two real latents, and by a sum over classes and bits beside them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from prioria.evaluate.estimate import ACCURATE, Estimate, join
 from prioria.evaluate.likelihood.importance import importance_sampled
-from prioria.evaluate.likelihood.joint import Joint
+from prioria.evaluate.likelihood.joint import Joint, Summed
 from prioria.evaluate.likelihood.modes import ROWS, box_of, peaks_of, widened
 from prioria.evaluate.likelihood.regions import LogDensity, Regions, at_the_border, integrate
 from prioria.evaluate.sampling import Batch, Examples, has_density, measuring, sampling_of
@@ -34,6 +34,8 @@ def quadrature_log_likelihood(
 ) -> Estimate:
     r"""Computes log p(x) = log of the integral of p(x|z) p(z) dz on regions that are refined where it changes.
 
+    Bits and classes are summed over at every z: p(x, z) = sum_c p(x, z, c), of 256 values of c at most.
+
     Modes are sought first: from the highest of 5,000 draws from the prior, of a scan of their range (20,001 points of
     one latent, 141 x 141 of two) and of draws from the encoder, uphill along the gradient. The box is cut into regions.
     Those near a mode are halved until they are no larger than it, and those whose integral changes when they are halved
@@ -49,7 +51,8 @@ def quadrature_log_likelihood(
     does not know.
 
     Args:
-        model: one or two real latents in all its groups; its mode and the global random numbers are left as they were.
+        model: one or two of the latents in all its groups are real; its mode and the global random numbers are left as
+            they were.
         x: rows (N, D), or a split of a data set.
         points: an example is worth as many evaluations as forty grids of points x points have.
         reach: of the box, in standard deviations of the prior to either side; it holds all draws and modes besides.
@@ -57,7 +60,8 @@ def quadrature_log_likelihood(
         limit: take so many rows only, at even distances.
 
     Raises:
-        ValueError: more than two latents, bits, too few points, no reach, or a row whose density is not a number.
+        ValueError: more than two real latents or none, too many codes, too few points, no reach, or a row whose
+            density is not a number.
 
     Example:
         >>> from prioria import likelihoods, nets, posteriors, priors
@@ -73,7 +77,7 @@ def quadrature_log_likelihood(
     if points < 5 or reach <= 0:
         raise ValueError(f"points={points} must be at least 5, and reach={reach} positive")
     with measuring(model):
-        joint = Joint(model)
+        joint = Summed(Joint(model))
         _check(joint)
         sampled = _sampled(model, x, seed, limit)
         found = []
@@ -144,12 +148,10 @@ class Integrals:
         return f"{int(bad.sum()):,} of {len(bad):,} examples: {list(kinds)[int(most)]}"
 
 
-def _check(joint: Joint) -> None:
-    latents = len(joint.bits)
-    if joint.bits.any():
-        raise ValueError("a grid needs real latents, and this model has bits; use theory.exact, or method='ais'")
+def _check(joint: Summed) -> None:
+    latents = int(joint.real.sum())
     if latents > 2:
-        raise ValueError(f"{latents} latents in all groups, zeta included: a grid takes one or two; use method='ais'")
+        raise ValueError(f"{latents} real latents, zeta included: a grid takes one or two; use method='ais'")
 
 
 def _sampled(model: VAE, x: Examples, seed: int, limit: int | None) -> Estimate | None:
@@ -159,7 +161,7 @@ def _sampled(model: VAE, x: Examples, seed: int, limit: int | None) -> Estimate 
     return join([importance_sampled(batch) for batch in sampling.batches])
 
 
-def _of_batch(joint: Joint, batch: Batch, reach: float, evaluations: int) -> Integrals:
+def _of_batch(joint: Summed, batch: Batch, reach: float, evaluations: int) -> Integrals:
     encoded = _encoded(joint, batch)
     x = batch.condition.x[batch.wanted]
     box, draws = box_of(joint, len(x), reach)
@@ -183,15 +185,16 @@ def _of_batch(joint: Joint, batch: Batch, reach: float, evaluations: int) -> Int
     return Integrals(log_mass, halving, border, contradicted, spent)
 
 
-def _encoded(joint: Joint, batch: Batch) -> Float[Tensor, "E B L"]:
+def _encoded(joint: Summed, batch: Batch) -> Float[Tensor, "E B L"]:
     """Returns draws from the encoder; none where zeta, of which it knows nothing, is one of the latents."""
     z = torch.cat([values.flatten(2) for values in batch.condition.draw(ENCODED).z.values()], -1)[:, batch.wanted]
-    return z.double() if z.shape[-1] == len(joint.bits) else z.new_empty(0, z.shape[1], len(joint.bits))
+    if z.shape[-1] != len(joint.real):
+        return z.new_empty(0, z.shape[1], int(joint.real.sum()))
+    return z[..., joint.real].double()
 
 
-def _each(joint: Joint, x: Float[Tensor, "P D"], z: Float[Tensor, "P L"]) -> Float[Tensor, " P"]:
-    log_p, px = joint.densities(z.to(x).unsqueeze(0))
-    return (log_p + px.log_prob(x)).double().squeeze(0)
+def _each(joint: Summed, x: Float[Tensor, "P D"], z: Float[Tensor, "P L"]) -> Float[Tensor, " P"]:
+    return joint.log_densities(z.to(x).unsqueeze(0), x)[1].double().squeeze(0)
 
 
 def _contradiction(log_density: LogDensity, regions: Regions, log_mass: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
