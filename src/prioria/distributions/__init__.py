@@ -27,6 +27,7 @@ from prioria.distributions.straight_through import StraightThroughBernoulli, str
 from prioria.distributions.traits import (
     as_levels,
     by_column,
+    can_be_listed,
     check_support,
     factors,
     has_kl,
@@ -62,6 +63,7 @@ __all__ = [
     "at_least_float32",
     "bernoulli",
     "by_column",
+    "can_be_listed",
     "categorical",
     "check_support",
     "concatenate",

@@ -38,6 +38,17 @@ def is_discrete(d: Distribution) -> bool | None:
         return None if transform is None else transform.domain.is_discrete
 
 
+def can_be_listed(d: Distribution) -> bool:
+    """Says whether draws are one of a few values, such as classes, which ``enumerate_support`` gives.
+
+    Example:
+        >>> from torch.distributions import OneHotCategorical
+        >>> can_be_listed(OneHotCategorical(torch.ones(3))), can_be_listed(Normal(0.0, 1.0))
+        (True, False)
+    """
+    return bool(is_discrete(d)) and d.has_enumerate_support
+
+
 def check_support(name: str, p: Distribution, q: Distribution) -> None:
     """Raises ValueError where one of prior and posterior draws bits or classes and the other real numbers.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from prioria.data import Protocol
@@ -23,9 +24,10 @@ def plane(shown: Shown, cloud: Cloud, protocol: Protocol) -> Figure:
     """Returns scatter plots of data, reconstructions and samples in the plane, and the latent space."""
     figure, axes = style.panels(7.2, 6.0, rows=2, columns=2)
     data = protocol.unscaled(shown.data)
-    extent = data.max(0).values - data.min(0).values
+    low, high = _ends(data)
+    extent = high - low
     margin = 0.15 * extent.where(extent > 0, 1.0)  # of one row, or a column that never varies
-    low, high = data.min(0).values - margin, data.max(0).values + margin
+    low, high = low - margin, high + margin
     _points(axes[0], "data (test)", data, style.DATA)
     for each, title, rows, colour in (
         (axes[1], "reconstructions", protocol.unscaled(shown.reconstructions), style.RECONSTRUCTION),
@@ -49,7 +51,8 @@ def histograms(shown: Shown, protocol: Protocol) -> Figure:
     The range is a little more than that of the data; samples beyond it are counted in the outer bins.
     """
     data, draws = protocol.unscaled(shown.data), protocol.unscaled(shown.draws)
-    chosen = sorted(data.var(0).argsort(descending=True, stable=True)[:MOST_COLUMNS].tolist())
+    spread = (data - data.nanmean(0)).square().nanmean(0).nan_to_num()
+    chosen = sorted(spread.argsort(descending=True, stable=True)[:MOST_COLUMNS].tolist())
     rows = -(-len(chosen) // COLUMNS_PER_ROW)
     named = protocol.schema is not None and len(protocol.schema.features) == data.shape[1]
     names = [each.name for each in protocol.schema.features] if named and protocol.schema else None
@@ -62,6 +65,13 @@ def histograms(shown: Shown, protocol: Protocol) -> Figure:
     return figure
 
 
+def _ends(data: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the least and the largest value of each column that is there, 0 and 0 of an empty one."""
+    low, high = data.nan_to_num(torch.inf), data.nan_to_num(-torch.inf)
+    none = data.isnan().all(0)
+    return low.amin(0).masked_fill(none, 0.0), high.amax(0).masked_fill(none, 0.0)
+
+
 def _points(axes: Axes, title: str, rows: Tensor, colour: str) -> None:
     style.dress(axes, title)
     x, y = rows.T.numpy()
@@ -70,7 +80,8 @@ def _points(axes: Axes, title: str, rows: Tensor, colour: str) -> None:
 
 def _histogram(axes: Axes, title: str, data: Tensor, draws: Tensor) -> None:
     style.dress(axes, title)
-    low, high = data.min().item(), data.max().item()
+    data = data[~data.isnan()]
+    low, high = (end.item() for end in _ends(data)) if len(data) else (0.0, 0.0)
     margin = 0.25 * (high - low) or 1.0
     bins = np.linspace(low - margin, high + margin, BINS)
     axes.hist(data.numpy(), bins.tolist(), density=True, color=style.LINE, label="data (test)")

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from prioria.data import Dataset
-from prioria.distributions import is_binary
+from prioria.distributions import can_be_listed, is_binary
 from prioria.evaluate.aggregate import has_aggregate_density, top_posterior
 from prioria.evaluate.classical import Baselines
 from prioria.evaluate.diagnosis.judged import Finding, Measurements, findings
@@ -127,5 +127,6 @@ def sweep(seen: Measurements) -> dict[float, dict[str, int]]:
 
 
 def _divergence(model: VAE, data: Dataset, seed: int) -> Divergence:
-    estimate = symmetric_kl if has_aggregate_density(model, data.train) else nearest_neighbor_kl
+    exact = has_aggregate_density(model, data.train) or can_be_listed(top_posterior(model, data.train))
+    estimate = symmetric_kl if exact else nearest_neighbor_kl
     return estimate(model, data.train, seed=seed, limit=ROWS)

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prioria.distributions import is_bound
-from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, known_group, prior_draws
+from prioria.distributions import can_be_listed, is_bound
+from prioria.evaluate.aggregate import aggregate_draws, aggregate_posterior, known_group, prior_draws, top_posterior
 from prioria.evaluate.record import plus_minus
 from prioria.evaluate.sampling import Examples, device_of, measuring, sampling_of, seed_generators
 from prioria.flows import to_generation
@@ -75,7 +75,7 @@ def symmetric_kl(
     q(z) is the mixture of the posteriors of all rows given, usually the training rows; where they are few and narrow it
     has gaps, and the best of smooth priors scores above zero. Unbiased for this q(z) in any dimension, and the same in
     the representation and the generation space. Where the prior's density is a lower bound, KL(q||p) is an
-    upper and KL(p||q) a lower bound.
+    upper and KL(p||q) a lower bound. Classes are summed over, and nothing is drawn.
 
     Args:
         model: the model; its mode and the global random numbers are left as they were.
@@ -100,6 +100,8 @@ def symmetric_kl(
     """
     if num_samples < 2:
         raise ValueError(f"num_samples={num_samples} draws have no error; use at least 2")
+    if can_be_listed(top_posterior(model, x)):
+        return _listed(model, x, seed, limit)
     q = aggregate_posterior(model, x, limit=limit, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))
@@ -110,6 +112,25 @@ def symmetric_kl(
     error = ((forward.var() + backward.var()) / num_samples).sqrt().item()
     estimator = "Monte Carlo, exact aggregate density" + ", the prior's density a lower bound" * is_bound(p)
     return Divergence(forward.mean().item(), backward.mean().item(), error, num_samples, seed, estimator)
+
+
+def _listed(model: VAE, x: Examples, seed: int, limit: int | None) -> Divergence:
+    """Sums over the classes of the top group."""
+    with measuring(model):
+        found = []
+        for batch in sampling_of(model, x, 1, seed, limit=limit).batches:
+            q = batch.condition.top[1]
+            found.append(q.log_prob(q.enumerate_support()).double()[:, batch.wanted])
+        log_q = torch.cat(found, 1)
+        log_q = log_q.logsumexp(1) - math.log(log_q.shape[1])
+        log_p = model.top.prior(None).log_prob(q.enumerate_support()[:, 0]).double()
+        forward, backward = kl_of(log_q, log_p), kl_of(log_p, log_q)
+    return Divergence(forward, backward, 0.0, len(log_q), seed, "exact, a sum over classes")
+
+
+def kl_of(log_q: Tensor, log_p: Tensor) -> float:
+    """Returns KL(q || p) of two lists of log-probabilities."""
+    return torch.where(log_q == -math.inf, 0.0, log_q.exp() * (log_q - log_p)).sum().item()
 
 
 def nearest_neighbor_kl(

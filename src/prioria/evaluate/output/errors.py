@@ -17,7 +17,7 @@ ROWS = 500  # that tell the scale of p(x|z), and how it follows the prior
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Root mean squared errors over all values of all rows, in the units of x.
+    """Root mean squared errors over all values of all rows that are there, in the units of x.
 
     Counts of words are compared with those expected in a document of the row's own length, which p(x|z) is given.
 
@@ -92,7 +92,7 @@ def _expected(px: Distribution, length: Tensor) -> Tensor:
 
 
 def _centered(values: Tensor) -> Tensor:
-    return values - values.mean(0)
+    return values - values.nanmean(0)
 
 
 def _of_words(counts: Tensor) -> Tensor:
@@ -110,4 +110,4 @@ def _gaussian(px: Distribution) -> Normal | None:
 
 
 def _rms(difference: Tensor) -> float:
-    return difference.square().mean().sqrt().item()
+    return difference[~difference.isnan()].square().mean().sqrt().item()
