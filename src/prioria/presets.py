@@ -137,7 +137,7 @@ def _table(data: Dataset, *, source: Any, out: str | Path | None, overwrite: boo
     seed, mask_rate = options["seed"], options["mask_rate"]
     _say("fitting mixtures of factor analysers; held-out rows choose among them", options)
     treated, start = _start(data, source, seed)
-    sizes = f"{start.mixture.settings.classes} classes of {start.mixture.latents} factors"
+    sizes = f"{len(start.mixture.log_shares)} classes of {start.mixture.latents} factors"
     _say(f"{sizes}, {start.validation.mean():.2f} nats per validation row; now networks on top", options)
     options["spread"] = starts.Spread(start.schema)
     model = _built(start, treated, mask_rate)

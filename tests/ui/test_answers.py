@@ -36,8 +36,8 @@ def client(runs: list[Path]) -> Iterator[TestClient]:
 
 def test_runs_are_named_and_no_path_is_told(client: TestClient, runs: list[Path]) -> None:
     found = client.get("/api/runs")
-    assert [each["name"] for each in found.json()] == ["pictures", "columns"]
-    assert [each["drawer"]["kind"] for each in found.json()] == ["picture", "table"]
+    assert [each["name"] for each in found.json()] == ["pictures", "columns", "classes"]
+    assert [each["drawer"]["kind"] for each in found.json()] == ["picture", "table", "table"]
     assert str(runs[0].parent) not in found.text
 
 
@@ -63,16 +63,16 @@ def test_the_socket_decodes_what_the_model_decodes(client: TestClient, runs: lis
     run = Run.load(runs[1])
     z = [[0.3, -1.0], [0.0, 2.0]]
     with client.websocket_connect(f"/api/1/decode?token={TOKEN}", headers=HERE) as socket:
-        socket.send_json({"id": 7, "z": z})
+        socket.send_json({"id": 7, "groups": {"z": z}})
         answer = socket.receive_bytes()
         assert np.frombuffer(answer[:4], np.uint32)[0] == 7
         with torch.no_grad():
             draw = run.model.generate(2, z=torch.tensor([z]))
         expected = run.data.protocol.unscaled(mean(draw.px)[0])
         np.testing.assert_allclose(np.frombuffer(answer[4:], np.float32).reshape(2, 2), expected, atol=1e-5)
-        socket.send_json({"id": 8, "z": [[0.0] * 9]})
+        socket.send_json({"id": 8, "groups": {"z": [[0.0] * 9]}})
         assert "rows of 2 latents" in socket.receive_json()["error"]
-        socket.send_json({"id": 9, "z": [[1e39, 0.0]]})
+        socket.send_json({"id": 9, "groups": {"z": [[1e39, 0.0]]}})
         assert "not finite" in socket.receive_json()["error"]
 
 
@@ -80,7 +80,7 @@ def test_the_same_point_decodes_to_the_same_picture(client: TestClient) -> None:
     with client.websocket_connect(f"/api/0/decode?token={TOKEN}", headers=HERE) as socket:
         answers = []
         for _ in range(2):
-            socket.send_json({"id": 1, "z": [[0.1, 0.2, 0.3]]})
+            socket.send_json({"id": 1, "groups": {"z": [[0.1, 0.2, 0.3]]}})
             answers.append(socket.receive_bytes())
     assert answers[0] == answers[1]
 
@@ -96,7 +96,7 @@ def test_paths_begin_and_end_where_they_were_asked_to(client: TestClient) -> Non
 
 
 def test_a_path_is_saved_as_an_animation(client: TestClient) -> None:
-    asked = {"start": [0.0] * 3, "end": [1.0] * 3, "nodes": 40, "neighbors": 5, "way": "straight"}
+    asked = {"start": [0.0, 0.0], "end": [1.0, 1.0], "nodes": 40, "neighbors": 5, "way": "straight"}
     gif = base64.b64decode(client.post("/api/0/animation", json=asked).json()["gif"])
     assert Image.open(io.BytesIO(gif)).format == "GIF"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.ui import browser
@@ -26,7 +24,7 @@ PAGES = {
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_page_loads_without_an_error_and_asks_this_machine_only(address: str, width: int) -> None:
     with browser.page(width) as tab:
-        for run in (0, 1):
+        for run in range(3):
             for name, ready in PAGES.items():
                 tab.open(f"{address}/?token={TOKEN}#run={run}&page={name.replace(' ', '+')}")
                 tab.until(f"document.querySelector('button[aria-current]')?.textContent === '{name}' && !!({ready})")
@@ -68,13 +66,31 @@ def test_a_slider_and_the_arrow_keys_change_the_picture(address: str) -> None:
         tab.until("document.querySelectorAll('.strip canvas').length === 9")
 
 
-def test_hostile_names_stay_text(address: str, runs: list[Path]) -> None:
+def test_hostile_names_stay_text(address: str) -> None:
     with browser.page() as tab:
-        tab.open(f"{address}/?token={TOKEN}#run=0&page=Map")
+        for name, ready in PAGES.items():
+            tab.open(f"{address}/?token={TOKEN}#run=2&page={name.replace(' ', '+')}")
+            shown = "document.querySelector('main').innerText.includes('<b>kind')"
+            tab.until(f"({ready}) && document.getElementById('busy').textContent === ''")
+            if name != "Paths":
+                tab.until(shown)
+            assert not tab.run("document.querySelectorAll('main b, main i:not([style])').length"), name
+        assert tab.errors == []
+
+
+def test_a_class_is_chosen_on_the_map(address: str) -> None:
+    with browser.page() as tab:
+        tab.open(f"{address}/?token={TOKEN}#run=2&page=Map")
         tab.until(PAGES["Map"])
-        name = "<img src=x onerror=window.broken=1>"
-        tab.run(f"import('/show.js').then(({{el}}) => document.body.append(el('td', {{}}, {name!r})))")
-        assert name in tab.run("document.body.innerText") and not tab.run("window.broken")
+        count = tab.run("window.explorer.plot.at.length")
+        select = "document.querySelector('select[aria-label=Class]')"
+        tab.run(f"{select}.selectedIndex = 1; {select}.dispatchEvent(new Event('change'))")
+        tab.until(f"0 < window.explorer.plot.at.length && window.explorer.plot.at.length < {count}")
+        before = tab.run("document.querySelector('.rows').innerText")
+        tab.run("document.querySelector('.plot [tabindex]').focus()")
+        tab.send("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight")
+        tab.until(f"document.querySelector('.rows').innerText !== {before!r}")
+        assert tab.errors == []
 
 
 def test_a_wrong_token_is_said_in_words(address: str) -> None:

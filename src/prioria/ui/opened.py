@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -17,25 +14,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import Distribution
 
-from prioria import evaluate, explore, priors
+from prioria import evaluate, priors
 from prioria.data.base import evenly
-from prioria.distributions import is_bound, mean
-from prioria.evaluate.aggregate import aggregate_posterior, has_aggregate_density
+from prioria.distributions import by_column, is_bound, is_discrete
 from prioria.evaluate.sampling import device_of, measuring, seed_generators
-from prioria.report import strips
 from prioria.storage import read_json
 from prioria.train import Run, refit_prior
-from prioria.train.log import NAME as METRICS
 from prioria.train.run import exists
-from prioria.ui.plane import Plane
+from prioria.ui.plane import Chart, OfLatents, OfRows, Plane
 from prioria.ui.rows import Drawer
+from prioria.ui.shown import Shown
 from prioria.ui.source import EVALUATION, Source, stamp
 
 MOST_ROWS = 100_000
 SIDE = 72  # of the grid that densities are drawn on
 SCORE_SAMPLES = 32
-FRAMES = 40
 RATE = 1e-2  # of refitting, which has seconds and begins far away
+SPREAD = 1000  # rows, at most, whose encodings say how far latents go
 MARGIN = 0.001  # quantile on both sides of the aggregate posterior beyond which a latent's slider ends
 REFITS = {
     "mixture": lambda latents: priors.Mixture(latents, 50),
@@ -48,7 +43,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _alone(method: Callable[Concatenate[Opened, P], T]) -> Callable[Concatenate[Opened, P], T]:
+def alone(method: Callable[Concatenate[Opened, P], T]) -> Callable[Concatenate[Opened, P], T]:
     """One request of a run at a time: a model has one mode, and torch one generator."""
 
     @wraps(method)
@@ -107,9 +102,15 @@ class Opened:
     @property
     def drawer(self) -> Drawer:
         """How rows of the data are shown."""
-        return self._once("drawer", lambda: Drawer.of(self.run.data))
+        return self.once("drawer", lambda: Drawer.of(self.run.data))
 
-    def _once(self, key: Any, compute: Callable[[], T]) -> T:
+    @property
+    def shown(self) -> Shown:
+        """The latents that pages show, and the classes above them."""
+        return self.once("shown", lambda: Shown(self.run.model))
+
+    def once(self, key: Any, compute: Callable[[], T]) -> T:
+        """What a key stands for, computed once for the weights as they are."""
         if key not in self._kept:
             self._kept[key] = compute()
         return self._kept[key]
@@ -119,6 +120,7 @@ class Opened:
         name = self.folder.resolve().name
         try:
             run = self.run
+            shares = self._shares()
             groups = {group: list(z.shape[2:]) for group, z in self._sample().z.items()}
             return {
                 "name": name,
@@ -126,22 +128,36 @@ class Opened:
                 "rows": len(run.data.test),
                 "classes": list(run.data.protocol.classes),
                 "groups": groups,
-                "latents": int(np.prod(groups[self.top])),
+                "latents": int(np.prod(groups[self.shown.group])),
+                "group": self.shown.group,
+                "shares": None if shares is None else shares.tolist(),
                 "drawer": self.drawer.facts(),
                 "evaluation": self._evaluation(),
                 "note": self._current().note,
-                "refits": self._refits(),
+                "refits": list(REFITS) if self._no_refit() is None else [],
+                "no_refit": self._no_refit(),
             }
         except (ValueError, OSError) as error:
             return {"name": name, "error": str(error)}
 
-    @_alone
-    def _refits(self) -> list[str]:
-        """Priors that may be refitted: they are over real numbers, as the latents must be."""
-        support = self.run.model.stages[self.top].prior(None).support
-        return [] if support is not None and support.is_discrete else list(REFITS)
+    @alone
+    def _shares(self) -> Tensor | None:
+        return self.shown.shares()
 
-    @_alone
+    @alone
+    def _no_refit(self) -> str | None:
+        """Why no other prior can be fitted; None where one can."""
+        if self.shown.values is not None:
+            return (
+                f"{self.top} is one class of {len(self.shown.values)}: its prior is their shares, which training has "
+                f"fitted, and {self.shown.group} has a prior for each class. Another prior is another model: "
+                "prioria train DATA --prior vamp"
+            )
+        if is_discrete(self.run.model.top.prior(None)):
+            return f"{self.top} is bits, and the priors to choose from here are over real numbers"
+        return None
+
+    @alone
     def _sample(self) -> Any:
         return self.run.model.generate(1)
 
@@ -149,227 +165,234 @@ class Opened:
         file = self.folder / EVALUATION
         return read_json(file) if file.exists() else self._current().evaluation
 
-    @_alone
-    def map(self, limit: int = 2000) -> dict[str, Any]:
-        """Encodings of test rows in the plane, with labels."""
-        plane, z = self._plane(), self._encoded(limit)
+    @alone
+    def map(self, limit: int = 2000, number: int | None = None, latents: bool = False) -> dict[str, Any]:
+        """Encodings of test rows in the plane, with labels.
+
+        Args:
+            limit: rows, at most and at even distances.
+            number: of the class whose rows are shown; None for all.
+            latents: in the plane of latents, also where rows of several classes are shown.
+        """
+        chart, (z, chances), rows = self.chart(number, latents), self.encoded(limit), self._rows(limit)
+        numbers = chances.argmax(1)
+        kept = (torch.ones_like(numbers) if number is None else numbers == number).nonzero()[:, 0]
         labels = self.run.data.test.labels
-        chosen = self._rows(limit)
-        flat = None if labels is None else labels[chosen] if labels.dim() == 1 else labels[chosen, 0]
+        flat = None if labels is None else labels[rows] if labels.dim() == 1 else labels[rows, 0]
         return {
-            "points": plane.to_plane(z).tolist(),
-            "rows": chosen.tolist(),
-            "labels": None if flat is None else flat.tolist(),
-            **plane.facts(),
+            "points": chart.place(z[kept], numbers[kept]).tolist(),
+            "rows": rows[kept].tolist(),
+            "labels": None if flat is None else flat[kept].tolist(),
+            "numbers": numbers[kept].tolist(),
+            "names": list(chart.names),
         }
+
+    @alone
+    def column(self, column: int, limit: int = 2000) -> dict[str, Any]:
+        """Values of one column of the rows of the map of all classes, in the units of the data."""
+        x = self.drawer.values(self.run.data.test.batch(self._rows(limit)))
+        if self.drawer.kind != "table" or not 0 <= column < x.shape[1]:
+            raise ValueError(f"column={column}: rows are no table with so many columns")
+        return {"rows": self._rows(limit).tolist(), "values": x[:, column].tolist()}
 
     def _rows(self, limit: int) -> Tensor:
         return evenly(len(self.run.data.test), max(1, min(limit, MOST_ROWS)))
 
-    def _encoded(self, limit: int) -> Tensor:
-        def compute() -> Tensor:
-            x = self.run.data.test.batch(self._rows(limit))
-            return torch.cat([self._top_of(part) for part in x.split(1000)])
+    def encoded(self, limit: int = 2000) -> tuple[Tensor, Tensor]:
+        """Latents (n, L) of rows under their likeliest class, and the chances of their classes (n, K)."""
 
-        return self._once(("z", limit), compute)
+        def compute() -> tuple[Tensor, Tensor]:
+            x = self.run.data.test.batch(self._rows(limit)).to(device_of(self.run.model))
+            z, chances = zip(*(self.shown.encoded(part) for part in x.split(1000)), strict=True)
+            return torch.cat(z), torch.cat(chances)
 
-    def _top_of(self, x: Tensor) -> Tensor:
-        return self.run.model.encode(x.to(device_of(self.run.model))).flatten(1).cpu()
+        return self.once(("z", limit), compute)
 
-    def _plane(self) -> Plane:
-        return self._once("plane", lambda: Plane.of(self._encoded(2000), self.top))
+    def chart(self, number: int | None, latents: bool = False) -> Chart:
+        """The plane that rows of a class, or of all, stand in."""
 
-    @_alone
+        def compute() -> Chart:
+            z, chances = self.encoded()
+            numbers = chances.argmax(1)
+            if number is None and not latents and self.shown.values is not None:
+                return OfRows(lambda z, c: self.drawer.features(self.means(z, c)), z, numbers)
+            return OfLatents(Plane.of(self._of_class(number), self.shown.group), self.shown, number)
+
+        shares = self.shown.shares()
+        if number is not None and not (shares is not None and 0 <= number < len(shares)):
+            raise ValueError(
+                f"class={number} is unknown; {self.top} has {0 if shares is None else len(shares)} classes"
+            )
+        return self.once(("chart", number, latents), compute)
+
+    def _of_class(self, number: int | None) -> Tensor:
+        """Encodings of rows whose likeliest class is the one; of all where they are too few to span a plane."""
+        z, chances = self.encoded()
+        own = z if number is None else z[chances.argmax(1) == number]
+        return own if len(own) > 2 else z
+
+    @alone
     def scores(self, limit: int = 2000) -> dict[str, Any]:
         """Log p(x) of the rows of the map, and log p(z) - log q(z) where the aggregate posterior has a density."""
 
         def compute() -> dict[str, Any]:
             x = self.run.data.test.batch(self._rows(limit))
             found = evaluate.log_likelihood(self.run.model, x, num_samples=SCORE_SAMPLES)
-            return {"log_px": found.pointwise.tolist(), "log_ratio": self._log_ratio(limit), "samples": SCORE_SAMPLES}
+            z = self.encoded(limit)[0]
+            log_q = self.shown.log_q(z, self._training(), None)
+            ratio = None if log_q is None else (self.shown.log_p(z, None) - log_q).tolist()
+            return {
+                "rows": self._rows(limit).tolist(),
+                "log_px": found.pointwise.tolist(),
+                "log_ratio": ratio,
+                "samples": SCORE_SAMPLES,
+            }
 
-        return self._once(("scores", limit), compute)
+        return self.once(("scores", limit), compute)
 
-    def _log_ratio(self, limit: int) -> list[float] | None:
-        densities = self._densities(self.run.model.stages[self.top].prior(None), self._encoded(limit))
-        return None if densities is None else (densities[0] - densities[1]).tolist()
+    def _training(self) -> Tensor:
+        return self.run.data.train.tensor(500)
 
-    def _densities(self, prior: Distribution, z: Tensor) -> tuple[Tensor, Tensor] | None:
-        x = self.run.data.train.tensor(500)
-        if not has_aggregate_density(self.run.model, x[:2]):
-            return None
-        q = self._once("q", lambda: aggregate_posterior(self.run.model, x))
-        shaped = z.unflatten(-1, prior.event_shape).to(device_of(self.run.model))
-        tiles = shaped.split(2000)
-        log_p = torch.cat([prior.log_prob(tile) for tile in tiles]).cpu()
-        return log_p, torch.cat([q.log_prob(tile) for tile in tiles]).cpu()
-
-    @_alone
+    @alone
     def row(self, row: int) -> dict[str, Any]:
-        """One test row, its reconstruction and where it lies."""
+        """One test row, its reconstruction, and of a table log p(x_d | z) of each column."""
         if not 0 <= row < len(self.run.data.test):
             raise ValueError(f"row={row}: the test split has rows 0 to {len(self.run.data.test) - 1}")
         x = self.run.data.test.batch(torch.tensor([row]))
-        z = self._top_of(x)
+        z, chances = self.shown.encoded(x.to(device_of(self.run.model)))
+        px = self._px(self.shown.given(z, chances.argmax(1)))
+        columns = by_column(px, x.to(device_of(self.run.model))) if self.drawer.kind == "table" else None
         return {
             "row": row,
             "x": self.drawer.to_text(x),
-            "reconstruction": self.drawer.to_text(self._means(z)),
-            "z": z[0].tolist(),
-            "point": self._plane().to_plane(z)[0].tolist(),
+            "reconstruction": self.drawer.to_text(self.drawer.typical(px)[0].cpu()),
+            "number": int(chances.argmax()),
+            "columns": None if columns is None else columns[0, 0].tolist(),
         }
 
-    @_alone
-    def decoded(self, z: Sequence[Sequence[float]]) -> NDArray[Any]:
-        """What latents of the top group (n, L) decode to, as the page draws it."""
-        return self.drawer.values(self._means(self._latents(z)))
+    @alone
+    def decoded(self, **asked: Any) -> NDArray[Any]:
+        """What points of a plane or latents of groups decode to, as the page draws it."""
+        return self.drawer.values(self._asked(**asked))
 
-    def _latents(self, z: Sequence[Sequence[float]]) -> Tensor:
-        found = torch.tensor(z, dtype=torch.float32)
-        wanted = self._encoded(2000).shape[1]
-        if found.dim() != 2 or found.shape[1] != wanted or not 0 < len(found) <= 256:
-            raise ValueError(f"z has shape {tuple(found.shape)}; give between 1 and 256 rows of {wanted} latents")
-        if not found.isfinite().all():
-            raise ValueError("z holds a number that is not finite")
-        return found
+    def _asked(
+        self,
+        points: Sequence[Sequence[float]] | None = None,
+        groups: dict[str, Sequence[Sequence[float]]] | None = None,
+        number: int | None = None,
+        latents: bool = False,
+    ) -> Tensor:
+        if groups is not None:
+            return self._generated({name: self._latents(name, z).unsqueeze(0) for name, z in groups.items()})
+        return self.means(*self.lifted(points or [], number, latents))
 
-    def _means(self, z: Tensor) -> Tensor:
-        # The groups below are drawn with the seed of every request: the same z gives the same picture.
-        event = self._once("event", lambda: self._sample().z[self.top].shape[2:])
-        given = z.unflatten(-1, event).to(device_of(self.run.model))
-        draw = self.run.model.generate(len(z), **{self.top: given.unsqueeze(0)})
-        return mean(draw.px)[0].cpu()
+    def lifted(self, points: Any, number: int | None, latents: bool = False) -> tuple[Tensor, Tensor]:
+        """Latents (n, L) and classes (n,) of points of a plane."""
+        return self.chart(number, latents).lift(_table("points", points, 2))
 
-    @_alone
-    def resampled(self, z: Sequence[Sequence[float]], count: int = 8) -> dict[str, Any]:
-        """Decodes one z of the top group again and again, all groups below it and the values themselves drawn anew."""
-        top = self._latents(z)[:1].expand(min(max(int(count), 1), 32), -1)
+    def _latents(self, name: str, z: Any) -> Tensor:
+        events = self.once("events", lambda: {group: z.shape[2:] for group, z in self._sample().z.items()})
+        if name not in events:
+            raise ValueError(f"group {name!r} is unknown; this model has {', '.join(events)}")
+        found = _table("z", z, events[name].numel())
+        return found.unflatten(-1, events[name]).to(device_of(self.run.model))
+
+    def means(self, z: Tensor, numbers: Tensor) -> Tensor:
+        """What latents (n, L) under classes (n,) decode to."""
+        return torch.cat(
+            [self._generated(self.shown.given(*part)) for part in zip(z.split(1000), numbers.split(1000), strict=True)]
+        )
+
+    def _generated(self, given: dict[str, Tensor]) -> Tensor:
+        return self.drawer.typical(self._px(given))[0].cpu()
+
+    def _px(self, given: dict[str, Tensor]) -> Distribution:
+        # What is not given is drawn with the seed of every request: the same z gives the same picture.
+        return self.run.model.generate(max(z.shape[1] for z in given.values()), **given).px
+
+    @alone
+    def resampled(self, groups: dict[str, Sequence[Sequence[float]]], count: int = 8) -> dict[str, Any]:
+        """Decodes the groups given again and again, all others and the values themselves drawn anew."""
+        count = min(max(int(count), 1), 32)
+        given = {
+            name: self._latents(name, z)[:1].expand(count, *[-1] * len(z)).unsqueeze(0) for name, z in groups.items()
+        }
         seed_generators(device_of(self.run.model), (int(torch.randint(2**31, ()).item()),))
-        return {"pictures": self.drawer.to_text(self._means(top))}
+        return {"pictures": self.drawer.to_text(self._generated(given))}
 
+    @alone
     def latents(self) -> dict[str, Any]:
-        """Mean and range of every latent of the top group over the encodings."""
-        with self.lock:
-            self.map()
-            z = self._encoded(2000)
-        low, high = (z.quantile(share, 0) for share in (MARGIN, 1 - MARGIN))
-        return {"mean": z.mean(0).tolist(), "low": low.tolist(), "high": high.tolist(), "sd": z.std(0).tolist()}
+        """Mean and range of every latent of each group over the encodings; of a class its values and their shares."""
+        found, shares = [], self.shown.shares()
+        x = self.run.data.test.batch(self._rows(SPREAD)).to(device_of(self.run.model))
+        for name, _, mean in self.run.model.at_means(x):
+            if shares is not None and name == self.top:
+                assert self.shown.values is not None
+                found.append({"name": name, "values": self.shown.values.flatten(1).tolist(), "shares": shares.tolist()})
+                continue
+            z = self.encoded()[0] if name == self.shown.group else mean[0].flatten(1).cpu()
+            low, high = (z.quantile(share, 0) for share in (MARGIN, 1 - MARGIN))
+            spread = {"mean": z.mean(0), "low": low, "high": high, "sd": z.std(0)}
+            found.append({"name": name} | {key: value.tolist() for key, value in spread.items()})
+        return {"groups": found}
 
-    def _spread(self) -> Tensor:
-        """Where encodings and draws of the run's own prior are, but for the farthest draws."""
+    @alone
+    def density(self, refitted: bool = False, number: int | None = None) -> dict[str, Any]:
+        """Log p(z) and log q(z) on a grid of the plane; with more than two latents, on its plane through their mean.
 
-        def compute() -> Tensor:
-            prior = self.run.model.stages[self.top].prior(None)
-            draws = prior.sample(torch.Size([1000])).flatten(1).cpu()
-            far = self._plane().to_plane(draws - draws.mean(0)).norm(dim=1)
-            return torch.cat([self._encoded(2000), draws[far <= far.quantile(0.97)]])
-
-        return self._once("spread", compute)
-
-    @_alone
-    def density(self, refitted: bool = False) -> dict[str, Any]:
-        """Log p(z) and log q(z) on a grid of the plane; with more than two latents, on its plane through their mean."""
-
-        def compute() -> dict[str, Any]:
-            prior = self._kept["refit"] if refitted else self.run.model.stages[self.top].prior(None)
-            x, y, z = self._plane().grid(self._spread(), SIDE)
-            densities = self._densities(prior, z)
-            found = {"x": x.tolist(), "y": y.tolist(), "side": SIDE, "bound": is_bound(prior)}
-            if densities is None:
-                return found | {"log_p": None, "log_q": None}
-            samples = prior.sample(torch.Size([1000])).flatten(1).cpu()
-            return found | {
-                "log_p": densities[0].tolist(),
-                "log_q": densities[1].tolist(),
-                "samples": self._plane().to_plane(samples).tolist(),
-            }
-
+        Args:
+            refitted: of the prior that was fitted from the page.
+            number: of a class; None sums over all.
+        """
         if refitted and "refit" not in self._kept:
             raise ValueError("no prior has been refitted yet")
-        return self._once(("density", refitted, id(self._kept.get("refit"))), compute)
+        kept = self._kept.get("refit") if refitted else None
+        return self.once(("density", number, id(kept)), lambda: self._density(kept, number))
 
-    @_alone
-    def path(
-        self, start: Sequence[float], end: Sequence[float], nodes: int = 500, neighbors: int = 15, mutual: bool = True
-    ) -> dict[str, Any]:
-        """The straight line between two points of the top group beside the shortest path through prior samples."""
-        graph, ways = self._ways(start, end, nodes, neighbors, mutual)
-        plane = self._plane()
-        edges = np.stack(graph.edges.nonzero(), 1)
-        edges = edges[edges[:, 0] < edges[:, 1]]
-        return {
-            "nodes": plane.to_plane(torch.from_numpy(graph.points)).tolist(),
-            "edges": edges.tolist(),
-            "parts": graph.components,
-            "ways": {name: self._way(way) for name, way in ways.items()},
+    def _density(self, refit: Shown | None, number: int | None) -> dict[str, Any]:
+        shown = self.shown if refit is None else refit
+        plane = Plane.of(self._of_class(number), shown.group)
+        draws = self.shown.draws(1000, number)
+        far = plane.to_plane(draws - draws.mean(0)).norm(dim=1)
+        # Where encodings and draws of the run's own prior are, but for the farthest draws.
+        x, y, z = plane.grid(torch.cat([self._of_class(number), draws[far <= far.quantile(0.97)]]), SIDE)
+        log_q = self.once(("log q", number), lambda: self.shown.log_q(z, self._training(), number))
+        found = {
+            "x": x.tolist(),
+            "y": y.tolist(),
+            "side": SIDE,
+            "names": list(plane.names),
+            "bound": is_bound(shown.prior(number or 0)),
+            "points": plane.to_plane(self._of_class(number)).tolist(),
         }
-
-    def _ways(
-        self, start: Sequence[float], end: Sequence[float], nodes: int, neighbors: int, mutual: bool
-    ) -> tuple[explore.Graph, dict[str, Tensor]]:
-        if not 2 <= int(nodes) <= 5000:
-            raise ValueError(f"nodes={nodes} must be between 2 and 5000")
-        key = ("graph", int(nodes), int(neighbors), bool(mutual))
-        graph = self._once(key, lambda: self._graph(int(nodes), int(neighbors), bool(mutual)))
-        ends = self._latents([start, end])
-        joined = graph.joined(ends.numpy())
-        found = joined.path(len(graph.points), len(graph.points) + 1)
-        through = torch.from_numpy(joined.points[found])
-        return graph, {
-            "straight": explore.resample(ends, FRAMES),
-            "graph": explore.resample(through, FRAMES),
-        }
-
-    def _graph(self, nodes: int, neighbors: int, mutual: bool) -> explore.Graph:
-        return explore.latent_graph(self.run.model, nodes=nodes, neighbors=neighbors, mutual=mutual)
-
-    def _way(self, z: Tensor) -> dict[str, Any]:
-        frames = self._means(z)
-        way = explore.Path(z, frames, cost=float(z.diff(dim=0).norm(dim=-1).sum()))
-        return {
-            "z": z.tolist(),
-            "points": self._plane().to_plane(z).tolist(),
-            "pictures": self.drawer.to_text(frames),
-            "discontinuities": way.discontinuities,
-            "smoothness": evaluate.smoothness(frames.unsqueeze(0)).pairs.mean().item(),
-        }
-
-    @_alone
-    def animation(self, way: str = "graph", **asked: Any) -> dict[str, str]:
-        """A path as the bytes of a .gif, in base64."""
-        _, ways = self._ways(**{"nodes": 500, "neighbors": 15, "mutual": True} | asked)
-        if way not in ways:
-            raise ValueError(f"way={way!r} is unknown; use {' or '.join(ways)}")
-        frames = self._means(ways[way])
-        strip = strips.strips_of([explore.Path(ways[way], frames, cost=0.0)], self.run.data.protocol)[0]
-        with tempfile.TemporaryDirectory() as folder:
-            strips.animation(strip, Path(folder) / "path.gif")
-            return {"gif": base64.b64encode((Path(folder) / "path.gif").read_bytes()).decode("ascii")}
+        if log_q is None:
+            return found | {"log_p": None, "log_q": None}
+        samples = plane.to_plane(shown.draws(1000, number)).tolist()
+        return found | {"log_p": shown.log_p(z, number).tolist(), "log_q": log_q.tolist(), "samples": samples}
 
     def refit(self, prior: str, steps: int = 500) -> dict[str, Any]:
         """Fits another prior to the frozen encoder, in memory: what it was and what it is."""
+        if why := self._no_refit():
+            raise ValueError(why)
         if prior not in REFITS:
             raise ValueError(f"prior={prior!r} is unknown; use one of {', '.join(REFITS)}")
         with self.lock:
             self.map()
-            made = REFITS[prior](self._encoded(2000).shape[1])
+            made = REFITS[prior](self.encoded()[0].shape[1])
             found = refit_prior(
                 self.run.model, made, self.run.data, steps=min(max(int(steps), 1), 5000), learning_rate=RATE
             )
-            self._kept["refit"] = found.model.stages[self.top].prior(None)
+            with measuring(found.model):
+                self._kept["refit"] = Shown(found.model)
             return {"before": found.before.to_json(), "after": found.after.to_json(), "text": str(found)}
 
-    def curves(self) -> dict[str, Any]:
-        """The lines of ``metrics.jsonl`` that are whole."""
-        try:
-            text = (self.folder / METRICS).read_text(encoding="utf-8")
-        except OSError:
-            return {"lines": []}
-        whole = text.splitlines()[: text.count("\n")]
-        lines = []
-        for line in whole:
-            try:
-                lines.append(json.loads(line))
-            except ValueError:  # cut in the middle by a kill: the next checkpoint writes it anew
-                break
-        return {"lines": lines}
+
+def _table(name: str, values: Any, width: int) -> Tensor:
+    """Returns what a page sent as rows of numbers (n, width)."""
+    found = torch.tensor(values, dtype=torch.float32)
+    if found.dim() != 2 or found.shape[1] != width or not 0 < len(found) <= 256:
+        what = "latents" if name == "z" else "numbers"
+        raise ValueError(f"{name} has shape {tuple(found.shape)}; give between 1 and 256 rows of {width} {what}")
+    if not found.isfinite().all():
+        raise ValueError(f"{name} holds a number that is not finite")
+    return found

@@ -19,8 +19,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from prioria.ui import ways
 from prioria.ui.guard import Guard
 from prioria.ui.opened import Opened
+from prioria.ui.source import curves
 
 TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript"}
 Answer = Callable[[Opened, dict[str, Any]], Any]
@@ -91,20 +93,29 @@ async def _decode(opened: Sequence[Opened], socket: WebSocket) -> None:
 
 
 def _decoded(opened: Opened, asked: dict[str, Any]) -> bytes:
-    return opened.decoded(asked["z"]).tobytes()
+    return opened.decoded(**{name: value for name, value in asked.items() if name != "id"}).tobytes()
+
+
+def _limit(asked: dict[str, Any]) -> int:
+    return int(asked.get("limit", 2000))
+
+
+def _number(asked: dict[str, Any]) -> int | None:
+    return int(asked["number"]) if asked.get("number") else None
 
 
 ANSWERS: dict[str, Answer] = {
-    "map": lambda opened, asked: opened.map(limit=int(asked.get("limit", 2000))),
-    "scores": lambda opened, asked: opened.scores(limit=int(asked.get("limit", 2000))),
+    "map": lambda opened, asked: opened.map(_limit(asked), _number(asked)),
+    "column": lambda opened, asked: opened.column(int(asked["column"]), _limit(asked)),
+    "scores": lambda opened, asked: opened.scores(_limit(asked)),
     "row": lambda opened, asked: opened.row(int(asked["row"])),
     "latents": lambda opened, asked: opened.latents(),
-    "density": lambda opened, asked: opened.density(refitted=asked.get("refitted") == "true"),
-    "curves": lambda opened, asked: opened.curves(),
+    "density": lambda opened, asked: opened.density(asked.get("refitted") == "true", _number(asked)),
+    "curves": lambda opened, asked: {"lines": curves(opened.folder)},
 }
 CHANGES: dict[str, Answer] = {  # they change nothing on disk: POST because points and options do not fit an address
-    "path": lambda opened, asked: opened.path(**asked),
-    "animation": lambda opened, asked: opened.animation(**asked),
+    "path": lambda opened, asked: ways.path(opened, **asked),
+    "animation": lambda opened, asked: ways.animation(opened, **asked),
     "below": lambda opened, asked: opened.resampled(**asked),
     "refit": lambda opened, asked: opened.refit(**asked),
 }

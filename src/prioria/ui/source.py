@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from prioria.model import VAE
 from prioria.model import load as load_model
 from prioria.storage import WEIGHTS, read_json
 from prioria.train import Run
+from prioria.train.log import NAME as METRICS
 from prioria.train.run import BEST, exists
 
 DRAWN = 500  # rows that stand for data that is not there
@@ -71,6 +73,21 @@ def stamp(place: Path) -> float | None:
         except OSError:
             continue
     return None
+
+
+def curves(folder: Path) -> list[dict[str, Any]]:
+    """Returns the lines of ``metrics.jsonl`` that are whole; none where there is no such file."""
+    try:
+        text = (folder / METRICS).read_text(encoding="utf-8")
+    except OSError:
+        return []
+    lines = []
+    for line in text.splitlines()[: text.count("\n")]:
+        try:
+            lines.append(json.loads(line))
+        except ValueError:  # cut in the middle by a kill: the next checkpoint writes it anew
+            break
+    return lines
 
 
 def drawn(model: VAE, count: int = DRAWN) -> Dataset:

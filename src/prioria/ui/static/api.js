@@ -23,8 +23,9 @@ export const post = (path, body) =>
 
 // One socket a run. Requests are answered one at a time; of each lane, such as the pointer's, only the newest waits.
 export class Decoder {
-  constructor(run) {
+  constructor(run, failed) {
     this.run = run;
+    this.failed = failed;
     this.waiting = new Map();
     this.flying = null;
     this.count = 0;
@@ -42,9 +43,10 @@ export class Decoder {
     this.socket.onclose = () => { this.socket = null; this.flying = null; };
   }
 
-  // Calls back with the values of each row; a newer request takes the place of one that waits in its lane.
-  async decode(z, done, lane = "pointer") {
-    this.waiting.set(lane, { z, done });
+  // asked: points of a plane, or latents by group. Calls back with the values of each row; a newer request takes the
+  // place of one that waits in its lane.
+  async decode(asked, done, lane = "pointer") {
+    this.waiting.set(lane, { asked, done });
     if (!this.socket) this.open();
     await this.ready;
     this.send();
@@ -55,17 +57,17 @@ export class Decoder {
     const [lane, next] = this.waiting.entries().next().value;
     this.waiting.delete(lane);
     this.flying = { ...next, id: ++this.count, at: performance.now() };
-    this.socket.send(JSON.stringify({ id: this.flying.id, z: this.flying.z }));
+    this.socket.send(JSON.stringify({ id: this.flying.id, ...next.asked }));
   }
 
   answered(data) {
-    const asked = this.flying;
+    const flown = this.flying;
     this.flying = null;
-    if (asked && data instanceof ArrayBuffer) {
-      this.times.push(performance.now() - asked.at);
+    if (flown && data instanceof ArrayBuffer) {
+      this.times.push(performance.now() - flown.at);
       if (this.times.length > 500) this.times.shift();
-      asked.done(data.slice(4), asked.z.length);
-    }
+      flown.done(data.slice(4));
+    } else if (flown) this.failed(new Error(JSON.parse(data).error));
     this.send();
   }
 

@@ -19,6 +19,13 @@ function fail(reason) {
 }
 addEventListener("unhandledrejection", (event) => { event.preventDefault(); fail(event.reason); });
 
+function groupsOf(facts) {
+  const others = Object.keys(facts.groups).length - 1;
+  const latents = `${facts.latents} latent${facts.latents === 1 ? "" : "s"}`;
+  if (facts.shares) return `${latents} under each of ${facts.shares.length} classes`;
+  return others ? `${latents} on top, and ${others} group${others === 1 ? "" : "s"} below` : latents;
+}
+
 async function show() {
   leave();
   leave = () => {};
@@ -26,9 +33,9 @@ async function show() {
   main.replaceChildren();
   const { run, page } = shown, facts = all[run];
   for (const button of bar.children) button.toggleAttribute("aria-current", button.textContent === page);
-  about.textContent = facts.error ? "" : `${facts.data}: ${facts.rows} test rows; ${Object.keys(facts.groups).length} group(s), ${facts.latents} latents on top${facts.note ? `; shown are ${facts.note}` : ""}`;
+  about.textContent = facts.error ? "" : `${facts.data}: ${facts.rows} test rows; ${groupsOf(facts)}${facts.note ? `; shown are ${facts.note}` : ""}`;
   if (facts.error && page !== "Runs") return fail(facts.error);
-  const decoder = new Decoder(run);
+  const decoder = new Decoder(run, fail);
   const stopping = [() => decoder.close()];
   leave = () => stopping.forEach((stop) => stop());
   window.explorer = { decoder, facts };

@@ -1,18 +1,18 @@
 // Where prior and aggregate posterior differ: pockets (the prior puts mass where no data are), leaks (the other way round).
 import { get, post } from "/api.js";
-import { el, rowView, rowsOf, ramp, fmt } from "/show.js";
-import { Plot, cross, lift } from "/plot.js";
+import { el, rowView, rowsOf, classChooser, numberOf, queryOf, ramp, fmt } from "/show.js";
+import { Plot, cross } from "/plot.js";
 
 export async function show({ main, run, facts, decoder, onLeave }) {
-  const map = await get(`${run}/map`, { limit: 2000 });
+  const held = classChooser(facts, true);
   const view = rowView(facts.drawer, "Decoded"), stage = el("div"), text = el("p", { class: "quiet", role: "status" }), names = el("thead"), numbers = el("tbody");
   const cell = (value) => (value !== null && typeof value === "object" ? `${fmt(value.value)} ± ${fmt(value.standard_error)}` : fmt(value));
   const shown = el("select", { "aria-label": "Shown" }, ...[["log_p", "prior log p(z)"], ["log_q", "aggregate posterior log q(z)"], ["difference", "log p(z) - log q(z)"]].map(([value, name]) => el("option", { value }, name)));
   const samples = el("input", { type: "checkbox", checked: true }), refitted = el("input", { type: "checkbox", disabled: true }), lines = el("input", { type: "checkbox", checked: true });
   const kind = el("select", { "aria-label": "Prior" }, ...facts.refits.map((name) => el("option", {}, name)));
   const refit = el("button", {}, "Refit this prior");
-  main.append(el("div", { class: "tools" }, el("label", {}, "Show ", shown), el("label", {}, lines, " contours"), el("label", {}, samples, " samples of the prior"), ...(facts.refits.length ? [el("label", {}, refitted, " after refitting"), kind, refit] : [])),
-    el("div", { class: "split" }, stage, el("div", {}, el("figure", {}, view, el("figcaption", {}, "click the plane to decode")), el("p", { class: "quiet" }, "Contours: the prior in blue, the aggregate posterior in orange, half a nat, 2, 4.5 and 8 below the top. Blue rings: pockets, where the prior expects latents and no row has any. Orange rings: leaks, where rows are and the prior expects none."), text, el("div", { class: "scroll" }, el("table", {}, names, numbers)))));
+  main.append(el("div", { class: "tools" }, ...(held ? [held] : []), el("label", {}, "Show ", shown), el("label", {}, lines, " contours"), el("label", {}, samples, " samples of the prior"), ...(facts.refits.length ? [kind, refit, el("label", {}, refitted, " after refitting")] : [])), ...(facts.no_refit ? [el("p", { class: "quiet" }, `No refitting here: ${facts.no_refit}.`)] : []),
+    el("div", { class: "split" }, stage, el("div", {}, el("figure", {}, view, el("figcaption", {}, "click the plane to decode")), el("p", { class: "quiet" }, "Contours: the prior in blue, the aggregate posterior in orange, half a nat, 2, 4.5 and 8 below the top. Blue rings: pockets, where the prior expects latents and no row has any. Orange rings: leaks, where rows are and the prior expects none."), el("p", { class: "quiet" }, ...(held ? ["Without a class, both are summed over all classes."] : [])), text, el("div", { class: "scroll" }, el("table", {}, names, numbers)))));
   let found, plot, place = null;
   function paint(context) {
     const values = shown.value === "difference" ? found.log_p.map((value, at) => value - found.log_q[at]) : found[shown.value];
@@ -70,13 +70,14 @@ export async function show({ main, run, facts, decoder, onLeave }) {
     return chosen.map(([x, y]) => [found.x[x], found.y[y]]);
   }
   async function load() {
-    found = await get(`${run}/density`, { refitted: refitted.checked });
+    found = await get(`${run}/density`, { refitted: refitted.checked, ...queryOf(held) });
     plot?.close();
+    place = null;
     if (!found.log_p) {
-      stage.replaceChildren(el("p", {}, "The aggregate posterior of this model has no density to draw: its posterior is no diagonal Gaussian. The map works all the same."));
+      stage.replaceChildren(el("p", {}, "The aggregate posterior of this model has no density to draw: its posterior is neither Gaussian nor bits. The map works all the same."));
       return;
     }
-    plot = new Plot(map.names, "Densities: click to decode");
+    plot = new Plot(found.names, "Densities: click to decode");
     stage.replaceChildren(plot.node);
     const [pockets, leaks] = [worst("log_p", "log_q"), worst("log_q", "log_p")];
     plot.background = paint;
@@ -90,14 +91,15 @@ export async function show({ main, run, facts, decoder, onLeave }) {
       if (place) cross(context, plot, place);
     };
     const corners = [[found.x[0], found.y[0]], [found.x.at(-1), found.y.at(-1)]];
-    plot.show(samples.checked ? found.samples : map.points, samples.checked ? "#ffffff" : "#1c2430", 2.5, corners);
+    plot.show(samples.checked ? found.samples : found.points, samples.checked ? "#ffffff" : "#e69f00", samples.checked ? 2.5 : 4, corners);
     plot.over.addEventListener("pointerdown", (event) => decode(plot.toPoint(event)));
-    plot.steer(decode);
+    plot.steer(decode, () => place);
+    decode(found.points[0]); // something to see before the first click
   }
   function decode(point) {
     place = point;
     plot.draw();
-    decoder.decode([lift(map, point)], (buffer) => view.update(rowsOf(buffer, facts.drawer, 1)[0]));
+    decoder.decode({ points: [point], number: numberOf(held), latents: true }, (buffer) => view.update(rowsOf(buffer, facts.drawer, 1)[0]));
   }
   refit.addEventListener("click", async () => {
     refit.disabled = true;
@@ -113,7 +115,7 @@ export async function show({ main, run, facts, decoder, onLeave }) {
       refit.disabled = false;
     }
   });
-  for (const input of [samples, refitted]) input.addEventListener("change", load);
+  for (const input of [samples, refitted, ...(held ? [held] : [])]) input.addEventListener("change", load);
   for (const input of [shown, lines]) input.addEventListener("change", () => plot?.draw());
   onLeave(() => plot?.close());
   await load();

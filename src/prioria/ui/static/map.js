@@ -1,58 +1,90 @@
 // Encodings of the test rows. Hover shows a row, dragging decodes under the pointer, a lasso takes rows out.
 import { get } from "/api.js";
-import { el, rowView, rowsOf, COLORS, ramp, shares, fmt } from "/show.js";
-import { Plot, cross, line, lift } from "/plot.js";
+import { el, rowViews, rowsOf, classChooser, numberOf, queryOf, COLORS, ramp, shares, fmt } from "/show.js";
+import { Plot, cross, line } from "/plot.js";
+
+const NAMED = 20; // entries of the key of colors
 
 export async function show({ main, run, facts, decoder, onLeave }) {
   const amount = el("select", { "aria-label": "Rows" }, ...[2000, 10000, 100000].filter((n) => n === 2000 || n / 10 < facts.rows).map((n) => el("option", { value: n }, `${Math.min(n, facts.rows)} rows`)));
-  const coloring = el("select", { "aria-label": "Color by" });
+  const coloring = el("select", { "aria-label": "Color by" }), held = classChooser(facts, true);
   const lassoing = el("button", { "aria-pressed": "false" }, "Lasso");
-  const key = el("div", { class: "key" }), picked = el("p", { class: "quiet", role: "status" }), side = el("div");
-  const stage = el("div");
-  main.append(el("div", { class: "tools" }, amount, el("label", {}, "Color by ", coloring), lassoing), el("div", { class: "split" }, el("div", {}, stage, key, picked), side));
-  const row = rowView(facts.drawer, "Row"), copy = rowView(facts.drawer, "Reconstruction"), under = rowView(facts.drawer, "Decoded under the pointer");
-  const caption = el("figcaption", {}, "hover a point");
-  side.append(el("div", { class: "pair" }, el("figure", {}, under, el("figcaption", {}, "under the pointer: drag, or use the arrow keys")), el("figure", {}, row, caption), el("figure", {}, copy, el("figcaption", {}, "its reconstruction"))));
+  const key = el("div", { class: "key" }), picked = el("p", { class: "quiet", role: "status" }), stage = el("div");
+  const { node, views: [under, row, copy] } = rowViews(facts.drawer, ["under the pointer", "row", "its reconstruction"]);
+  const caption = el("p", { class: "quiet" });
+  const hint = held ? "Rows of all classes stand by what they decode to: drag, or use the arrow keys, to see what the class of the nearest row decodes to. Choose a class for the plane of its own latents." : "Drag, or use the arrow keys, to decode under the pointer; hover a point to see its row.";
+  main.append(el("div", { class: "tools" }, amount, ...(held ? [held] : []), el("label", {}, "Color by ", coloring), lassoing), el("div", { class: "split" }, el("div", {}, stage, key, picked), el("div", {}, node, caption, el("p", { class: "quiet" }, hint))));
 
-  let found, plot, place = null, lasso = null, chosen = [];
-  const colors = () => {
+  let found, plot, place = null, lasso = null, chosen = [], measured = {};
+  const dot = (style, text) => key.append(el("span", {}, el("i", { style: `background:${style}` }), text));
+  function named(values, names) {
+    const seen = [...new Set(values.filter((value) => value !== null))].sort((a, b) => a - b);
+    seen.slice(0, NAMED).forEach((value) => dot(COLORS[value % COLORS.length], names(value)));
+    if (seen.length > NAMED) key.append(`and ${seen.length - NAMED} more`);
+    return values.map((value) => (value === null ? "#8899aa" : COLORS[value % COLORS.length]));
+  }
+  function ordered(values, unit) {
+    const share = shares(values);
+    for (const [at, value] of [[0, share.low], [0.5, (share.low + share.high) / 2], [1, share.high]]) dot(`rgb(${ramp(at)})`, `${fmt(value)}${unit}`);
+    return share.of.map(ramp);
+  }
+  const ofRows = ({ rows, values }) => { const at = new Map(rows.map((row, place) => [row, values[place]])); return found.rows.map((row) => at.get(row) ?? null); };
+  async function colors() {
+    const [kind, column] = coloring.value.split(":"), limit = amount.value;
+    const ask = async (name, query) => (measured[`${name}${column ?? ""}`] ??= await get(`${run}/${name}`, { limit, ...query }));
+    const answer = kind === "column" ? await ask("column", { column }) : kind.startsWith("log") ? await ask("scores") : null;
     key.replaceChildren();
-    const measured = found.labels?.some((label) => !Number.isInteger(label)); // an angle, not a class
-    if (coloring.value === "label" && found.labels && !measured) {
-      const names = [...new Set(found.labels)].sort((a, b) => a - b);
-      names.slice(0, 20).forEach((label) => key.append(el("span", {}, el("i", { style: `background:${COLORS[label % COLORS.length]}` }), facts.classes[label] ?? String(label))));
-      return found.labels.map((label) => COLORS[Math.abs(Math.round(label)) % COLORS.length]);
-    }
-    const values = coloring.value === "label" ? found.labels : found[coloring.value];
-    if (values) {
-      const share = shares(values), unit = coloring.value === "label" ? "" : " nats";
-      for (const [at, value] of [[0, share.low], [0.5, (share.low + share.high) / 2], [1, share.high]]) key.append(el("span", {}, el("i", { style: `background:rgb(${ramp(at)})` }), `${fmt(value)}${unit}`));
-      return share.of.map(ramp);
-    }
+    if (kind === "number") return named(found.numbers, (number) => `class ${number}`);
+    if (kind === "label" && found.labels.every(Number.isInteger)) return named(found.labels, (label) => facts.classes[label] ?? String(label));
+    if (kind === "label") return ordered(found.labels, ""); // an angle, not a class
+    if (kind === "column") return facts.drawer.levels[column].length ? named(ofRows(answer), (value) => facts.drawer.levels[column][value]) : ordered(ofRows(answer), "");
+    if (answer && answer[kind]) return ordered(ofRows({ rows: answer.rows, values: answer[kind] }), " nats");
+    if (answer) key.append("the posterior of this model has no density to compare with");
     return found.points.map(() => COLORS[0]);
-  };
+  }
   async function load() {
-    found = await get(`${run}/map`, { limit: amount.value });
+    found = await get(`${run}/map`, { limit: amount.value, ...queryOf(held) });
+    if (!coloring.options.length) choices();
     plot?.close();
+    place = null;
+    chosen = [];
+    if (!found.points.length) return stage.replaceChildren(el("p", {}, "No test row has this class as its likeliest; choose another."));
     plot = new Plot(found.names, "Map of encodings: arrow keys decode under the cross");
     stage.replaceChildren(plot.node);
     plot.foreground = (context) => {
       if (place) cross(context, plot, place);
       if (lasso?.length > 1) line(context, plot, [...lasso, lasso[0]], "#d55e00");
-      chosen.forEach((number) => cross(context, plot, found.points[number], "#1c243055"));
+      chosen.forEach((number) => cross(context, plot, found.points[number], "#8899aa"));
     };
-    plot.show(found.points, colors(), found.points.length > 5000 ? 3 : 5);
+    plot.show(found.points, await colors(), found.points.length > 5000 ? 3 : found.points.length > 300 ? 5 : 8);
     listen();
-    plot.steer(decode);
+    plot.steer(decode, () => place);
+    decode(found.points[0]); // something to see before the first move
+    about(0);
     window.explorer.plot = plot;
+  }
+  function choices() {
+    const options = [...(found.labels ? [["label", "label"]] : []), ...(held ? [["number", "class"]] : []), ["log_px", "log p(x)"], ["log_ratio", "log p(z) - log q(z)"], ...(facts.drawer.columns ?? []).slice(0, facts.drawer.kind === "table" ? 100 : 0).map((name, column) => [`column:${column}`, name])];
+    if (!found.labels && !held) options.unshift(["plain", "nothing"]);
+    coloring.append(...options.map(([value, text]) => el("option", { value }, text)));
   }
   function decode(point) {
     place = point;
     plot.draw();
-    decoder.decode([lift(found, point)], (buffer) => under.update(rowsOf(buffer, facts.drawer, 1)[0]));
+    decoder.decode({ points: [point], number: numberOf(held) }, (buffer) => under.update(rowsOf(buffer, facts.drawer, 1)[0]));
+  }
+  let last = -1;
+  async function about(number) {
+    last = number;
+    const answer = await get(`${run}/row`, { row: found.rows[number] });
+    if (last !== number) return;
+    row.update(answer.x[0]);
+    copy.update(answer.reconstruction[0]);
+    const label = found.labels ? `, ${facts.classes[found.labels[number]] ?? fmt(found.labels[number])}` : "";
+    caption.textContent = `test row ${found.rows[number]}${label}${held ? `, class ${answer.number}` : ""}`;
   }
   function listen() {
-    let dragging = false, last = -1;
+    let dragging = false;
     plot.over.addEventListener("pointerdown", (event) => {
       dragging = true;
       plot.over.setPointerCapture(event.pointerId);
@@ -66,16 +98,9 @@ export async function show({ main, run, facts, decoder, onLeave }) {
       else hover(point);
     });
     plot.over.addEventListener("pointerup", () => { dragging = false; if (lasso) take(); });
-    async function hover(point) {
+    function hover(point) {
       const number = plot.nearest(point);
-      if (number < 0 || number === last) return;
-      last = number;
-      const answer = await get(`${run}/row`, { row: found.rows[number] });
-      if (last !== number) return;
-      row.update(answer.x[0]);
-      copy.update(answer.reconstruction[0]);
-      const label = found.labels ? `, ${facts.classes[found.labels[number]] ?? found.labels[number]}` : "";
-      caption.textContent = `test row ${found.rows[number]}${label}`;
+      if (number >= 0 && number !== last) about(number);
     }
   }
   function take() {
@@ -92,13 +117,9 @@ export async function show({ main, run, facts, decoder, onLeave }) {
     URL.revokeObjectURL(link.href);
   }
   lassoing.addEventListener("click", () => lassoing.setAttribute("aria-pressed", String(lassoing.getAttribute("aria-pressed") !== "true")));
-  const options = [["label", "label"], ["log_px", "log p(x)"], ["log_ratio", "log p(z) - log q(z)"]];
-  coloring.append(...options.map(([value, text]) => el("option", { value }, text)));
-  coloring.addEventListener("change", async () => {
-    if (coloring.value !== "label" && !found.log_px) Object.assign(found, await get(`${run}/scores`, { limit: amount.value }));
-    plot.show(found.points, colors(), plot.size);
-  });
-  amount.addEventListener("change", load);
+  coloring.addEventListener("change", async () => plot?.show(found.points, await colors(), plot.size));
+  amount.addEventListener("change", () => { measured = {}; load(); });
+  held?.addEventListener("change", load);
   onLeave(() => plot?.close());
   await load();
 }

@@ -105,16 +105,14 @@ export class Plot {
     return best;
   }
 
-  // Arrow keys move a cross as the pointer would; move(point) is called with where it is.
-  steer(move) {
-    const place = [this.low[0] + this.span[0] / 2, this.low[1] + this.span[1] / 2];
+  // Arrow keys move a cross as the pointer would; move(point) is called with where it goes from where it is.
+  steer(move, from) {
     const keys = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     this.over.addEventListener("keydown", (event) => {
       const way = keys[event.key];
       if (!way) return;
       event.preventDefault();
-      way.forEach((step, axis) => (place[axis] += (step * this.span[axis]) / 60));
-      move([...place]);
+      move(from().map((value, axis) => value + (way[axis] * this.span[axis]) / 60));
     });
   }
 
@@ -166,5 +164,3 @@ function upload(gl, made, name, values, width) {
   gl.enableVertexAttribArray(place);
   gl.vertexAttribPointer(place, width, gl.FLOAT, false, 0, 0);
 }
-
-export const lift = (plane, point) => plane.origin.map((start, latent) => start + point[0] * plane.axes[0][latent] + point[1] * plane.axes[1][latent]);

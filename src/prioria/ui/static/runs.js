@@ -1,6 +1,6 @@
 // Curves, live while a run trains; numbers with their errors; the same rows through every run.
 import { get } from "/api.js";
-import { el, svg, rowView, COLORS, fmt } from "/show.js";
+import { el, svg, rowViews, COLORS, fmt } from "/show.js";
 
 const EVERY = 2000; // milliseconds between two looks at metrics.jsonl
 
@@ -19,7 +19,9 @@ export async function show({ main, all, onLeave }) {
     const readable = all.map((facts, run) => [facts, run]).filter(([facts]) => !facts.error);
     same.replaceChildren(el("div", { class: "pair" }, ...await Promise.all(readable.map(async ([facts, run]) => {
       const answer = await get(`${run}/row`, { row: row.value });
-      return el("figure", {}, ...["x", "reconstruction"].map((part) => { const view = rowView(facts.drawer, part); view.update(answer[part][0]); return view; }), el("figcaption", {}, `${facts.name}: the row, and its reconstruction`));
+      const { node, views } = rowViews(facts.drawer, ["row", "its reconstruction"]);
+      ["x", "reconstruction"].forEach((part, place) => views[place].update(answer[part][0]));
+      return el("section", {}, el("h3", {}, facts.name), node);
     }))));
   }
   row.addEventListener("change", rows);

@@ -42,7 +42,7 @@ export function rowView(drawer, label, small = false) {
     };
     return canvas;
   }
-  return drawer.kind === "curve" ? curveView(drawer, label) : tableView(drawer, label, small);
+  return drawer.kind === "curve" ? curveView(drawer, label) : tableView(drawer, label);
 }
 
 function curveView(drawer, label) {
@@ -57,21 +57,51 @@ function curveView(drawer, label) {
   return view;
 }
 
-function tableView(drawer, label, small) {
-  const rows = drawer.columns.map((name, column) => {
-    const number = el("td", { class: "number" }), bar = el("span", { class: "bar", style: "width:0" });
-    const span = drawer.high[column] - drawer.low[column] || 1;
-    const row = el("tr", {}, el("th", {}, name), number, small ? "" : el("td", { style: "width:7rem" }, bar));
-    row.update = (value) => {
-      number.textContent = drawer.levels[column][Math.round(value)] ?? fmt(value); // a name where values are names
-      bar.style.width = `${Math.max(0, Math.min(1, (value - drawer.low[column]) / span)) * 100}%`;
-    };
-    return row;
-  });
-  const view = el("div", { class: "scroll", role: "group", "aria-label": label }, el("table", {}, el("tbody", {}, ...rows)));
-  view.update = (values) => rows.forEach((row, column) => row.update(values[column]));
-  return view;
+function cellsOf(drawer, column) {
+  const text = el("span"), bar = el("span", { class: "bar", style: "width:0" }), cell = el("td", {}, text, bar);
+  const span = drawer.high[column] - drawer.low[column] || 1, levels = drawer.levels[column];
+  cell.update = (value) => {
+    text.textContent = Number.isFinite(value) ? levels[Math.round(value)] ?? fmt(value) : "missing"; // a name where values are names
+    text.className = Number.isFinite(value) ? "" : "quiet";
+    bar.style.width = levels.length || !Number.isFinite(value) ? "0" : `${Math.max(0, Math.min(1, (value - drawer.low[column]) / span)) * 100}%`;
+  };
+  return cell;
 }
+
+const scoreCell = (score, lowest) => el("td", { class: score === lowest ? "number bad" : "number" }, fmt(score));
+
+// Rows side by side, a column each: what `titles` name. Returns the table, and a view of each row.
+function tableOf(drawer, titles, label, scores = null) {
+  const cells = drawer.columns.map((_, column) => titles.map(() => cellsOf(drawer, column)));
+  const head = titles.some((title) => title) ? [el("thead", {}, el("tr", {}, ...["", ...titles, ...(scores ? ["log p"] : [])].map((title) => el("th", {}, title))))] : [];
+  const body = el("tbody", {}, ...drawer.columns.map((name, column) => el("tr", {}, el("th", {}, name), ...cells[column], ...(scores ? [scoreCell(scores[column], Math.min(...scores))] : []))));
+  const node = el("div", { class: "scroll rows", role: "group", "aria-label": label }, el("table", {}, ...head, body));
+  const views = titles.map((_, place) => ({ update: (values) => cells.forEach((row, column) => row[place].update(values[column])) }));
+  return { node, views };
+}
+
+function tableView(drawer, label) {
+  const { node, views } = tableOf(drawer, [""], label);
+  node.update = views[0].update;
+  return node;
+}
+
+// Several rows to compare: pictures and curves with captions, or one table with a column for each.
+export function rowViews(drawer, captions, small = false, scores = null) {
+  if (drawer.kind === "table") return tableOf(drawer, captions, captions.join(", "), scores);
+  const views = captions.map((caption) => rowView(drawer, caption, small));
+  return { node: el("div", { class: "pair" }, ...views.map((view, place) => el("figure", {}, view, ...(small ? [] : [el("figcaption", {}, captions[place])])))), views };
+}
+
+// Which class of the top group is held; nothing where the model has none.
+export function classChooser(facts, all) {
+  if (!facts.shares) return null;
+  const order = facts.shares.map((share, number) => [share, number]).sort((a, b) => b[0] - a[0]);
+  const options = order.map(([share, number]) => el("option", { value: number }, `class ${number} (${(100 * share).toFixed(share < 0.01 ? 1 : 0)} %)`));
+  return el("select", { "aria-label": "Class" }, ...(all ? [el("option", { value: "" }, "all classes")] : []), ...options);
+}
+export const numberOf = (chooser) => (chooser && chooser.value !== "" ? +chooser.value : null);
+export const queryOf = (chooser) => (numberOf(chooser) === null ? {} : { number: numberOf(chooser) });
 
 // What the socket sent, cut into rows.
 export function rowsOf(buffer, drawer, count) {
@@ -80,16 +110,22 @@ export function rowsOf(buffer, drawer, count) {
   return Array.from({ length: count }, (_, row) => all.subarray(row * size, (row + 1) * size));
 }
 
-export function strip(drawer, pictures, label, jumps = []) {
+export function strip(drawer, pictures, label, jumps = [], most = 9) {
   const boxed = new Set(jumps.flatMap((step) => [step, step + 1]));
-  const views = pictures.map((picture, place) => {
-    const view = rowView(drawer, `${label}, ${place + 1} of ${pictures.length}`, true);
-    view.update(picture);
-    if (boxed.has(place)) view.classList.add("jump");
-    return view;
-  });
-  if (drawer.kind === "picture") return el("div", { class: "strip", tabindex: 0, role: "group", "aria-label": label }, ...views);
-  return el("div", { class: "cards" }, ...views.filter((_, place) => place % Math.ceil(views.length / 6) === 0));
+  if (drawer.kind === "picture") {
+    const views = pictures.map((picture, place) => {
+      const view = rowView(drawer, `${label}, ${place + 1} of ${pictures.length}`, true);
+      view.update(picture);
+      if (boxed.has(place)) view.classList.add("jump");
+      return view;
+    });
+    return el("div", { class: "strip", tabindex: 0, role: "group", "aria-label": label }, ...views);
+  }
+  const count = Math.min(most, pictures.length), places = Array.from({ length: count }, (_, at) => Math.round((at * (pictures.length - 1)) / (count - 1 || 1)));
+  const { node, views } = rowViews(drawer, places.map((place) => `${place + 1}`));
+  views.forEach((view, at) => view.update(pictures[places[at]]));
+  node.classList.add("steps");
+  return node;
 }
 
 export const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f", "#bcbd22", "#17becf"];
