@@ -186,6 +186,16 @@ def test_twelve_rows_and_a_folder_with_a_space(tmp_path: Path, capsys: pytest.Ca
         ["--prior", "realnvp", "--prior.blocks", "2", "--objective", "beta-tc", "--tc", "stratified"],
         ["--posterior", "iaf", "--objective", "info", "--objective.weight", "10"],
         ["--network", "gated-conv", "--network.hidden", "8", "--objective", "iwae", "--objective.num-samples", "3"],
+        [
+            "--likelihood",
+            "autoregressive",
+            "--likelihood.channels",
+            "4",
+            "--prior",
+            "exemplar",
+            "--prior.neighbors",
+            "3",
+        ],
         ["--network", "conv", "--objective", "capacity", "--objective.capacity", "2", "--objective.warmup", "1 epochs"],
     ],
 )

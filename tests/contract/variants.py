@@ -89,6 +89,9 @@ LIKELIHOODS: dict[str, Callable[[int], nn.Module]] = {
         nets.MLP(latents, 8, 2 * INPUTS), shape=(2, INPUTS // 2)
     ),
     "categorical": lambda latents: likelihoods.Categorical(nets.MLP(latents, 8, 3 * INPUTS), categories=3),
+    "autoregressive": lambda latents: likelihoods.Autoregressive(
+        nets.MLP(latents, 8, 2 * INPUTS), shape=(1, 2, INPUTS // 2), context=2, channels=4, layers=1
+    ),
     "multinomial": lambda latents: likelihoods.Multinomial(nets.MLP(latents, 8, INPUTS)),
 }
 

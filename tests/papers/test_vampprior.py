@@ -36,7 +36,7 @@ def parameters_of_the_paper(name: str) -> int:
     x, h, z = 784, 300, 40
     encoder = gated(x, h) + gated(h, h) + dense(h, 2 * z)
     few = {f"vamp-{components}": components * x for components in (1, 10, 100)}
-    priors = {"standard": 0, "mixture": 500 * 2 * z, "vamp-data": 500 * x, "vamp": 500 * x} | few
+    priors = {"standard": 0, "mixture": 500 * 2 * z, "vamp-data": 500 * x, "vamp": 500 * x, "exemplar": 1} | few
     prior = priors[name.split("-", 1)[1]]
     if name.startswith("vae"):
         return encoder + prior + gated(z, h) + gated(h, h) + dense(h, x)

@@ -53,6 +53,7 @@ LIKELIHOODS = Family(
         "discretized-logistic": likelihoods.DiscretizedLogistic,
         "frequency-gaussian": likelihoods.FrequencyGaussian,
         "categorical": likelihoods.Categorical,
+        "autoregressive": likelihoods.Autoregressive,
         "multinomial": likelihoods.Multinomial,
         "columns": likelihoods.Columns,
     },

@@ -20,6 +20,7 @@ from prioria.distributions.log_dirichlet import LogDirichlet
 from prioria.distributions.marginal import Marginal
 from prioria.distributions.mixture import Mixture
 from prioria.distributions.noise import drawn_from
+from prioria.distributions.raster import Raster
 from prioria.distributions.reduce import log_mean_exp, logsumexp
 from prioria.distributions.rescaled import Rescaled
 from prioria.distributions.simple import at_least_float32, bernoulli, categorical, normal
@@ -55,6 +56,7 @@ __all__ = [
     "LogDirichlet",
     "Marginal",
     "Mixture",
+    "Raster",
     "Rescaled",
     "StraightThroughBernoulli",
     "Words",

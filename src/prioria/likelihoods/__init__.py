@@ -1,5 +1,6 @@
 """Likelihoods p(x | z): conditionals on the latents. Each reads the output of a network of z (..., L) -> (..., n*D)."""
 
+from prioria.likelihoods.autoregressive import Autoregressive
 from prioria.likelihoods.bernoulli import Bernoulli
 from prioria.likelihoods.categorical import Categorical
 from prioria.likelihoods.columns import Columns, Heads
@@ -9,6 +10,7 @@ from prioria.likelihoods.frequency_gaussian import FrequencyGaussian
 from prioria.likelihoods.gaussian import Gaussian
 
 __all__ = [
+    "Autoregressive",
     "Bernoulli",
     "Categorical",
     "Columns",

@@ -8,6 +8,7 @@ from prioria.nets.gated import GatedLinear, GatedMLP
 from prioria.nets.join import Chain, Join, Parallel
 from prioria.nets.masked import Autoregressive
 from prioria.nets.mlp import MLP
+from prioria.nets.pixels import MaskedConv2d, PixelCNN
 from prioria.nets.pyramid import Pyramid, PyramidHead
 from prioria.nets.residual import ResidualDecoder, ResidualEncoder, ResidualMLP
 from prioria.nets.rows import Rows
@@ -33,7 +34,9 @@ __all__ = [
     "GatedLinear",
     "GatedMLP",
     "Join",
+    "MaskedConv2d",
     "Parallel",
+    "PixelCNN",
     "Pyramid",
     "PyramidHead",
     "ResidualDecoder",

@@ -358,7 +358,7 @@ class Training:
         likelihood, data = self.step.model.likelihood, self.data
         if not type(likelihood).__module__.startswith(f"{likelihoods.__name__}."):
             return  # whoever wrote their own knows what it is for
-        check_likelihood(data.protocol, type(likelihood).__name__)
+        check_likelihood(data.protocol, getattr(likelihood, "legal_as", type(likelihood).__name__))
         if isinstance(likelihood, likelihoods.Categorical):
             likelihood.check(max(part.maximum() for part in (data.train, data.validation, data.test)), data.name)
 
