@@ -181,21 +181,11 @@ def test_twelve_rows_and_a_folder_with_a_space(tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     "choices",
     [
-        ["--prior", "mixture", "--prior.components", "4", "--levels", "2"],
+        ["--prior", "exemplar", "--prior.neighbors", "3", "--levels", "2"],
         ["--prior", "hierarchical", "--constraint", "rewo", "--constraint.target", "nats=30"],
         ["--prior", "realnvp", "--prior.blocks", "2", "--objective", "beta-tc", "--tc", "stratified"],
-        ["--posterior", "iaf", "--objective", "info", "--objective.weight", "10"],
+        ["--posterior", "iaf", "--objective", "info", "--objective.weight", "10", "--likelihood", "autoregressive"],
         ["--network", "gated-conv", "--network.hidden", "8", "--objective", "iwae", "--objective.num-samples", "3"],
-        [
-            "--likelihood",
-            "autoregressive",
-            "--likelihood.channels",
-            "4",
-            "--prior",
-            "exemplar",
-            "--prior.neighbors",
-            "3",
-        ],
         ["--network", "conv", "--objective", "capacity", "--objective.capacity", "2", "--objective.warmup", "1 epochs"],
     ],
 )
