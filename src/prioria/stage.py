@@ -68,6 +68,11 @@ class Stage(Module):
     def at_epoch(self, epoch: int | None) -> None:
         """Told before every training step how many epochs are done, for schedules of its own; None is their end."""
 
+    def begin(self, x: Tensor) -> None:
+        """Tells the prior, before the first step of a new training, some training rows (N, D)."""
+        if (told := getattr(self.p, "begin", None)) is not None:
+            told(x)
+
     def at_rows(self, rows: Tensor | None) -> None:
         """Told before every training step the numbers (B,) of its training rows, and None after it."""
         if (told := getattr(self.p, "at_rows", None)) is not None:

@@ -16,8 +16,7 @@ import torch
 from prioria import build, objectives
 from prioria.cli import main
 from prioria.data import DataError, Dataset, inspect, load, streams
-from prioria.data.own import arrow, folders, room
-from prioria.data.own.parts import Parts
+from prioria.data.own import folders, room
 from prioria.data.streams import Blocks, Shuffled
 from prioria.data.treatments import without_logs
 from prioria.train import fit, resume
@@ -288,47 +287,3 @@ def test_a_run_keeps_to_the_parts_that_it_was_trained_on(folder: Path) -> None:
         load(**data.origin)
     with pytest.raises(DataError, match="are of a folder of parts"):
         load(frame(30, 1), parts=["a.parquet"])
-
-
-@pytest.mark.parametrize("form", ["file", "stream", "feather"])
-def test_arrow_files_are_mapped_and_read_piece_by_piece(
-    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import pyarrow as pa
-
-    monkeypatch.setattr(arrow, "PIECE", 40)
-    for k in (1, 2):
-        rows = frame(150, k)[["id", *COLUMNS]]
-        written(tmp_path / "parquet", {f"day={k}/part.parquet": rows})
-        place = tmp_path / "arrow" / f"day={k}"
-        place.mkdir(parents=True)
-        table = pa.Table.from_pandas(rows, preserve_index=False)
-        if form == "feather":
-            rows.to_feather(place / "part.arrow")
-            continue
-        with (pa.ipc.new_file if form == "file" else pa.ipc.new_stream)(place / "part.arrow", table.schema) as out:
-            out.write_table(table, max_chunksize=100)
-    mapped, read = load(tmp_path / "arrow"), load(tmp_path / "parquet")
-    pieces = [40, 40, 40, 30] if form == "feather" else [40, 40, 20, 40, 10]
-    assert [each.rows for each in Parts.of(tmp_path / "arrow").groups] == 2 * pieces
-    assert mapped.protocol.schema == read.protocol.schema or form != "feather"
-    for data in (mapped, read):
-        assert len(data.train) + len(data.validation) + len(data.test) == 300
-    every = [torch.as_tensor(rows_of(data.train)).nanmean(0) for data in (mapped, read)]
-    np.testing.assert_allclose(every[0], every[1], atol=0.3)  # other rows are held out
-    whole = [load(tmp_path / "arrow" / f"day={k}" / "part.arrow") for k in (1, 2)]
-    assert [each.protocol.schema.columns[1].name for each in whole] == ["age", "age"]
-
-
-def test_a_mapped_arrow_file_costs_no_memory_until_it_is_read(tmp_path: Path) -> None:
-    import pyarrow as pa
-
-    table = pa.table({name: np.zeros(2**20) for name in "abcd"})  # 32 MiB
-    (tmp_path / "rows").mkdir()
-    with pa.ipc.new_file(tmp_path / "rows" / "part.arrow", table.schema) as out:
-        out.write_table(table)
-    del table
-    before = pa.total_allocated_bytes()
-    parts = Parts.of(tmp_path / "rows")
-    found = parts.read(parts.groups[3], frozenset("ab"))
-    assert found.num_rows == arrow.PIECE and pa.total_allocated_bytes() - before < 2**20

@@ -41,9 +41,9 @@ def test_the_difference_is_numpys_over_pairs() -> None:
 @pytest.mark.parametrize(
     ("value", "error", "words"),
     [
-        (-31.2, 0.5, "31 nats worse than a full Gaussian"),
+        (-31.2, 0.5, "31.2 ± 0.5 nats worse than a full Gaussian"),
         (2.41, 0.3, "2.4 ± 0.3 nats better than a full Gaussian"),
-        (-2159.0, 70.0, "2,159 nats worse than a full Gaussian"),
+        (-2159.0, 70.0, "2,159 ± 70 nats worse than a full Gaussian"),
         (0.2, 0.3, "no better and no worse than a full Gaussian (+0.2 ± 0.3 nats)"),
         (-0.004, 0.003, "no better and no worse than a full Gaussian (-0.004 ± 0.003 nats)"),
         (-3.0, math.nan, "3.0 nats worse than a full Gaussian"),
@@ -59,7 +59,7 @@ def test_the_verdict_names_the_best_and_the_last_that_the_model_is_behind() -> N
     best, worst = (each.estimate.pointwise for each in (found.models[0], found.models[-1]))
     assert found.verdict == ""
     ahead, behind = found.against(best + 2), found.against(worst - 3)
-    assert ahead.verdict == "2.0 nats better than the best baseline (mixture of Bernoullis)"
+    assert ahead.verdict == "2.0 ± 0.0 nats better than the best baseline (mixture of Bernoullis)"
     assert behind.verdict.endswith("; worse even than independent bits")
     last = behind.models[-1].difference
     assert last is not None and last.value == pytest.approx(-3) and last.standard_error == pytest.approx(0, abs=1e-6)

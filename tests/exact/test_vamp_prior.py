@@ -10,7 +10,7 @@ import torch
 from scipy import integrate, stats
 from torch import nn
 
-from prioria import VAE, likelihoods, load, nets, posteriors, priors
+from prioria import VAE, fit, likelihoods, load, nets, objectives, posteriors, priors
 from prioria.stage import Stage
 
 F64 = torch.float64
@@ -130,3 +130,31 @@ def test_pseudo_inputs_are_clamped_with_the_gradient_of_clamp_bounds_included() 
     assert prior.pseudo_inputs.grad is not None and theirs.grad is not None
     assert torch.equal(prior.clamped(), theirs.clamp(0, 1)) and torch.equal(prior.pseudo_inputs.grad, theirs.grad)
     assert prior.pseudo_inputs.grad.count_nonzero() == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "given", "bounds"),
+    [
+        (torch.randn(60, 6, generator=torch.Generator().manual_seed(0)) * 2 - 3, {}, None),
+        (torch.rand(60, 6, generator=torch.Generator().manual_seed(0)), {}, (0.0, 1.0)),
+        (torch.randn(60, 6, generator=torch.Generator().manual_seed(0)), {"bounds": (-1.0, 1.0)}, (-1.0, 1.0)),
+    ],
+)
+def test_bounds_and_start_follow_the_rows_unless_they_are_given(rows, given, bounds, tmp_path) -> None:
+    torch.manual_seed(0)
+    encoder, posterior = nets.MLP(6, 4), posteriors.Gaussian(4, 2)
+    prior = priors.VampPrior(encoder, posterior, components=5, inputs=6, **given)
+    before = prior.pseudo_inputs.detach().clone()
+    model = VAE(encoder=encoder, posterior=posterior, prior=prior, likelihood=likelihoods.Gaussian(nets.MLP(2, 6)))
+    fit(model, objectives.ELBO(), rows.numpy(), epochs=1, learning_rate=1e-9, progress=False)
+    assert prior.bounds == bounds
+    low, high = rows.min(), rows.max()
+    if bounds is None:
+        assert ((low <= prior.pseudo_inputs) & (prior.pseudo_inputs <= high)).all()
+        assert prior.pseudo_inputs.mean().item() == pytest.approx(rows.mean().item(), abs=1)
+    else:
+        torch.testing.assert_close(prior.pseudo_inputs.detach(), before)
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model").stages["z"].p
+    assert again.bounds == bounds
+    torch.testing.assert_close(again.clamped(), prior.clamped())

@@ -8,6 +8,7 @@ import pytest
 import torch
 from matplotlib import pyplot, rcParams
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from PIL import Image
 from torch.distributions import Categorical, Independent, Normal
 
@@ -18,9 +19,9 @@ from prioria.report import sheet
 from prioria.report.clouds import cloud_of
 from prioria.report.overview import draw, sections
 from prioria.report.pictures import DPI, GAP, HEADING, MARGIN, Section, page
-from prioria.report.shown import mean, pseudo_inputs, show
+from prioria.report.shown import Shown, mean, pseudo_inputs, show
 from prioria.report.style import INK
-from prioria.report.vectors import plane
+from prioria.report.vectors import histograms, plane
 from tests.contract.variants import INPUTS, MODELS
 from tests.report.conftest import COMPONENTS, dataset_of, model_of
 
@@ -200,6 +201,17 @@ def test_columns_that_vary_most_become_histograms():
     low, high = rows[:, 29].min().item(), rows[:, 29].max().item()
     edges = np.linspace(low - 0.25 * (high - low), high + 0.25 * (high - low), 40)
     np.testing.assert_allclose(heights, np.histogram(rows[:, 29].numpy(), edges, density=True)[0], rtol=1e-5)
+
+
+def test_columns_with_missing_entries_or_large_numbers_have_histograms_too():
+    rows = torch.randn(40, 3)
+    protocol = dataset_of(rows, (3,)).protocol
+    data = torch.stack([rows[:, 0].where(torch.arange(40) % 3 == 0, torch.nan), 2.0**60 + rows[:, 1], rows[:, 2]], 1)
+    data[:, 2] = torch.nan
+    figure = histograms(Shown(data, data, data, data.nan_to_num(), None), protocol)
+    for axes, whole in zip(figure.axes, (1, 1, 0), strict=True):
+        bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+        assert sum(bar.get_height() * bar.get_width() for bar in bars) == pytest.approx(whole)
 
 
 def test_documents_are_as_long_as_those_of_the_data():

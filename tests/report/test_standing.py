@@ -47,7 +47,7 @@ def test_a_run_that_still_improves_is_told_to_go_on(run: Run) -> None:
     assert command in said(standing(on, None, None))["best epoch is the last one"]
     assert standing(over, None, None) == []
     worse = said(standing(on, None, beside(run, -31.0)))["below a classical model"]
-    assert "31 nats worse than the baseline (full Gaussian)" in worse and command in worse
+    assert "31.00 ± 0.02 nats worse than the baseline (full Gaussian)" in worse and command in worse
     assert "below a classical model" not in said(standing(on, None, beside(run, 3.0)))
 
 

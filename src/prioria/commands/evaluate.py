@@ -11,7 +11,7 @@ from torch import Tensor, distributed
 
 from prioria import evaluate as estimators
 from prioria import hub
-from prioria.commands.opened import DataPlace, ModelPlace, Opened
+from prioria.commands.opened import DataPlace, ModelPlace, Opened, has_units
 from prioria.data import Dataset
 from prioria.data.base import SplitName
 from prioria.report.evaluation import Evaluation, digest
@@ -91,7 +91,8 @@ def evaluate(
     )
     if first:
         say(run.resolve().name, found)  # before it is written: what was measured is never lost
-        if note := opened.data.protocol.note:
+        columns = opened.data.protocol.kind == "columns"
+        if (note := opened.data.protocol.note) and not (columns and has_units(opened.model)):
             print(f"  note            {note}", flush=True)
         found.write(folder, pointwise, weights=weights)  # those that were measured, though training may have gone on
         after = f"prioria report {shlex.quote(str(run))}" if opened.path else f"prioria ui {shlex.quote(str(run))}"

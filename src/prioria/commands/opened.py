@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from cyclopts import Parameter
 
 from prioria.data import DataError, Protocol, load
@@ -91,6 +92,12 @@ class Opened:
         if test.protocol.shape != shape:
             raise DataError(f"{source} has rows of shape {test.protocol.shape}, but the model is for {shape}")
         return read_named_rows(test.rows if test.members is None else test.rows[test.members], self.protocol)
+
+
+def has_units(model: VAE) -> bool:
+    """Whether densities are of the values themselves, in their own units, and not of treated ones."""
+    with torch.random.fork_rng(), torch.inference_mode():
+        return hasattr(model.generate(1).px, "log_volume")
 
 
 def check_outside(out: Path, data: Path, name: str) -> None:

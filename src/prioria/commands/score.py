@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from prioria import evaluate
-from prioria.commands.opened import DataFile, DataPlace, ModelPlace, Opened, Strict
+from prioria.commands.opened import DataFile, DataPlace, ModelPlace, Opened, Strict, has_units
 from prioria.commands.parts import Cluster, Jobs, check_alone, of_each, over_parts
 from prioria.commands.sample import OutFile, check_seed
 from prioria.data import Protocol, written
@@ -126,9 +126,7 @@ def _refuse_ranks(data: str, contamination: float | None, top: int) -> None:
 
 def _scores(opened: Opened, x: Tensor, num_samples: int, seed: int) -> Scores:
     """Returns scores in the units of the data: those of the likelihood, where it knows them, or made so here."""
-    with torch.random.fork_rng(), torch.inference_mode():
-        own = hasattr(opened.model.generate(1).px, "log_volume")
-    volume = None if own else opened.protocol.log_volume(x)
+    volume = None if has_units(opened.model) else opened.protocol.log_volume(x)
     return evaluate.scores(opened.model, x, num_samples=num_samples, seed=seed, log_volume=volume)
 
 
@@ -171,7 +169,8 @@ def _rank(table: pd.DataFrame, model: VAE, protocol: Protocol, x: Tensor, top: i
         features = [column.name for column in protocol.schema.features]
     less = found.nanmedian(0).values - found
     less = less.masked_fill(x.isfinite().all(1, keepdim=True) & less.isnan(), torch.inf)  # too large for a number
-    less = less.masked_fill(~x.isfinite(), torch.inf).nan_to_num(nan=0.0, posinf=torch.inf).numpy()
+    lost = x.isinf() | (x.isnan() & ~torch.from_numpy(table["scored"].to_numpy())[:, None])  # others are just missing
+    less = less.masked_fill(x.isnan(), 0.0).masked_fill(lost, torch.inf).nan_to_num(nan=0.0, posinf=torch.inf).numpy()
     said = pd.Series("", index=table.index)
     for row in order[:top]:
         worst = np.argsort(-less[row], kind="stable")[:SHOWN]

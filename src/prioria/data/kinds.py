@@ -108,7 +108,7 @@ def _recognised(name: str, values: pd.Series) -> Column:
     if pd.api.types.is_datetime64_any_dtype(values):
         return Column(name, "date", role="ignored")
     if pd.api.types.is_numeric_dtype(values):
-        return _number(name, numbers(values), len(values))
+        return _number(name, _finite(name, values), len(values))
     return _words(name, values, distinct, len(known))
 
 
@@ -140,6 +140,8 @@ def _has_stray_words(name: str, values: pd.Series) -> bool:
     stray = np.isnan(numbers(known))
     if len(known) < 20 or stray.mean() > 0.1 or not stray.any():
         return False
+    if known[~stray].nunique() < 2:  # one number and a word are two names
+        return False
     word, places = known.iloc[int(stray.argmax())], int(stray.sum())
     if known[stray].nunique() > 1:
         raise DataError(
@@ -159,6 +161,28 @@ def _are_dates(values: pd.Series) -> bool:
     sample: Any = known.iloc[:: max(1, len(known) // SAMPLE)].astype(str)
     looks = sample.str.contains(r"\d") & sample.str.contains(r"[-/:.]|\d\s+\w{3}|\w{3}\s+\d", regex=True)
     return bool(looks.all() and dates(sample).notna().all())
+
+
+def _finite(name: str, values: pd.Series) -> NDArray[np.float64]:
+    """The numbers, with a warning where some are infinite or beyond single precision; those are missing.
+
+    Raises:
+        DataError: most are.
+    """
+    found = numbers(values)
+    known = values.notna().to_numpy()
+    lost = int((np.isnan(found) & known).sum())
+    if 2 * lost > known.sum():
+        raise DataError(
+            f"column {name!r}: {lost} of {known.sum()} values are infinite or exceed single precision (3.4e38); divide "
+            f"them by a power of ten, or say --ignore {name}"
+        )
+    if lost:
+        warnings.warn(
+            f"column {name!r}: values that are infinite or exceed single precision (3.4e38), taken as missing: {lost}",
+            stacklevel=2,
+        )
+    return found
 
 
 def _number(name: str, values: NDArray[np.float64], rows: int) -> Column:
@@ -304,26 +328,28 @@ def fitted(column: Column, frame: pd.DataFrame) -> Column:
     found = date_part(values, column.name.rpartition(".")[2]) if column.source else numbers(values)
     known = found[np.isfinite(found)]
     if column.kind == "positive" and _is_lognormal(known):
-        return replace(column, treatment="log", **_moments(np.log(known)))
-    return replace(column, treatment="standardize", **_moments(known))
+        return replace(column, treatment="log", **_moments(column.name, np.log(known)))
+    return replace(column, treatment="standardize", **_moments(column.name, known))
 
 
 def _is_lognormal(values: NDArray) -> bool:
     """Whether a Gaussian of log v is likelier than one of v, both at their best."""
     logs = np.log(values[values > 0])
-    return bool(len(logs) > 1 and 0 < logs.std() and logs.std() * np.exp(logs.mean()) < _mean_and_deviation(values)[1])
+    return bool(len(logs) > 1 and 0 < logs.std() and logs.std() * np.exp(logs.mean()) < values.std())
 
 
-def _moments(values: NDArray) -> dict[str, float]:
+def _moments(name: str, values: NDArray) -> dict[str, float]:
+    """Mean and deviation.
+
+    Raises:
+        DataError: the deviation is too small for single precision.
+    """
     if len(values) == 0:
         return {}
-    center, scale = _mean_and_deviation(values)
+    center, scale = float(values.mean()), float(values.std())
+    if scale < np.finfo(np.float32).tiny and values.min() < values.max():
+        raise DataError(
+            f"column {name!r}: values from {values.min():g} to {values.max():g} lie closer together than single "
+            f"precision resolves (1.2e-38); multiply them by a power of ten, or say --ignore {name}"
+        )
     return {"center": center, "scale": scale if scale > 1e-12 * abs(center) else 1.0}
-
-
-def _mean_and_deviation(values: NDArray) -> tuple[float, float]:
-    """Both moments; values whose squares are no numbers are divided by the largest before."""
-    largest = float(np.abs(values).max())
-    unit = largest if not 1e-150 < largest < 1e150 and largest > 0 else 1.0
-    parts = values / unit
-    return float(parts.mean() * unit), float(parts.std() * unit)

@@ -50,7 +50,10 @@ class Schema:
             twice = next(name for name in names if names.count(name) > 1)
             raise DataError(f"column {twice!r} comes twice; rename one")
         if not self.features:
-            raise DataError(f"no column of {', '.join(names) or 'the table'} is a feature; say --kind COLUMN=KIND")
+            kinds = [f"{column.name} ({column.kind})" for column in self.columns[:10]] + ["..."] * (len(names) > 10)
+            raise DataError(
+                f"no column of {', '.join(kinds) or 'the table'} is a feature; say --kind COLUMN=KIND for one that is"
+            )
         if len(labels := [column.name for column in self.columns if column.role == "label"]) > 1:
             raise DataError(f"labels {', '.join(labels)}: give one column this role, or none")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY = 86_400  # seconds
-LARGEST_INTEGER = 2.0**63
+LARGEST, LARGEST_INTEGER = float(np.finfo(np.float32).max), 2.0**63
 FALSE, TRUE = ("false", "0", "no", "f", "n"), ("true", "1", "yes", "t", "y")
 
 
@@ -54,12 +54,12 @@ def series(frame: pd.DataFrame, name: str) -> pd.Series | None:
 
 
 def numbers(values: pd.Series) -> NDArray[np.float64]:
-    """A column as numbers, NaN where it holds none or an infinite one."""
+    """A column as numbers, NaN where it holds none, or one that single precision has not: an infinite one, or 1e300."""
     import pandas as pd
 
     parsed: Any = pd.to_numeric(values, errors="coerce")
     found = parsed.to_numpy(np.float64, na_value=np.nan)
-    return np.where(np.isfinite(found), found, np.nan)
+    return np.where(np.abs(found) <= LARGEST, found, np.nan)
 
 
 def names(values: pd.Series) -> NDArray[np.object_]:

@@ -42,23 +42,23 @@ class Difference:
     def against(self, name: str) -> str:
         """Returns in words how far the first model is ahead, or behind.
 
-        Two standard errors decide. A difference of more than ten of its errors has no need of them.
+        Two standard errors decide. The error stands beside the difference, unless there is none: of a single example.
 
         Args:
             name: of the other model.
 
         Example:
             >>> print(Difference(-31.2, 0.6, 100).against("a full Gaussian"))
-            31 nats worse than a full Gaussian
+            31.2 ± 0.6 nats worse than a full Gaussian
             >>> print(Difference(2.41, 0.3, 100).against("a unigram"))
             2.4 ± 0.3 nats better than a unigram
             >>> print(Difference(0.2, 0.3, 100).against("a unigram"))
             no better and no worse than a unigram (+0.2 ± 0.3 nats)
         """
         size, error = abs(self.value), self.standard_error
-        digits = _digits(size if math.isnan(error) or size > 10 * error else error)
+        digits = _digits(size) if math.isnan(error) or error == 0 else min(_digits(error), _digits(size) + 2)
         number = f"{size:,.{digits}f}"
-        if not math.isnan(error) and size <= 10 * error:
+        if not math.isnan(error):
             number += f" ± {error:,.{digits}f}"
         if size <= 2 * error:
             return f"no better and no worse than {name} ({'-' if self.value < 0 else '+'}{number} nats)"

@@ -26,6 +26,9 @@ class Prior(Module):
     def bind(self, group: str, encoder: nn.Module, posterior: nn.Module) -> None:
         """Told once whose prior it is; raises ValueError where it was made for another group or other parts."""
 
+    def begin(self, x: Tensor) -> None:
+        """Told once, before the first step of a new training, some training rows (N, D) as the encoder reads them."""
+
     def at_rows(self, rows: Tensor | None) -> None:
         """Told before every training step the numbers (B,) of its training rows, and None after it."""
 

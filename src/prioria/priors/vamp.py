@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from torch.distributions import Distribution
 from prioria.distributions import Mixture
 from prioria.posteriors.iaf import IAF
 from prioria.priors.base import Prior
+
+UNIT = (0.0, 1.0)
 
 
 class VampPrior(Prior):
@@ -31,7 +33,9 @@ class VampPrior(Prior):
         inputs: width of x; needed unless ``pseudo_inputs`` is given.
         pseudo_inputs: starting values (K, inputs), for instance training rows; within ``bounds``.
         trainable: learn the pseudo-inputs.
-        bounds: range that pseudo-inputs are clamped to, that of the data; None for unbounded data.
+        bounds: range that pseudo-inputs are clamped to, that of the data; None for unbounded data. "data": 0 to 1,
+            until a training begins on rows that leave this range: then None, and starting values that were left out
+            are between these rows.
         group: the name of the top group, where the encoder returns features of all groups in a dict.
         initial: mean and standard deviation of the starting values, (0.05, 0.01) in the paper's code for MNIST.
 
@@ -55,7 +59,7 @@ class VampPrior(Prior):
         inputs: int | None = None,
         pseudo_inputs: Tensor | None = None,
         trainable: bool = True,
-        bounds: tuple[float, float] | None = (0.0, 1.0),
+        bounds: tuple[float, float] | Literal["data"] | None = "data",
         group: str | None = None,
         initial: tuple[float, float] = (0.05, 0.01),
     ) -> None:
@@ -71,6 +75,8 @@ class VampPrior(Prior):
             )
         if components < 1:
             raise ValueError(f"components={components} must be positive")
+        self.follows, self.starts = bounds == "data", pseudo_inputs is None
+        bounds = UNIT if bounds == "data" else bounds
         if pseudo_inputs is None:
             pseudo_inputs = initial[0] + initial[1] * torch.randn(components, inputs or 0)
         elif bounds is not None:
@@ -89,6 +95,17 @@ class VampPrior(Prior):
         encoder, posterior = self.shared
         features = encoder(self.clamped())
         return Mixture(posterior(features if self.group is None else features[self.group]))
+
+    def begin(self, x: Tensor) -> None:
+        """Before a new training: the range of the pseudo-inputs, unless it was given, follows rows (N, inputs)."""
+        rows = x.flatten(1)
+        if not self.follows or rows.shape[1:] != self.pseudo_inputs.shape[1:]:
+            return
+        outside = bool((rows < UNIT[0]).any() or (rows > UNIT[1]).any())
+        self.follows, self.bounds = False, None if outside else UNIT
+        self._arguments["bounds"] = self.bounds  # a saved model is built with what holds now
+        if outside and self.starts:
+            self.start_between(torch.where(rows.isnan(), rows.nanmean(0).nan_to_num(), rows))
 
     @torch.no_grad()
     def start_between(self, rows: Tensor) -> None:

@@ -50,7 +50,7 @@ def histograms(shown: Shown, protocol: Protocol) -> Figure:
 
     The range is a little more than that of the data; samples beyond it are counted in the outer bins.
     """
-    data, draws = protocol.unscaled(shown.data), protocol.unscaled(shown.draws)
+    data, draws = protocol.unscaled(shown.data.double()), protocol.unscaled(shown.draws.double())
     spread = (data - data.nanmean(0)).square().nanmean(0).nan_to_num()
     chosen = sorted(spread.argsort(descending=True, stable=True)[:MOST_COLUMNS].tolist())
     rows = -(-len(chosen) // COLUMNS_PER_ROW)
@@ -79,12 +79,13 @@ def _points(axes: Axes, title: str, rows: Tensor, colour: str) -> None:
 
 
 def _histogram(axes: Axes, title: str, data: Tensor, draws: Tensor) -> None:
+    """Of what is known: entries may be missing, in a column of few test rows all of them."""
     style.dress(axes, title)
-    data = data[~data.isnan()]
+    data, draws = data[~data.isnan()], draws[~draws.isnan()]
     low, high = (end.item() for end in _ends(data)) if len(data) else (0.0, 0.0)
-    margin = 0.25 * (high - low) or 1.0
+    margin = max(0.25 * (high - low), 1e-9 * abs(low)) or 1.0
     bins = np.linspace(low - margin, high + margin, BINS)
-    axes.hist(data.numpy(), bins.tolist(), density=True, color=style.LINE, label="data (test)")
+    axes.hist(data.numpy(), bins.tolist(), density=len(data) > 0, color=style.LINE, label="data (test)")
     clipped = draws.clamp(bins[0], bins[-1]).numpy()
     axes.hist(clipped, bins.tolist(), density=True, histtype="step", color=style.SAMPLE, label="samples")
     axes.set_yticks([])

@@ -35,6 +35,7 @@ from prioria.train.options import Interval, Options
 from prioria.train.order import Batches, steps_per_epoch
 from prioria.train.place import Place
 from prioria.train.run import BEST, Run, clear
+from prioria.train.shown_rows import show_rows
 from prioria.train.step import Step, means
 from prioria.train.together import LEAST, Together, share, told
 from prioria.train.validation import Best, validate
@@ -338,6 +339,7 @@ class Training:
         """
         if self.folder is not None and self.accelerator.is_main_process:
             clear(self.folder, anew)
+        show_rows(self.step.model, self.data.train, self.accelerator.device)
         self.save()
 
     def _check_shares(self) -> None:

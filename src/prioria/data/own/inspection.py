@@ -185,11 +185,20 @@ def _kind(seen: _Seen, rows: NDArray, low: float, high: float) -> tuple[Kind, in
         return "grey", None
     if low >= 0 and _is_of_bytes(seen, rows, high):
         return ("binary" if seen.bytes else "grey"), 255
+    if rows.dtype == np.uint16 and (_are_pictures(rows) or _are_square(rows)):
+        return "grey", 2 ** max(int(high).bit_length(), 9) - 1  # of a camera with so many bits
     return ("count" if seen.whole and low >= 0 else "continuous"), None
+
+
+def _are_pictures(rows: NDArray) -> bool:
+    return rows.ndim == 4 and rows.shape[1] in CHANNELS
+
+
+def _are_square(rows: NDArray) -> bool:
+    return rows.ndim == 3 and rows.shape[1] == rows.shape[2] >= SMALLEST
 
 
 def _is_of_bytes(seen: _Seen, rows: NDArray, high: float) -> bool:
     """Whether values from 0 on are grey levels of 8 bits stored otherwise, as float pictures of 0 to 255 are."""
-    square = rows.ndim == 3 and rows.shape[1] == rows.shape[2] >= SMALLEST
-    pictures = square or (rows.ndim == 4 and rows.shape[1] in CHANNELS)
+    pictures = _are_pictures(rows) or _are_square(rows)
     return (128 <= high <= 255) if pictures else (seen.whole and high == 255 and len(seen.low) >= FEWEST_PIXELS)

@@ -106,13 +106,16 @@ def split_in_words(sizes: tuple[int, int, int] | None) -> str:
 def _preferred(own: Source, found: Inspection) -> tuple[str, ...]:
     """Names of the legal likelihoods, with that of frequencies first where neighbors tell more than places.
 
-    For series always; for grey pictures if, with half of some rows fitted and the other half scored, one Gaussian of
-    frequencies has more log-likelihood than the histogram of every pixel.
+    For series always, and for pictures of more than 256 levels; for other grey pictures if, with half of some rows
+    fitted and the other half scored, one Gaussian of frequencies has more log-likelihood than the histogram of every
+    pixel.
     """
     if own.series is not None:
         return (FREQUENCIES, *found.likelihoods)
     if found.kind != "grey" or own.rows.ndim != 4 or min(own.rows.shape[2:]) < SMALLEST_SIDE:
         return found.likelihoods
+    if (found.levels or 0) > 255:
+        return (FREQUENCIES, *found.likelihoods)
     chosen = evenly(len(own.rows), COMPARED).numpy()
     levels = np.asarray(own.rows[chosen], np.float64) * (1 if found.levels else 255)
     fit, scored = levels[::2], levels[1::2]
