@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Distribution
 from torch.export import Dim, ExportedProgram
 
 from prioria.atomic import check_place
@@ -77,7 +78,7 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
     check_decided(model.stages)
     treatment = Treatment.of(model)
     try:
-        with evaluation_mode(model), torch.no_grad():
+        with evaluation_mode(model), torch.no_grad(), _unvalidated():
             z = tuple(mean[0].contiguous() for _, _, mean in _closed_means(model, x))
             rows = treatment.back(x).contiguous()
             parts = {"encoder": (Encoder(model, treatment), (rows,)), "decoder": (Decoder(model, treatment), z)}
@@ -97,6 +98,17 @@ def export(model: VAE, x: Float[Tensor, "B D"], folder: str | Path, *, onnx: boo
     written = [_write(Path(folder) / name, content) for part in files for name, content in part.items()]
     write_json(Path(folder) / CARD, facts | {"files": {path.name: _digest(path) for path in written}})
     return [*written, Path(folder) / CARD]
+
+
+@contextmanager
+def _unvalidated() -> Iterator[None]:
+    """No distribution checks its values: a check is a branch on data, which no program has."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
 
 
 def check_folder(folder: Path) -> None:

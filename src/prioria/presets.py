@@ -142,7 +142,7 @@ def _table(data: Dataset, *, source: Any, out: str | Path | None, overwrite: boo
     options["spread"] = starts.Spread(start.schema)
     model = _built(start, treated, mask_rate)
     best = improve(model, treated, chosen=_sizes(start), out=out, overwrite=overwrite, **options)
-    single = starts.best(_screened(treated, seed, classes=(1,)))
+    single = _observed(starts.best(_screened(treated, seed, classes=(1,))), treated, seed)
     if single.mixture.latents < 2 or best.reached - single.validation.mean() > BEHIND:
         return best
     _say("one factor analysis comes close: it is tried with a flow as its prior", options)
@@ -178,7 +178,13 @@ def _start(data: Dataset, source: Any, seed: int) -> tuple[Dataset, starts.Table
     """The best mixture, and the table with the logarithms that it takes."""
     found = [(each, screen) for each in _treatments(data, source) for screen in _screened(each, seed)]
     start = starts.best([screen for _, screen in found])
-    return next(each for each, _ in found if each.protocol.schema is start.schema), start
+    treated = next(each for each, _ in found if each.protocol.schema is start.schema)
+    return treated, _observed(start, treated, seed)
+
+
+def _observed(start: starts.TableStart, data: Dataset, seed: int) -> starts.TableStart:
+    """The start, fitted on to what is there of rows with holes."""
+    return starts.observed(start, data.train.tensor(ROWS).numpy(), data.validation.tensor().numpy(), seed=seed)
 
 
 def _screened(data: Dataset, seed: int, **options: Any) -> list[starts.Screen]:

@@ -55,6 +55,14 @@ def ladder(activation: str = "softplus") -> VAE:
     )
 
 
+def table() -> VAE:
+    """The model that a table with holes begins at: classes, and full covariances of what is missing."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(40, 3)) @ generator.normal(size=(3, 3))
+    schema = {"columns": [{"name": f"x{d}", "kind": "real"} for d in range(3)]}
+    return starts.build(starts.mixture(x[:30], x[30:], schema, classes=(2,), budget=1e7), hidden=4, full=True)
+
+
 MODELS = {"VampPrior": vamp, "two-level": two_level, "dependency graph": graph, "ladder": ladder}
 
 

@@ -13,6 +13,7 @@ from prioria import nets
 from prioria.likelihoods import Heads
 from prioria.module import Module
 from prioria.nets.skip import zero_last
+from prioria.starts.unrolled import cholesky, invert
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -98,14 +99,19 @@ class MixtureEncoder(Module):
         center = self.get_buffer("center") + self.get_buffer("unit") * self.shift
         y = (values.nan_to_num().unsqueeze(-2) - center) * (-self.log_unit).exp() * seen.unsqueeze(-2)  # (B, K, G)
         eye = torch.eye(self.latents, dtype=x.dtype, device=x.device)
-        if seen.all():
+        exporting = torch.compiler.is_exporting()  # the files take rows with holes as well, and know no factorization
+        if not exporting and seen.all():
             precision = (eye + self.loadings.mT @ self.loadings).unsqueeze(0)
         else:  # a sum over what is seen: where little is, a difference to the whole would leave rounding errors alone
             outer = (self.loadings.unsqueeze(-1) * self.loadings.unsqueeze(-2)).transpose(0, 1)  # (G, K, L, L)
             precision = eye + torch.tensordot(seen.to(x.dtype), outer, 1)
-        root = torch.linalg.cholesky(precision)
         evidence = torch.einsum("kgl,bkg->bkl", self.loadings, y).unsqueeze(-1)
-        mean = torch.cholesky_solve(evidence, root.expand(len(x), *root.shape[1:])).squeeze(-1)
+        if exporting:
+            root, triangle = cholesky(precision), _triangle(precision)
+            mean = (triangle @ (triangle.mT @ evidence)).squeeze(-1)
+        else:
+            root = torch.linalg.cholesky(precision)
+            mean = torch.cholesky_solve(evidence, root.expand(len(x), *root.shape[1:])).squeeze(-1)
         # |y|^2 - |explained|^2 in a form where nothing large cancels
         rest = (y - torch.einsum("kgl,bkl->bkg", self.loadings, mean)) * seen.unsqueeze(-2)
         distance = rest.square().sum(-1) + mean.square().sum(-1)
@@ -119,7 +125,9 @@ class MixtureEncoder(Module):
 def _triangle(precision: Tensor) -> Tensor:
     """Returns the lower triangle T with T T' = P^-1."""
     # P = R R' with R upper, from the Cholesky factor of P read backwards; then T = R'^-1
-    backwards = torch.linalg.cholesky(precision.flip(-1, -2))
-    upper = backwards.flip(-1, -2)
+    exporting = torch.compiler.is_exporting()
+    upper = (cholesky if exporting else torch.linalg.cholesky)(precision.flip(-1, -2)).flip(-1, -2)
+    if exporting:
+        return invert(upper.mT)
     eye = torch.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
     return torch.linalg.solve_triangular(upper.mT, eye.expand_as(precision), upper=False)
