@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from prioria import VAE, likelihoods, nets, posteriors, priors, stages
+from prioria import VAE, likelihoods, nets, posteriors, priors, stages, starts
 from prioria.export import export
 
 INPUTS = 6

@@ -269,8 +269,10 @@ def _differences(
     names = np.array([column.kind in NAMES for column in schema.features])
 
     def errors(found: Array, kept: NDArray) -> Array:
-        mean = weights @ np.nan_to_num(found[rows]) / np.where(count, count, np.nan)
-        return np.nanmean((mean if kept is names else np.sqrt(mean))[:, kept & gone.any(0)], 1)
+        mean = weights @ np.nan_to_num(found[rows]) / np.maximum(count, 1)
+        there = (count > 0) & kept
+        total = np.where(there, mean if kept is names else np.sqrt(mean), 0.0).sum(1)
+        return np.where(there.any(1), total / np.maximum(there.sum(1), 1), np.nan)
 
     def likely(found: Array) -> Array:
         return weights @ found[rows].sum(1) / count.sum(1)
@@ -287,7 +289,8 @@ def _differences(
 
 
 def _resampled(values: Array, rows: int) -> Difference:
-    return Difference(float(values[0]), float(values[1:].std()), rows)
+    known = values[1:][np.isfinite(values[1:])]  # rows drawn anew may be without an entry of a kind
+    return Difference(float(values[0]), float(known.std()), rows)
 
 
 def _center(draws: Array, schema: Schema) -> Array:
