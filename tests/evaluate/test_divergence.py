@@ -219,3 +219,27 @@ def test_leakage_without_the_log_determinant() -> None:
     assert found.base.score[0] == pytest.approx(expected, abs=4 * spread)
     plain = evaluate.leakage(line(), X, thresholds=[-1.0], num_samples=200)
     assert plain.base == plain.density
+
+
+def test_classes_are_summed_over() -> None:
+    """Against scipy's entropy of the mean of the posteriors, both ways."""
+    from scipy.stats import entropy
+
+    from prioria import stages
+
+    torch.manual_seed(0)
+    encoder = nets.MLP(INPUTS, 8, 5)
+    model = VAE(
+        encoder=encoder,
+        stages=stages.Classes(3, 2, features=5),
+        likelihood=likelihoods.Bernoulli(nets.MLP(2 + 3, 8, INPUTS)),
+    )
+    with torch.no_grad():
+        model.stages["c"].p.logits.copy_(torch.tensor([1.0, 0.0, -2.0]))
+    x = torch.rand(20, INPUTS).round()
+    q = model.stages["c"].q(encoder(x)).probs.mean(0).detach().double().numpy()
+    p = model.stages["c"].p.logits.softmax(0).detach().double().numpy()
+    found = evaluate.symmetric_kl(model, x)
+    assert found.q_to_p == pytest.approx(entropy(q, p), rel=1e-4)
+    assert found.p_to_q == pytest.approx(entropy(p, q), rel=1e-4)
+    assert found.standard_error == 0 and "exact" in str(found)

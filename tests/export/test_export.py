@@ -60,7 +60,7 @@ def table() -> VAE:
     generator = np.random.default_rng(0)
     x = generator.normal(size=(40, 3)) @ generator.normal(size=(3, 3))
     schema = {"columns": [{"name": f"x{d}", "kind": "real"} for d in range(3)]}
-    return starts.build(starts.mixture(x[:30], x[30:], schema, classes=(2,), budget=1e7), hidden=4, full=True)
+    return starts.build(starts.mixture(x[:30], x[30:], schema, classes=(1, 2), budget=1e7), hidden=4, full=True)
 
 
 MODELS = {"VampPrior": vamp, "two-level": two_level, "dependency graph": graph, "ladder": ladder}
@@ -101,6 +101,20 @@ def test_programs_of_another_model_do_not_stay_beside_these(tmp_path: Path):
     export(vamp(), torch.rand(4, INPUTS), tmp_path, onnx=False)
     mine = ["decoder.pt2", "encoder.pt2", "export.json", "notes.onnx", "sampler.pt2"]
     assert sorted(path.name for path in tmp_path.iterdir()) == mine
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_the_encoder_of_a_table_gives_classes_and_factors_of_rows_with_holes(tmp_path: Path):
+    model, x = table(), torch.randn(9, 3)
+    x[::2, 1] = torch.nan
+    x[3] = torch.nan
+    export(model, x[:4], tmp_path, onnx=False)
+    outputs = torch.export.load(tmp_path / "encoder.pt2").module()(x)
+    for group, (mean, log_variance) in zip("cz", zip(outputs[::2], outputs[1::2], strict=True), strict=True):
+        q = next(q for name, q, _ in model.at_means(x) if name == group)
+        torch.testing.assert_close(mean, model.encode(x, group), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(log_variance, q.variance.log().reshape(log_variance.shape), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow
