@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import json
 import re
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +19,14 @@ import torch
 import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from prioria.distributions import mean
 from prioria.train import Run
-from prioria.ui import application, serve
+from prioria.ui import application, serve, ways
 from prioria.ui.guard import FORBIDDEN
 from prioria.ui.guard import TOKEN as HEADER
+from prioria.ui.opened import MOST_KEPT, Opened
 from prioria.ui.plane import Plane
 from tests.ui.conftest import TOKEN
 
@@ -162,6 +165,45 @@ def test_a_run_that_is_being_written_does_not_break_the_others(runs: list[Path],
         assert len(client.get("/api/0/curves").json()["lines"]) == len(lines.splitlines())
         shutil.copytree(runs[1] / "best", young / "best")
         assert "error" not in client.get("/api/runs").json()[0]
+
+
+def test_weights_that_are_cut_short_are_said_and_do_not_break_the_others(runs: list[Path], tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    shutil.copytree(runs[1], cut)
+    weights = cut / "best" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with TestClient(application([cut, runs[1]], TOKEN), base_url="http://127.0.0.1", headers={HEADER: TOKEN}) as client:
+        first, second = client.get("/api/runs").json()
+        assert "model.safetensors" in first["error"] and "\n" not in first["error"] and "error" not in second
+        assert client.get("/api/0/map").status_code == 400 and client.get("/api/1/map").status_code == 200
+        assert client.get("/api/0/curves").json()["lines"]
+
+
+def test_what_many_tabs_ask_for_is_kept_once_and_not_for_ever(runs: list[Path]) -> None:
+    opened = Opened(runs[1])
+    for _ in range(20):  # tabs
+        opened.map()
+        opened.density()
+        opened.latents()
+        ways.path(opened, start=[0.0, 0.0], end=[1.0, 1.0], nodes=30, neighbors=3)
+    few = len(opened._kept)
+    assert few < 12
+    for nodes in range(20, 20 + 2 * MOST_KEPT):  # each a graph of its own
+        ways.path(opened, start=[0.0, 0.0], end=[1.0, 1.0], nodes=nodes, neighbors=3)
+    assert len(opened._kept) == MOST_KEPT
+
+
+def test_a_tab_that_is_closed_leaves_no_socket(runs: list[Path]) -> None:
+    made = application(runs, TOKEN)
+    with TestClient(made, base_url="http://127.0.0.1", headers={HEADER: TOKEN}) as client:
+        threads = threading.active_count()
+        for _ in range(20):
+            with client.websocket_connect(f"/api/1/decode?token={TOKEN}", headers=HERE) as socket:
+                socket.send_json({"id": 1, "groups": {"z": [[0.0, 0.0]]}})
+                socket.receive_bytes()
+        gc.collect()
+        assert not [each for each in gc.get_objects() if type(each) is WebSocket]
+        assert threading.active_count() <= threads + 2
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -93,6 +93,47 @@ def test_a_class_is_chosen_on_the_map(address: str) -> None:
         assert tab.errors == []
 
 
+def test_a_hundred_thousand_points_are_not_drawn_again_as_the_pointer_moves(address: str) -> None:
+    """Counts, not seconds: colors and places go to the graphics card once, and a move draws the cross alone."""
+    counted = """
+        window.counts = {};
+        const count = (owner, name) => {
+          const before = owner.prototype[name];
+          owner.prototype[name] = function (...given) {
+            counts[name] = (counts[name] ?? 0) + 1;
+            return before.apply(this, given);
+          };
+        };
+        for (const name of ["bufferData", "drawArrays"]) count(WebGLRenderingContext, name);
+        for (const name of ["fillRect", "stroke"]) count(CanvasRenderingContext2D, name);
+    """
+    many = """
+        import('/plot.js').then(({ Plot, cross }) => {
+          const at = Array.from({ length: 100000 }, (_, i) => [i % 317, i % 331]);
+          const plot = new Plot(["a", "b"], "many");
+          document.body.append(plot.node);
+          let place = at[0];
+          plot.foreground = (context) => cross(context, plot, place);
+          plot.show(at, at.map((_, i) => (i % 2 ? "#0072b2" : "#d55e00")), 3);
+          plot.steer((point) => { place = point; plot.mark(); }, () => place);
+          plot.over.id = "many";
+          return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        })
+    """
+    with browser.page() as tab:
+        tab.open(f"{address}/?token={TOKEN}#run=1&page=Runs")
+        tab.until(PAGES["Runs"])
+        tab.run(counted)
+        tab.run(many)
+        tab.run("counts.stroke = 0; window.before = { ...counts }; document.getElementById('many').focus()")
+        assert tab.run("(before.bufferData ?? 0) + (before.fillRect ?? 0)") > 0
+        for _ in range(20):
+            tab.send("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight")
+        assert tab.run("counts.stroke") == 20
+        assert tab.run("['bufferData', 'drawArrays', 'fillRect'].every((name) => counts[name] === before[name])")
+        assert tab.errors == []
+
+
 def test_a_wrong_token_is_said_in_words(address: str) -> None:
     with browser.page() as tab:
         tab.open(f"{address}/?token=wrong")

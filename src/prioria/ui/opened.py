@@ -23,10 +23,11 @@ from prioria.train import Run, refit_prior
 from prioria.train.run import exists
 from prioria.ui.plane import Chart, OfLatents, OfRows, Plane
 from prioria.ui.rows import Drawer
-from prioria.ui.shown import Shown
+from prioria.ui.shown import Shown, read_rows
 from prioria.ui.source import EVALUATION, Source, stamp
 
 MOST_ROWS = 100_000
+MOST_KEPT = 64  # results of one run, such as graphs of a number of nodes
 SIDE = 72  # of the grid that densities are drawn on
 SCORE_SAMPLES = 32
 RATE = 1e-2  # of refitting, which has seconds and begins far away
@@ -76,6 +77,7 @@ class Opened:
         self._source: Source | None = None
         self._stamp: float | None = None
         self._kept: dict[Any, Any] = {}
+        self._refit: Shown | None = None
 
     @property
     def run(self) -> Run:
@@ -90,7 +92,7 @@ class Opened:
     def _current(self) -> Source:
         now = stamp(self.folder)
         if self._source is None or now != self._stamp:
-            self._source, self._kept = Source.of(self.folder, self.data), {}
+            self._source, self._kept, self._refit = Source.of(self.folder, self.data), {}, None
             self._stamp = now
         return self._source
 
@@ -110,10 +112,12 @@ class Opened:
         return self.once("shown", lambda: Shown(self.run.model))
 
     def once(self, key: Any, compute: Callable[[], T]) -> T:
-        """What a key stands for, computed once for the weights as they are."""
-        if key not in self._kept:
-            self._kept[key] = compute()
-        return self._kept[key]
+        """What a key stands for, computed once for the weights as they are; what was long not asked for is let go."""
+        found = self._kept.pop(key) if key in self._kept else compute()
+        self._kept[key] = found
+        while len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return found
 
     def facts(self) -> dict[str, Any]:
         """What every page must know of the run; with ``error`` in place of most where it cannot be read now."""
@@ -288,13 +292,13 @@ class Opened:
 
     def lifted(self, points: Any, number: int | None, latents: bool = False) -> tuple[Tensor, Tensor]:
         """Latents (n, L) and classes (n,) of points of a plane."""
-        return self.chart(number, latents).lift(_table("points", points, 2))
+        return self.chart(number, latents).lift(read_rows("points", points, 2))
 
     def _latents(self, name: str, z: Any) -> Tensor:
         events = self.once("events", lambda: {group: z.shape[2:] for group, z in self._sample().z.items()})
         if name not in events:
             raise ValueError(f"group {name!r} is unknown; this model has {', '.join(events)}")
-        found = _table("z", z, events[name].numel())
+        found = read_rows("z", z, events[name].numel())
         return found.unflatten(-1, events[name]).to(device_of(self.run.model))
 
     def means(self, z: Tensor, numbers: Tensor) -> Tensor:
@@ -344,9 +348,9 @@ class Opened:
             refitted: of the prior that was fitted from the page.
             number: of a class; None sums over all.
         """
-        if refitted and "refit" not in self._kept:
+        if refitted and self._refit is None:
             raise ValueError("no prior has been refitted yet")
-        kept = self._kept.get("refit") if refitted else None
+        kept = self._refit if refitted else None
         return self.once(("density", number, id(kept)), lambda: self._density(kept, number))
 
     def _density(self, refit: Shown | None, number: int | None) -> dict[str, Any]:
@@ -383,16 +387,5 @@ class Opened:
                 self.run.model, made, self.run.data, steps=min(max(int(steps), 1), 5000), learning_rate=RATE
             )
             with measuring(found.model):
-                self._kept["refit"] = Shown(found.model)
+                self._refit = Shown(found.model)
             return {"before": found.before.to_json(), "after": found.after.to_json(), "text": str(found)}
-
-
-def _table(name: str, values: Any, width: int) -> Tensor:
-    """Returns what a page sent as rows of numbers (n, width)."""
-    found = torch.tensor(values, dtype=torch.float32)
-    if found.dim() != 2 or found.shape[1] != width or not 0 < len(found) <= 256:
-        what = "latents" if name == "z" else "numbers"
-        raise ValueError(f"{name} has shape {tuple(found.shape)}; give between 1 and 256 rows of {width} {what}")
-    if not found.isfinite().all():
-        raise ValueError(f"{name} holds a number that is not finite")
-    return found

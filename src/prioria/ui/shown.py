@@ -5,6 +5,8 @@ p(z) = sum_c p(c) p(z|c) and q(z) = (1/N) sum_n sum_c q(c|x_n) q(z|x_n, c) are s
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
@@ -132,3 +134,18 @@ def tiled(d: Distribution, z: Tensor) -> Tensor:
     """Returns log-densities (n,) of latents, a few thousand at a time."""
     lead = (1,) * len(d.batch_shape)
     return torch.cat([d.log_prob(tile.reshape(*lead[1:], *tile.shape)).reshape(-1) for tile in z.split(2000)]).cpu()
+
+
+def read_rows(name: str, values: Any, width: int) -> Tensor:
+    """Returns what a page sent as rows of numbers (n, width).
+
+    Raises:
+        ValueError: of another shape, too many, or not finite.
+    """
+    found = torch.tensor(values, dtype=torch.float32)
+    if found.dim() != 2 or found.shape[1] != width or not 0 < len(found) <= 256:
+        what = "latents" if name == "z" else "numbers"
+        raise ValueError(f"{name} has shape {tuple(found.shape)}; give between 1 and 256 rows of {width} {what}")
+    if not found.isfinite().all():
+        raise ValueError(f"{name} holds a number that is not finite")
+    return found

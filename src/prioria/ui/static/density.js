@@ -98,7 +98,7 @@ export async function show({ main, run, facts, decoder, onLeave }) {
   }
   function decode(point) {
     place = point;
-    plot.draw();
+    plot.mark();
     decoder.decode({ points: [point], number: numberOf(held), latents: true }, (buffer) => view.update(rowsOf(buffer, facts.drawer, 1)[0]));
   }
   refit.addEventListener("click", async () => {

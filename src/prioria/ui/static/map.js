@@ -70,7 +70,7 @@ export async function show({ main, run, facts, decoder, onLeave }) {
   }
   function decode(point) {
     place = point;
-    plot.draw();
+    plot.mark();
     decoder.decode({ points: [point], number: numberOf(held) }, (buffer) => under.update(rowsOf(buffer, facts.drawer, 1)[0]));
   }
   let last = -1;
@@ -93,7 +93,7 @@ export async function show({ main, run, facts, decoder, onLeave }) {
     });
     plot.over.addEventListener("pointermove", (event) => {
       const point = plot.toPoint(event);
-      if (dragging && lasso) { lasso.push(point); plot.draw(); }
+      if (dragging && lasso) { lasso.push(point); plot.mark(); }
       else if (dragging) decode(point);
       else hover(point);
     });
@@ -108,7 +108,7 @@ export async function show({ main, run, facts, decoder, onLeave }) {
     lasso = null;
     lassoing.setAttribute("aria-pressed", "false");
     picked.replaceChildren(`${chosen.length} rows taken. `, el("button", { onclick: save }, "Save their numbers"));
-    plot.draw();
+    plot.mark();
   }
   function save() {
     const text = ["row,x,y", ...chosen.map((number) => [found.rows[number], ...found.points[number]].join(","))].join("\n");

@@ -40,7 +40,7 @@ export async function show({ main, run, facts, onLeave }) {
     if (ends.length === 2) [ends, answer] = [[], null];
     ends.push(point);
     hint.textContent = ends.length === 2 ? "" : "Now the end.";
-    plot.draw();
+    plot.mark();
     if (ends.length === 2) walk();
   }
   function two() {

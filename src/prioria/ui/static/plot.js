@@ -77,11 +77,19 @@ export class Plot {
         context.fillRect(x - side / 2, y - side / 2, side, side);
       });
     }
-    for (const [canvas, paint] of [[this.under, this.background], [this.over, this.foreground]]) {
-      const context = canvas.getContext("2d");
-      context.clearRect(0, 0, canvas.width, canvas.height);
-      paint?.(context, this);
-    }
+    this.paint(this.under, this.background);
+    this.mark();
+  }
+
+  // What lies above the points alone: the cross under the pointer moves without drawing them again.
+  mark() {
+    this.paint(this.over, this.foreground);
+  }
+
+  paint(canvas, painter) {
+    const context = canvas.getContext("2d");
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    painter?.(context, this);
   }
 
   toPixel([x, y]) {
