@@ -61,6 +61,14 @@ def test_a_tracker_of_ones_own_gets_each_line_and_pictures() -> None:
     assert abs(correlation) == pytest.approx(1.0)
 
 
+def test_pictures_stand_side_by_side_where_a_tracker_takes_one() -> None:
+    notes, single = Notes(), Notes()
+    single.name = "aim"
+    fit(vamp(), elbo("1 epoch"), digits(), trackers=[notes, single], **(OPTIONS | {"epochs": 1}))
+    for name, pictures in notes.pictures[0][1].items():
+        assert np.array_equal(single.pictures[0][1][name], np.hstack(list(pictures)))
+
+
 @pytest.mark.parametrize(("epoch", "last", "shown"), [(1, 9, True), (3, 9, False), (8, 9, True), (9, 9, True)])
 def test_pictures_become_rarer(epoch: int, last: int, shown: bool) -> None:
     assert tracking.due(epoch, last) is shown
@@ -111,6 +119,17 @@ def test_mlflow_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     call("train", "digits", *SMALL, "--out", tmp_path / "run", "--tracker", "mlflow")
     (found,) = mlflow.search_runs(experiment_names=["prioria"], output_format="list")
     assert found.info.run_name == "run" and found.data.metrics["validation/loss"] > 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("aim") is None, reason="the extra aim is not installed")
+@pytest.mark.filterwarnings("ignore")  # of what aim calls
+def test_aim_in_the_folder_of_the_run(tmp_path: Path) -> None:
+    import aim
+
+    call("train", "digits", *SMALL, "--out", tmp_path / "run", "--tracker", "aim")
+    (found,) = aim.Repo(str(tmp_path / "run")).iter_runs()
+    assert {each.name for each in found.metrics()} >= {"validation/loss", "train/loss"}
+    assert {each.name for each in found.images()} == {"reconstructions", "samples"}
 
 
 def test_tracker_and_device_need_no_other_option_with_resume(tmp_path: Path, capsys) -> None:

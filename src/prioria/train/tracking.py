@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from prioria import drawing
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PICTURES = 8  # rows, with their reconstructions, and as many samples
 PROJECT = "prioria"
 FORMATS: dict[str, dict[str, Any]] = {"tensorboard": {"dataformats": "NHWC"}}  # where pictures are no lists
+ONE_EACH = frozenset({"aim"})  # these take one picture under a name: several stand side by side
 
 
 def _tensorboard(folder: Path, step: int) -> GeneralTracker:
@@ -134,8 +136,10 @@ class Pictures:
     def __call__(self, epoch: Epoch) -> None:
         if self.trackers and due(epoch.number, self.epochs) and epoch.model is not None:
             found = self._drawn(epoch.model)
+            beside = {name: np.concatenate(list(pictures), 1) for name, pictures in found.items()}
             for each in self.trackers:
-                each.log_images(found, step=epoch.validation["step"], **FORMATS.get(each.name, {}))
+                shown = beside if each.name in ONE_EACH else found
+                each.log_images(shown, step=epoch.validation["step"], **FORMATS.get(each.name, {}))
 
     @torch.no_grad()
     def _drawn(self, model: VAE) -> dict[str, Any]:
