@@ -14,7 +14,7 @@ import signal
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 
 from prioria.cli import main
 from tests.faults import lines, mutants, trainings
+from tests.faults.kinds import KINDS
 
 LIMIT = 60.0  # seconds of processor time of a call
 WAITING = 600.0  # seconds of a call that waits, and on a machine with much else to do
@@ -145,7 +146,9 @@ def typed(run: Path, count: int, rng: random.Random) -> Counter[str]:
     return totals
 
 
-def campaign(*, seed: int, mutated: int, bad_lines: int, kills: int, rooms: int) -> dict[str, Counter[str]]:
+def campaign(
+    *, seed: int, mutated: int, bad_lines: int, kills: int, rooms: int, kinds: Collection[str] = tuple(KINDS)
+) -> dict[str, Counter[str]]:
     """Returns the totals of all, and prints them in one line.
 
     Args:
@@ -154,13 +157,14 @@ def campaign(*, seed: int, mutated: int, bad_lines: int, kills: int, rooms: int)
         bad_lines: command lines.
         kills: of each kind of training.
         rooms: trainings under a limit of the size of files.
+        kinds: of training that are killed.
     """
     with tempfile.TemporaryDirectory() as place:
         run = trained(Path(place) / "run")
         found = {
             "mutants": damaged(run, mutated, random.Random(seed)),
             "command lines": typed(run, bad_lines, random.Random(seed + 1)),
-            "kills": trainings.killed(kills, random.Random(seed + 2)),
+            "kills": trainings.killed(kills, random.Random(seed + 2), kinds),
             "limits": trainings.short_of_room(rooms, random.Random(seed + 3)),
         }
     said = "; ".join(
@@ -175,5 +179,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in {"seed": 0, "mutants": 1000, "lines": 1000, "kills": 100, "limits": 100}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND")
     given = parser.parse_args()
-    campaign(seed=given.seed, mutated=given.mutants, bad_lines=given.lines, kills=given.kills, rooms=given.limits)
+    campaign(
+        seed=given.seed,
+        mutated=given.mutants,
+        bad_lines=given.lines,
+        kills=given.kills,
+        rooms=given.limits,
+        kinds=given.kinds,
+    )

@@ -8,74 +8,61 @@ import random
 import resource
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from prioria import VAE, likelihoods, nets, objectives, posteriors, priors
 from prioria.train import fit
 from prioria.train.optimizer import Optimizer
-from tests.train.small import OPTIONS, assert_same_run, digits, elbo, images, vamp
+from tests.faults.kinds import KINDS, Kind
+from tests.train.small import OPTIONS, assert_same_run
 
 POINTS = ("replace", "fsync", "mkdir", "unlink", "chmod")  # of os: every change of a folder
-Kind = tuple[Callable[[], VAE], Callable[[], objectives.Objective], dict[str, Any]]
-
-
-def plain() -> VAE:
-    torch.manual_seed(3)
-    return VAE(
-        encoder=nets.GatedMLP(64, 12, gated_output=True),
-        posterior=posteriors.Gaussian(12, 2),
-        prior=priors.RealNVP(2, blocks=2, hidden=4),
-        likelihood=likelihoods.Bernoulli(nets.GatedMLP(2, 12, 64)),
-    )
-
-
-KINDS: dict[str, Kind] = {
-    "warm-up, mean of weights": (vamp, elbo, {}),
-    "multiplier in two phases": (plain, lambda: objectives.REWO(objectives.ELBO(), "nats-per-dim=0.9"), {}),
-    "discriminator": (plain, lambda: objectives.FactorVAE(3.0, latents=2, hidden=8, layers=2), {}),
-    "importance samples": (vamp, lambda: objectives.IWAE(num_samples=3), {"patience": 2, "ema": None}),
-    "convolutions": (images, elbo, {"gradient_clip": 1.0}),
-    "bfloat16": (vamp, elbo, {"precision": "bf16"}),
-}
+LONGEST = 600  # seconds of a training, at most
 
 
 def train(out: Path, kind: Kind) -> None:
     """Trains a kind in a folder, or goes on with it."""
-    model, objective, more = kind
-    options = OPTIONS | {"checkpoint_every": "4 steps"} | more
-    fit(model(), objective(), digits(), out=out, trackers=(), resume=True, **options)
+    options = OPTIONS | {"checkpoint_every": "4 steps"} | kind.options
+    fit(kind.model(), kind.objective(), kind.rows(), out=out, trackers=(), resume=True, **options)
 
 
-def killed(count: int, rng: random.Random) -> Counter[str]:
-    """Kills trainings of every kind ``count`` times each, goes on, and compares with one that was never killed."""
+def killed(count: int, rng: random.Random, kinds: Collection[str]) -> Counter[str]:
+    """Kills trainings of each of the kinds ``count`` times, goes on, and compares with one that was never killed."""
     totals = Counter[str]()
-    for name, kind in KINDS.items():
+    with tempfile.TemporaryDirectory() as place:
+        train(Path(place), KINDS["float32, static data"])  # what a first training imports is then there in all copies
+    for name in kinds:
+        kind, found = KINDS[name], Counter[str]()
         with tempfile.TemporaryDirectory() as place:
             whole = Path(place) / "whole"
-            train(whole, kind)
-            _, changes, steps = _forked(partial(train, Path(place) / "counted", kind), "", -1)
-            points = [("change", point) for point in range(2 * changes)] + [("step", point) for point in range(steps)]
-            for what, point in rng.sample(points, min(count, len(points))):
-                out = Path(place) / f"{what}-{point}"
-                died, *_ = _forked(partial(train, out, kind), what, point)
-                assert died, (name, what, point)
-                train(out, kind)
-                totals[_compared(out, whole, f"{name}, {what} {point}")] += 1
+            counted = _forked(kind, whole, "", -1, 0)
+            assert len(counted) == kind.processes, f"{name}: a training that nobody kills fails"
+            points = [
+                (what, point, rank)
+                for rank, (changes, steps) in enumerate(counted)
+                for what, last in (("change", 2 * changes), ("step", steps))
+                for point in range(last)
+            ]
+            for what, point, rank in rng.sample(points, min(count, len(points))):
+                out = Path(place) / f"{what}-{point}-{rank}"
+                left = _forked(kind, out, what, point, rank)
+                assert len(left) < kind.processes, (name, what, point, rank)
+                _forked(kind, out, "", -1, 0)
+                found[_compared(out, whole, f"{name}, {what} {point} of process {rank}")] += 1
                 shutil.rmtree(out)
+        print(f"{name}: {dict(found)}", flush=True)
+        totals += found
     return totals
 
 
 def short_of_room(count: int, rng: random.Random) -> Counter[str]:
     """Trains under a limit of the size of files, which must end in one line of an OSError, and goes on without it."""
-    totals, kind = Counter[str](), KINDS["warm-up, mean of weights"]
+    totals, kind = Counter[str](), KINDS["dynamic data, warm-up, mean of weights"]
     with tempfile.TemporaryDirectory() as place:
         whole = Path(place) / "whole"
         train(whole, kind)
@@ -122,44 +109,82 @@ def _limited(action: Callable[[], None], limit: int) -> str:
     return {0: "whole", 1: "one line", 2: "no file named"}.get(os.waitstatus_to_exitcode(status), "traceback")
 
 
-def _forked(action: Callable[[], None], what: str, point: int) -> tuple[bool, int, int]:
-    """Runs an action in a copy of this process, killed at a point: whether it was, changes of folders, and steps."""
+def _forked(kind: Kind, out: Path, what: str, point: int, victim: int) -> list[tuple[int, int]]:
+    """Trains in copies of this process, of which one is killed at a point; the others are then killed as well.
+
+    Returns changes of folders and steps of each that came to its end.
+    """
     reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        made = {"change": 0, "step": 0}
-
-        def die(kind: str, now: int) -> None:
-            if what == kind and point == now:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        def dying(change: Callable[..., object]) -> Callable[..., object]:
-            def wrapped(*args: object, **kwargs: object) -> object:
-                die("change", 2 * made["change"])
-                found = change(*args, **kwargs)
-                die("change", 2 * made["change"] + 1)
-                made["change"] += 1
-                return found
-
-            return wrapped
-
-        def stepping(step: Callable[..., object]) -> Callable[..., object]:
-            def wrapped(*args: object, **kwargs: object) -> object:
-                die("step", made["step"])
-                made["step"] += 1
-                return step(*args, **kwargs)
-
-            return wrapped
-
-        for name in POINTS:
-            setattr(os, name, dying(getattr(os, name)))
-        Optimizer.step = stepping(Optimizer.step)  # pyright: ignore[reportAttributeAccessIssue]
-        action()
-        os.write(writing, f"{made['change']} {made['step']}".encode())
-        os._exit(0)
+    port = _free_port()
+    children = dict[int, int]()
+    for rank in range(kind.processes):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                signal.alarm(LONGEST)
+                _join(rank, kind.processes, port)
+                made = _counting(what if rank == victim else "", point)
+                train(out, kind)
+                os.write(writing, f"{rank} {made['change']} {made['step']}\n".encode())
+                code = 0
+            finally:
+                os._exit(code)
+        children[child] = rank
     os.close(writing)
-    _, status = os.waitpid(child, 0)
-    said = os.read(reading, 100).decode().split()
+    while children:
+        child, status = os.wait()
+        del children[child]
+        if status != 0:
+            for other in children:  # as a launcher does
+                os.kill(other, signal.SIGKILL)
+    said = os.read(reading, 10_000).decode().splitlines()
     os.close(reading)
-    changes, steps = map(int, said or (0, 0))
-    return os.WIFSIGNALED(status), changes, steps
+    numbers = sorted(tuple(map(int, line.split())) for line in said)
+    return [(changes, steps) for _, changes, steps in numbers]
+
+
+def _join(rank: int, processes: int, port: int) -> None:
+    """Says what a launcher says of the processes that it starts."""
+    if processes > 1:
+        named = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+        os.environ |= {name: str(value) for name, value in named.items()}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def _counting(what: str, point: int) -> dict[str, int]:
+    """Counts changes of folders and steps of this process, which dies at a point."""
+    made = {"change": 0, "step": 0}
+
+    def die(kind: str, now: int) -> None:
+        if what == kind and point == now:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def dying(change: Callable[..., object]) -> Callable[..., object]:
+        def wrapped(*args: object, **kwargs: object) -> object:
+            die("change", 2 * made["change"])
+            found = change(*args, **kwargs)
+            die("change", 2 * made["change"] + 1)
+            made["change"] += 1
+            return found
+
+        return wrapped
+
+    def stepping(step: Callable[..., object]) -> Callable[..., object]:
+        def wrapped(*args: object, **kwargs: object) -> object:
+            die("step", made["step"])
+            made["step"] += 1
+            return step(*args, **kwargs)
+
+        return wrapped
+
+    for name in POINTS:
+        setattr(os, name, dying(getattr(os, name)))
+    Optimizer.step = stepping(Optimizer.step)  # pyright: ignore[reportAttributeAccessIssue]
+    return made
