@@ -27,19 +27,22 @@ def added(log_w: torch.Tensor, blocks: int = 3) -> Weights:
     return weights
 
 
-@pytest.mark.parametrize(("samples", "tolerance"), [(2, 1e-10), (10, 1e-10), (64, 1e-10), (2000, 1e-3)])
-def test_weights_agree_with_brute_force(samples: int, tolerance: float) -> None:
-    log_w = 1.5 * torch.randn(samples, 4, dtype=F64) - 500
+@pytest.mark.parametrize("spread", [1e-4, 0.01, 0.3, 1.5, 4.0])
+@pytest.mark.parametrize(("samples", "tolerance"), [(2, 1e-9), (10, 1e-9), (64, 1e-9), (2000, 1e-5)])
+def test_weights_agree_with_brute_force(samples: int, tolerance: float, spread: float) -> None:
+    """Up to 64 samples exactly, and beyond to the bound that the series has; weights that are all but equal, too."""
+    log_w = spread * torch.randn(samples, 4, dtype=F64) - 500
     weights = added(log_w)
-    w = np.exp(log_w.numpy() + 500)
-    total = w.sum(0)
-    without = np.log((total - w) / (samples - 1)).mean(0)
-    np.testing.assert_allclose(weights.log_mean, np.log(w.mean(0)) - 500, rtol=1e-12)
-    np.testing.assert_allclose(weights.quality.ess, total**2 / (w**2).sum(0), rtol=1e-9)
-    left_out = np.log((total - w) / (samples - 1))
-    expected = (samples - 1) / samples * ((left_out - left_out.mean(0)) ** 2).sum(0)
-    np.testing.assert_allclose(weights.variance, expected, rtol=10 * tolerance)
-    np.testing.assert_allclose(weights.quality.bias, (samples - 1) * (without - np.log(w.mean(0))), rtol=tolerance)
+    exact = np.exp(log_w.numpy().astype(np.longdouble) + 500)
+    total = exact.sum(0)
+    left_out = np.log1p(-(exact / total - 1 / np.longdouble(samples)) * samples / (samples - 1))  # less log mean w
+    np.testing.assert_allclose(weights.log_mean, np.log(exact.mean(0)) - 500, rtol=1e-12)
+    np.testing.assert_allclose(weights.quality.ess, total**2 / (exact**2).sum(0), rtol=1e-9)
+    rounding = 1e-11 / samples  # of double precision near e^-500
+    variance = (samples - 1) / samples * ((left_out - left_out.mean(0)) ** 2).sum(0)
+    np.testing.assert_allclose(weights.variance, variance.astype(float), rtol=tolerance, atol=rounding)
+    bias = (samples - 1) * left_out.mean(0)
+    np.testing.assert_allclose(weights.quality.bias, bias.astype(float), rtol=tolerance, atol=samples * rounding)
 
 
 @pytest.mark.slow

@@ -140,7 +140,7 @@ def test_both_modes_are_found_though_the_encoder_knows_one(x: float, scale: floa
     vae = decoded_by(Square(), scale, q=Fixed(1.5, 0.1))
     found = evaluate.quadrature_log_likelihood(vae, torch.tensor([[x]]))
     assert found.converged and found.reason is None
-    assert found.value == pytest.approx(integral(Square(), x, scale, -12, 12), abs=2e-5)
+    assert found.value == pytest.approx(integral(Square(), x, scale, -12, 12), abs=2e-6)
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.1])
@@ -179,7 +179,7 @@ def test_a_needle_is_found(q: Fixed) -> None:
     """3 is twelve standard deviations from 0: all of the mass is in the needle."""
     needle = Needle(3.5)
     found = evaluate.quadrature_log_likelihood(decoded_by(needle, 0.25, q=q), torch.tensor([[3.0]]))
-    assert found.converged and found.value == pytest.approx(integral(needle, 3.0, 0.25, -8, 8), abs=2e-5)
+    assert found.converged and found.value == pytest.approx(integral(needle, 3.0, 0.25, -8, 8), abs=2e-6)
 
 
 def test_a_needle_that_only_importance_sampling_finds_is_said() -> None:

@@ -1,4 +1,4 @@
-"""The kinds of training that are killed: one for each thing that a checkpoint must hold, so small that one takes 0.3 s."""
+"""The kinds of training that are killed, one for each thing that a checkpoint must hold, in a tenth of a second."""
 
 from __future__ import annotations
 

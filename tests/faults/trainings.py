@@ -27,7 +27,7 @@ LONGEST = 600  # seconds of a training, at most
 
 def train(out: Path, kind: Kind) -> None:
     """Trains a kind in a folder, or goes on with it."""
-    options = OPTIONS | {"checkpoint_every": "4 steps"} | kind.options
+    options = OPTIONS | {"batch_size": 120, "checkpoint_every": "3 steps"} | kind.options  # two steps an epoch
     fit(kind.model(), kind.objective(), kind.rows(), out=out, trackers=(), resume=True, **options)
 
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from prioria.evaluate.likelihood.joint import Summed
 from prioria.evaluate.likelihood.regions import Box, Peaks
+from prioria.evaluate.likelihood.scanned import Scan
 
 ROWS = 1000  # decoded at once
 DRAWS = 5000  # from the prior
-SCAN = {1: 20_001, 2: 141}  # points of a grid over the box, along each latent
-BEYOND = 1.25  # reach of the scan, in distances of the farthest draw
+SCAN = {1: 32_001, 2: 201}  # points of a grid over the box, along each latent
 FARTHEST = 1.5  # half of the box at least, in distances of the farthest draw or mode from its middle
 STARTS = 6, 4  # of the climb: of each list of points, and of draws from the encoder
 STEPS = 40  # of the climb
@@ -38,8 +38,10 @@ def widened(box: Box, peaks: Peaks) -> Box:
     return Box(box.middle, torch.maximum(box.half, FARTHEST * away))
 
 
-def peaks_of(joint: Summed, x: Tensor, box: Box, draws: Float[Tensor, "S L"], encoded: Float[Tensor, "E B L"]) -> Peaks:
-    """Returns where climbs from the highest of many points have led, and where they set out.
+def peaks_of(
+    joint: Summed, x: Tensor, box: Box, draws: Float[Tensor, "S L"], encoded: Float[Tensor, "E B L"]
+) -> tuple[Peaks, Scan]:
+    """Returns where climbs from the highest of many points have led and where they set out, and the scan.
 
     Args:
         joint: p(z) and p(x|z).
@@ -52,7 +54,7 @@ def peaks_of(joint: Summed, x: Tensor, box: Box, draws: Float[Tensor, "S L"], en
         ValueError: p(x|z) of a row is no number.
     """
     latents = draws.shape[-1]
-    step = BEYOND * (draws - box.middle[0]).abs().amax(0) / (SCAN[latents] // 2)
+    step = box.half[0] / (SCAN[latents] // 2)
     side = torch.arange(-(SCAN[latents] // 2), SCAN[latents] // 2 + 1)
     scanned = box.middle[0] + step * torch.cartesian_prod(*[side] * latents).reshape(-1, latents)
     log_px, height = _heights(joint, x, torch.cat([scanned, draws]).unsqueeze(1))
@@ -67,7 +69,8 @@ def peaks_of(joint: Summed, x: Tensor, box: Box, draws: Float[Tensor, "S L"], en
         found.append(encoded.gather(0, order.unsqueeze(-1).expand(-1, -1, latents)))
     place, top = climbed(joint, x, torch.cat(found), step)
     width = _width(joint, x, place, top, step)
-    return Peaks(place.transpose(0, 1), _alone(place, width, top).transpose(0, 1), top.mT)
+    peaks = Peaks(place.transpose(0, 1), _alone(place, width, top).transpose(0, 1), top.mT)
+    return peaks, Scan(scanned[0], step, height[: len(scanned)])
 
 
 def climbed(

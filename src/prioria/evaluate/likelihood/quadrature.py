@@ -36,8 +36,8 @@ def quadrature_log_likelihood(
 
     Bits and classes are summed over at every z: p(x, z) = sum_c p(x, z, c), of 256 values of c at most.
 
-    Modes are sought first: from the highest of 5,000 draws from the prior, of a scan of their range (20,001 points of
-    one latent, 141 x 141 of two) and of draws from the encoder, uphill along the gradient. The box is cut into regions.
+    Modes are sought first: from the highest of 5,000 draws from the prior, of a scan of their range (32,001 points of
+    one latent, 201 x 201 of two) and of draws from the encoder, uphill along the gradient. The box is cut into regions.
     Those near a mode are halved until they are no larger than it, and those whose integral changes when they are halved
     are halved again (adaptive cubature; Genz and Malik, 1980). zeta of a hierarchical prior counts as a latent, and its
     density is exact then.
@@ -165,7 +165,7 @@ def _of_batch(joint: Summed, batch: Batch, reach: float, evaluations: int) -> In
     encoded = _encoded(joint, batch)
     x = batch.condition.x[batch.wanted]
     box, draws = box_of(joint, len(x), reach)
-    peaks = peaks_of(joint, x, box, draws, encoded)
+    peaks, scan = peaks_of(joint, x, box, draws, encoded)
     box = widened(box, peaks)
 
     def log_density(z: Tensor, owner: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ def _of_batch(joint: Summed, batch: Batch, reach: float, evaluations: int) -> In
             [_each(joint, x[rows], part) for part, rows in zip(z.split(ROWS), owner.split(ROWS), strict=True)]
         )
 
-    regions, spent, unfinished = integrate(log_density, box, peaks, evaluations)
+    regions, spent, unfinished = integrate(log_density, box, peaks, scan, evaluations)
     log_mass = regions.total(len(x))
     halving, border = (
         (regions.total(len(x), values) - log_mass).exp()

@@ -12,12 +12,13 @@ from prioria.evaluate.estimate import WeightQuality, tail_length
 from prioria.evaluate.likelihood.pareto import pareto_k
 
 EXACT = 64  # so many of the largest weights are kept at least: the jackknife is exact up to this number of samples
+ORDERS = 4  # powers of the weights that are summed
 
 
 class Weights:
     """Sums over the weights of N examples, in float64 on the CPU, in memory that does not grow with every sample.
 
-    Kept are log sum w, log sum w^2 and the largest weights, at most 3 sqrt(S) of them.
+    Kept are log sum w^p for p up to four, and the largest weights, at most 3 sqrt(S) of them.
 
     Args:
         num_samples: S, how many will come.
@@ -34,15 +35,25 @@ class Weights:
         self.num_samples = num_samples
         kept = max(tail_length(num_samples) + 1, min(num_samples, EXACT))
         self.largest = torch.full((kept, examples), -math.inf, dtype=torch.float64)
-        self.log_sum = torch.full((examples,), -math.inf, dtype=torch.float64)
-        self.log_sum_of_squares = self.log_sum
+        self.log_sums = torch.full((ORDERS, examples), -math.inf, dtype=torch.float64)
 
     def add(self, log_w: Float[Tensor, "K N"]) -> None:
         """Adds the weights of K samples."""
         log_w = log_w.cpu().double()
         self.largest = torch.cat([self.largest, log_w]).topk(len(self.largest), dim=0).values
-        self.log_sum = torch.logaddexp(self.log_sum, log_w.logsumexp(0))
-        self.log_sum_of_squares = torch.logaddexp(self.log_sum_of_squares, (2 * log_w).logsumexp(0))
+        top = log_w.amax(0)
+        top = torch.where(top.isinf(), 0.0, top)
+        power = relative = (log_w - top).exp()
+        sums = []
+        for order in range(1, ORDERS + 1):
+            sums.append(power.sum(0).log() + order * top)
+            power = power * relative
+        self.log_sums = torch.logaddexp(self.log_sums, torch.stack(sums))
+
+    @property
+    def log_sum(self) -> Float[Tensor, " N"]:
+        """The log of the sum of all weights, log sum_k w_k."""
+        return self.log_sums[0]
 
     @property
     def log_mean(self) -> Float[Tensor, " N"]:
@@ -70,22 +81,42 @@ class Weights:
 
     @property
     def _ess(self) -> Tensor:
-        return (2 * self.log_sum - self.log_sum_of_squares).exp()
+        return (2 * self.log_sum - self.log_sums[1]).exp()
 
     @property
     def _bias(self) -> Tensor:
-        # Jackknife, (S - 1) (mean_k l_k - log mean w)
+        # Jackknife, (S - 1) (mean_k l_k - log mean w), where l_k - log mean w = log(1 - d_k)
         count = self.num_samples
         if count < 2:
             return torch.full_like(self.log_sum, math.nan)
-        return (count - 1) * (math.log(count / (count - 1)) + self._left_out[0] / count)
+        return (count - 1) / count * self._left_out[0]
 
     @property
     def _left_out(self) -> tuple[Tensor, Tensor]:
-        # Sums over k of log(1 - r_k) and of its square, r_k = w_k / sum w: exact for the weights that were kept, to
-        # second order for the others, each of them below 1/64. Where one weight is all there is to double precision,
-        # the logarithm is at least what the clamp leaves.
+        r"""Sums over k of log(1 - d_k) and of its square, where leaving w_k out takes log mean w to + log(1 - d_k).
+
+        With r_k = w_k / sum w and c = 1/S, d_k = (r_k - c) / (1 - c), and sum_k d_k = 0. Exact for the weights that
+        were kept, to fourth order of d for the others. Each of those has |d| < 1/64, at which what is left out is less
+        than 1e-5 of either sum, for weights that are all but equal too.
+        """
+        c = 1 / self.num_samples
         kept = (self.largest - self.log_sum).exp()
-        logs = torch.log1p(-kept.clamp(max=1 - 2**-53))
-        others, squares = (1 - kept.sum(0)).clamp(min=0), (1 / self._ess - kept.square().sum(0)).clamp(min=0)
-        return logs.sum(0) - others - squares / 2, logs.square().sum(0) + squares
+        d = (kept - c) / (1 - c)
+        sums = [total - d.pow(order).sum(0) for order, total in enumerate(self._central(c), 1)]
+        second, fourth = sums[1].clamp(min=0), sums[3].clamp(min=0)
+        # Where one weight is all there is to double precision, its logarithm is at least what the clamp leaves.
+        logs = torch.log1p(-d.clamp(max=1 - 2**-53))
+        others = -(sums[0] + second / 2 + sums[2] / 3 + fourth / 4)
+        squares = second + sums[2] + 11 / 12 * fourth
+        return logs.sum(0) + others, logs.square().sum(0) + squares
+
+    def _central(self, c: float) -> list[Tensor]:
+        """Returns sum_k d_k^p for p up to four, from those of the r_k."""
+        _, r2, r3, r4 = (self.log_sums - torch.arange(1, ORDERS + 1).unsqueeze(-1) * self.log_sum).exp()
+        central = [
+            torch.zeros_like(r2),
+            r2 - c,
+            r3 - 3 * c * r2 + 2 * c**2,
+            r4 - 4 * c * r3 + 6 * c**2 * r2 - 3 * c**3,
+        ]
+        return [total / (1 - c) ** order for order, total in enumerate(central, 1)]
