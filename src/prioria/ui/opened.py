@@ -60,20 +60,22 @@ class Opened:
     """What the pages of one run are made from.
 
     Args:
-        place: folder of the run, which may still be training, or a model alone: model.zip, its folder, hf://user/name.
+        place: a run, or its folder, which may still be training, or a model alone: model.zip, its folder, hf://user/name.
         data: where its data lies now; rows of a model alone.
 
     Raises:
         ValueError: there is neither.
     """
 
-    def __init__(self, place: Path, data: str | None = None) -> None:
-        if not exists(place):
+    def __init__(self, place: Path | Run, data: str | None = None) -> None:
+        self._fixed = Source(place) if isinstance(place, Run) else None
+        self.folder = place if isinstance(place, Path) else place.path or Path("model")
+        if self._fixed is None and not exists(self.folder):
             try:
-                Source.of(place, data)  # a model alone does not grow: what is wrong with it is said at once
+                Source.of(self.folder, data)  # a model alone does not grow: what is wrong with it is said at once
             except ValueError as error:
                 raise ValueError(f"run={str(place)!r} holds no run and no model to show ({error})") from error
-        self.folder, self.data, self.lock = place, data, threading.RLock()
+        self.data, self.lock = data, threading.RLock()
         self._source: Source | None = None
         self._stamp: float | None = None
         self._kept: dict[Any, Any] = {}
@@ -90,6 +92,8 @@ class Opened:
             return self._current().run
 
     def _current(self) -> Source:
+        if self._fixed is not None:
+            return self._fixed
         now = stamp(self.folder)
         if self._source is None or now != self._stamp:
             self._source, self._kept, self._refit = Source.of(self.folder, self.data), {}, None

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from prioria.train import Run
 from prioria.ui import ways
 from prioria.ui.guard import Guard
 from prioria.ui.opened import Opened
@@ -28,11 +29,11 @@ TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/j
 Answer = Callable[[Opened, dict[str, Any]], Any]
 
 
-def application(runs: Sequence[Path], token: str, data: str | None = None) -> Starlette:
+def application(runs: Sequence[Path | Run], token: str, data: str | None = None) -> Starlette:
     """Returns the explorer of some runs as an ASGI application.
 
     Args:
-        runs: run folders or models; a browser names one by its number, never by a path.
+        runs: runs, their folders or models; a browser names one by its number, never by a path.
         token: what every request must carry.
         data: where the data of the runs lies now, or rows for a model alone.
 
@@ -41,7 +42,7 @@ def application(runs: Sequence[Path], token: str, data: str | None = None) -> St
     """
     if not runs:
         raise ValueError("runs=[] leaves nothing to explore; name at least one run folder")
-    opened = [Opened(Path(place), data) for place in runs]
+    opened = [Opened(place, data) for place in runs]
     files = _static()
     routes = [
         Route("/api/runs", partial(_runs, opened)),

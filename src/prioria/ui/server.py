@@ -8,16 +8,17 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
+from prioria.train import Run
 from prioria.ui.routes import application
 
 HOST = "127.0.0.1"
 
 
-def serve(runs: Sequence[Path], *, port: int = 0, browser: bool = False, data: str | None = None) -> None:
+def serve(runs: Sequence[Path | Run], *, port: int = 0, browser: bool = False, data: str | None = None) -> None:
     """Serves the explorer of some runs until it is interrupted, to this machine alone.
 
     Args:
-        runs: run folders, or models alone.
+        runs: runs, their folders, or models alone.
         port: 0 takes a free one.
         browser: open the address in the browser.
         data: where the data of the runs lies now, or rows for a model alone.
