@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from prioria import VAE, data, likelihoods, nets, posteriors, priors
 from prioria.cli import main
 from prioria.data.known.pendulum import NOISE, render
 from prioria.papers import Cell, cells, motion, pendulum
+from prioria.papers.paths import unfolded
 from prioria.papers.pendulum import Walk
 from prioria.report.strips import Strip
 from prioria.storage import write_json
@@ -52,6 +54,26 @@ def test_every_column_belongs_to_one_joint() -> None:
     joints = motion.joints_of()
     assert sorted(column for columns in joints.values() for column in columns) == list(range(50))
     assert [len(joints[name]) for name in ("lfemur", "ltibia", "lowerback", "rradius")] == [3, 1, 3, 1]
+
+
+def test_a_ring_of_data_starts_as_a_ring_of_latents() -> None:
+    torch.manual_seed(3)
+    encoder, posterior = nets.MLP(256, 128, 128, activation="tanh", activate_output=True), posteriors.Gaussian(128, 2)
+    decoder = likelihoods.Gaussian(nets.MLP(2, 256), scale=NOISE)
+    model = VAE(encoder=encoder, posterior=posterior, prior=priors.StandardNormal(2), likelihood=decoder)
+    state, ring = torch.get_rng_state(), frames(list(range(0, 360, 5)))
+
+    def turns() -> np.ndarray:
+        z = model.encode(ring).double().numpy()
+        away = z - z.mean(0)
+        angles = np.unwrap(np.arctan2(away[:, 1], away[:, 0]), axis=0)
+        return np.diff(np.append(angles, angles[0] + 2 * np.pi * np.sign(angles[-1] - angles[0])))
+
+    before = turns()
+    unfolded(model, data.load("pendulum"))
+    assert torch.equal(torch.get_rng_state(), state)
+    after = turns()
+    assert abs(before).max() > 0.5 and (np.sign(after) == np.sign(after[0])).all() and abs(after.sum()) < 6.3
 
 
 def reproduced(table: str, folder: Path) -> str:
@@ -97,8 +119,10 @@ def test_pendulum_study_compares_six_ways_and_draws_them(tmp_path: Path) -> None
         assert f"<summary>{title} (smoke)</summary>" in page
     assert "## Straight lines" in page
     results = [json.loads(path.read_text()) for path in (tmp_path / "vhp-pendulum").rglob("*.json")]
-    assert len(results) == 5 and all(0 <= result["monotone"] <= 1 for result in results)
-    assert page.count("strip.png)") == 5 and len(list(tmp_path.glob("vhp-pendulum/**/path.gif"))) == 5
+    assert len(results) == 10 and all(0 <= result["monotone"] <= 1 for result in results)
+    assert page.count("strip.png)") == 10 and len(list(tmp_path.glob("vhp-pendulum/**/path.gif"))) == 10
+    assert all(result["mutual"]["parts"] >= 1 and result["far"] <= result["pockets"] for result in results)
+    assert "## Graphs of mutual neighbors" in page and "## How well the prior fits" in page
     assert all(f"vhp-pendulum-{name}.png" in page for name in ("updates", "evolution", "strips"))
 
 

@@ -22,7 +22,7 @@ from prioria.report import constraint, strips
 from prioria.train import Run, fit
 
 HIDDEN, SAMPLES, COMPONENTS = 128, 16, 100
-FRAMES, NODES, NEIGHBORS = 50, 1000, 15
+FRAMES, NODES, NEIGHBORS, STEPS = 50, 1000, 15, 200
 
 Watch = Callable[[VAE, int], None]
 
@@ -37,6 +37,7 @@ class Method:
         objective: target -> objective.
         straight: whether straight lines are measured beside its paths.
         training: arguments of ``fit`` beyond those of all methods.
+        start: what is done to a model before it is trained; see :func:`unfolded`.
         on_request: names of budgets under which it is run only where it is named.
     """
 
@@ -45,6 +46,7 @@ class Method:
     objective: Callable[[str], Objective]
     straight: bool = False
     training: Mapping[str, Any] = field(default_factory=dict)
+    start: Callable[[VAE, Dataset], None] | None = None
     on_request: tuple[str, ...] = ("short",)
 
 
@@ -109,13 +111,45 @@ METHODS = {
     "iwae": Method("IWAE", standard, lambda target: IWAE(SAMPLES)),
 }
 
-# The same for every row: cosine, and a prior that learns three times as fast as the model.
-FAST: dict[str, Any] = {"training": {"schedule": "cosine", "prior_learning_rate": 3e-3}, "on_request": ("cpu", "gpu")}
+
+def unfolded(model: VAE, data: Dataset) -> None:
+    """Starts the encoder at the first principal components of the data, by 200 steps on the squared distance.
+
+    A start at random may lay a ring of data across itself, as seed 3 does on the pendulum: the crossing then stays,
+    whatever the prior, as the decoder would have to tear the ring to undo it.
+    """
+    encoder, stage = model.encoder_of(model.groups[0]), model.top
+    x, generator = data.train.tensor(), torch.Generator().manual_seed(0)
+    _, axes = torch.linalg.eigh(torch.cov(x.T))  # in rising order; harmonics come in pairs that random ones would mix
+    components = (x - x.mean(0)) @ axes[:, -stage.prior(None).event_shape.numel() :]
+    components /= components.std(0)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *stage.q.parameters()], lr=1e-3)
+    for _ in range(STEPS):
+        rows = torch.randint(len(x), (100,), generator=generator)
+        loss = (stage.q(encoder(x[rows])).mean - components[rows]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+# The same for every row: cosine, an encoder that starts unfolded, and a prior that learns three times as fast as the
+# model; a mixture also ten times as fast.
+FAST: dict[str, Any] = {
+    "training": {"schedule": "cosine", "prior_learning_rate": 3e-3},
+    "start": unfolded,
+    "on_request": ("cpu", "gpu"),
+}
 FITTED = {
-    "vhp-full-rewo": Method("VHP, full covariance + REWO", full, lambda target: REWO(ELBO(), target), **FAST),
-    "vhp-full-geco": Method("VHP, full covariance + GECO", full, lambda target: GECO(ELBO(), target), **FAST),
-    "mixture-rewo": Method("mixture, standardized + REWO", mixture, lambda target: REWO(ELBO(), target), **FAST),
+    "vhp-full-rewo": Method("VHP, full covariances + REWO", full, lambda target: REWO(ELBO(), target), **FAST),
+    "vhp-full-geco": Method("VHP, full covariances + GECO", full, lambda target: GECO(ELBO(), target), **FAST),
     "vamp-fast": Method("VampPrior, same schedule", vamp, lambda target: ELBO(), **FAST),
+    "mixture-rewo": Method("mixture, standardized + REWO", mixture, lambda target: REWO(ELBO(), target), **FAST),
+    "mixture-rewo-fast": Method(
+        "mixture, standardized + REWO, prior 10 times as fast",
+        mixture,
+        lambda target: REWO(ELBO(), target),
+        **FAST | {"training": {"schedule": "cosine", "prior_learning_rate": 1e-2}},
+    ),
 }
 
 
@@ -150,6 +184,8 @@ def trained(cell: Cell, *, scale: float, target: str, latents: int = 2, watch: W
         prior=method.prior(loaded(cell.data), encoder, posterior, latents),
         likelihood=likelihoods.Gaussian(decoder, scale=scale),
     )
+    if method.start is not None and not (cell.folder / "run.json").exists():
+        method.start(model, data)
     objective = method.objective(target)
     if watch is not None:
         objective.register_forward_pre_hook(lambda _, arguments: _seen(watch, model, arguments))
