@@ -164,18 +164,23 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         (Burda, Grosse and Salakhutdinov, 2016, eq. 8). All rows share the S draws eps_s, so that the score of a row
         depends on nothing but the row. ``prioria.evaluate.log_likelihood`` on ``model_`` gives standard errors.
 
+        Rows without a finite estimate are -inf, with a warning: values that are too large, or other than 0 and 1 for a
+        Bernoulli likelihood.
+
         Raises:
-            ValueError: values other than 0 and 1 for a Bernoulli likelihood, which has no density there.
+            ValueError: half of the rows, or more, have values other than 0 and 1, and the likelihood is Bernoulli.
         """
         x = self._rows(X)
-        if self._binary and _kind(x.numpy()) != "binary":
+        outside = ((x != 0) & (x != 1)).any(1) & self._binary
+        if 2 * int(outside.sum()) >= max(len(x), 1):
             raise ValueError("X has values other than 0 and 1, but the likelihood is Bernoulli; binarize the rows")
+        x = x.masked_fill(outside[:, None], 0.0)
         noise = torch.from_numpy(
             np.random.default_rng(self._seed).normal(size=(self.num_samples, 1, self.n_components))
         )
         with torch.inference_mode():
             scores = torch.cat([self._log_likelihood(tile, noise) for tile in x.split(self._tile(self.num_samples))])
-        if len(lost := (~scores.isfinite()).nonzero()):
+        if len(lost := (~scores.isfinite() | outside).nonzero()):
             scores[lost] = -torch.inf
             warnings.warn(f"X[{int(lost[0])}] is one of {len(lost)} rows without a finite score: -inf", stacklevel=2)
         if self._binary or self.scaler_ is None:

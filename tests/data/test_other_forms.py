@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from prioria.data import DataError, load, splits
+from prioria.data import DataError, Split, load, splits
+from prioria.data.own import encodings
+from prioria.data.own.inspection import survey
 from prioria.data.own.tables import read_table
 
 RNG = np.random.default_rng(5)
@@ -258,3 +261,38 @@ def test_pictures_of_sixteen_bits_have_grey_levels(tmp_path):
     )
     counts = RNG.poisson(300, (30, 16)).astype(np.uint16)
     assert load(counts).protocol.kind == "count"
+
+
+def test_lines_longer_than_what_is_looked_at_first(tmp_path):
+    """A table of genes has a header of a megabyte."""
+    names = [f"gene of a long name {number:020}" for number in range(1700)]
+    wide = pd.DataFrame(RNG.normal(size=(12, len(names))).round(2), columns=names)
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    assert len(",".join(names)) > encodings.HEAD
+    found = read_table(tmp_path / "wide.csv")
+    assert list(found) == names and len(found) == 12
+
+
+def test_a_letter_that_is_cut_in_two_does_not_change_the_encoding(tmp_path):
+    text = "x" * (encodings.HEAD - 1) + "é,y\n1,2\n3,4\n"
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
+    assert encodings.encoding_of(tmp_path / "rows.csv") == "utf-8-sig"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says what of a file is in memory")
+def test_a_pass_over_a_memory_map_leaves_none_of_it_in_memory(tmp_path):
+    def mapped() -> int:
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(lines["RssFile"].split()[0]) // 1024
+
+    rows = np.lib.format.open_memmap(tmp_path / "rows.npy", "w+", np.float32, (2**14, 1024))  # 64 MiB
+    rows[:] = 0.0
+    rows[::2] = 1.5
+    del rows
+    before, rows = mapped(), np.load(tmp_path / "rows.npy", mmap_mode="r")
+    survey(rows, "rows")
+    assert mapped() - before < 16
+    split = Split(rows, None, load(np.asarray(rows[:20]) + 0.1).protocol)
+    for start in range(0, len(rows), 512):
+        split.batch(torch.arange(start, start + 512))
+    assert mapped() - before < 16

@@ -131,6 +131,19 @@ def test_values_without_a_density_are_refused():
         VAEEstimator(**FAST).fit(bits).score_samples(bits + 0.5)
 
 
+def test_few_rows_without_a_density_are_minus_infinity_and_stop_no_others():
+    """As in the command: a word that occurs twice among bits."""
+    bits = np.random.default_rng(0).integers(0, 2, (30, 3))
+    estimator = VAEEstimator(**FAST).fit(bits)
+    other = bits.copy()
+    other[[3, 7], 1] = 2, -1
+    with pytest.warns(UserWarning, match=r"X\[3\] is one of 2 rows without a finite score: -inf"):
+        found = estimator.score_samples(other)
+    kept = np.delete(np.arange(30), [3, 7])
+    assert (found[[3, 7]] == -np.inf).all()
+    np.testing.assert_array_equal(found[kept], estimator.score_samples(bits)[kept])
+
+
 @pytest.fixture(scope="module")
 def penguins() -> pd.DataFrame:
     return load_penguins()

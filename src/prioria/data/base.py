@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from prioria.data.errors import DataError
-from prioria.data.rows import Order, Rows
+from prioria.data.rows import Order, Rows, forget
 from prioria.data.schema import Schema
 
 if TYPE_CHECKING:
@@ -214,7 +214,9 @@ class Split:
         if isinstance(self.rows, Tensor):
             return self.rows.index_select(0, indices.to(self.rows.device))
         positions = indices.numpy() if self.members is None else self.members[indices.numpy()]
-        return torch.from_numpy(self.rows[positions].astype(np.float32))
+        chosen = torch.from_numpy(self.rows[positions].astype(np.float32))
+        forget(self.rows)
+        return chosen
 
     def _tiles(self, count: int) -> Iterator[Tensor]:
         yield from torch.arange(count).split(rows_per_tile(self.protocol.dimensions))

@@ -229,9 +229,8 @@ def grid(distinct: NDArray[np.float64]) -> float:
         for width in (5 * 10.0**exponent, 10.0**exponent):
             if distinct[-1] - distinct[0] < width / 2:
                 continue
-            with np.errstate(over="ignore"):
-                places = distinct / width
-            if np.allclose(places, places.round(), rtol=0, atol=1e-6) and abs(places).max() < 1e9:
+            places = distinct / width
+            if np.abs(places - places.round()).max() <= 1e-6 and np.abs(places).max() < 1e9:
                 return width
     return 0.0
 

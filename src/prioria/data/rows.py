@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+import mmap
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,3 +26,9 @@ class Order(Protocol):
     """Row numbers, of which slices are asked for."""
 
     def __getitem__(self, places: slice, /) -> Tensor: ...
+
+
+def forget(rows: Any) -> None:
+    """Gives back the pages of a read-only memory map that were read: a pass over it would fill the memory with them."""
+    if isinstance(rows, np.memmap) and rows.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+        rows._mmap.madvise(mmap.MADV_DONTNEED)  # pyright: ignore[reportAttributeAccessIssue] - numpy keeps it there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import struct
@@ -42,9 +43,8 @@ def encoding_of(path: Path) -> str:
     even, odd = (head[start::2].count(0) / max(len(head) // 2, 1) for start in (0, 1))
     if max(even, odd) > ZEROS > min(even, odd):  # of two bytes a letter, one is zero
         return "utf-16-be" if even > odd else "utf-16-le"
-    whole = head[: head.rfind(b"\n") + 1] or head
     for encoding in ("utf-8-sig", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):
-            whole.decode(encoding)
+            codecs.getincrementaldecoder(encoding)().decode(head)  # its last letter may be cut off
             return encoding
     raise DataError(f"{path} is text in neither UTF-8, UTF-16 nor Windows-1252; save it in UTF-8")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from prioria.data.base import Kind, Split, rows_per_tile
 from prioria.data.errors import DataError
+from prioria.data.rows import forget
 from prioria.data.splits import tiles
 
 LEGAL: dict[Kind, tuple[str, ...]] = {
@@ -101,6 +102,7 @@ def survey(rows: NDArray, name: str, levels: int | None = None) -> Inspection:
     seen = _Seen(flat.shape[1])
     for part in tiles(flat):
         seen.look(np.asarray(flat[part], np.float64), part.start)
+        forget(rows)
     low, high = float(seen.low.min()), float(seen.high.max())
     if low > high:
         raise DataError(f"{name}: every value is missing")

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ MARKERS = ("?", ".")  # for missing, beside those that pandas knows
 RULER = re.compile(r"[-=_*+~|#\s]{3,}")  # a line that is drawn and holds nothing
 ROWS_BELOW = 10  # a line of numbers is a header only over so many rows
 LINE = re.compile(r"in line (\d+)")
+FEWEST_LINES = 12
 IN_A_ROW = 3  # so many rows of one form are a table
 
 
@@ -68,8 +69,7 @@ def read_text(path: Path) -> pd.DataFrame:
     """A text table: its delimiter, decimal comma, header and first line are found by looking at its beginning."""
     encoding = encoding_of(path)
     with opened(path, encoding) as stream:
-        head = stream.read(HEAD)
-    lines = head.splitlines() if len(head) < HEAD else head.splitlines()[:-1]
+        lines = _first_lines(stream)
     if not any(line.strip() for line in lines):
         raise DataError(f"{path} is empty")
     layout = _layout(path, lines)
@@ -81,6 +81,14 @@ def read_text(path: Path) -> pd.DataFrame:
     if len(frame.columns) > 1 and frame.iloc[:, -1].isna().any():
         _tell_short(path, encoding, layout)
     return frame
+
+
+def _first_lines(stream: TextIO) -> list[str]:
+    """Whole lines by which a file is judged: those of 64 Ki characters, or a dozen where they are longer."""
+    head = stream.read(HEAD)
+    while (lines := head.splitlines()) and len(lines) <= FEWEST_LINES and (more := stream.read(len(head))):
+        head += more
+    return lines if len(head) < HEAD or not stream.read(1) else lines[:-1]
 
 
 def _parsed(path: Path, encoding: str, layout: Layout, commented: Sequence[str]) -> Any:
@@ -201,14 +209,14 @@ def _header(rows: Sequence[Line], begin: int, width: int) -> int | None:
 def named(fields: Sequence[str], width: int) -> list[str]:
     """Names of columns as pandas gives them: one that comes twice is counted, one that lacks is Unnamed: PLACE."""
     kept = list(fields[:width] if not any(fields[width:]) else fields)
-    names: list[str] = []
+    names: dict[str, None] = {}
     for place, field in enumerate(kept):
         base = name = field or f"Unnamed: {place}"
         again = 1
         while name in names:
             name, again = f"{base}.{again}", again + 1
-        names.append(name)
-    return names
+        names[name] = None
+    return list(names)
 
 
 def _check_width(path: Path, fields: list[list[str]], names: int) -> None:
