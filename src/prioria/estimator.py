@@ -180,8 +180,9 @@ class VAEEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMix
         )
         with torch.inference_mode():
             scores = torch.cat([self._log_likelihood(tile, noise) for tile in x.split(self._tile(self.num_samples))])
-        if len(lost := (~scores.isfinite() | outside).nonzero()):
-            scores[lost] = -torch.inf
+        lost = ~scores.isfinite() | outside
+        scores = scores.masked_fill(lost, -torch.inf)
+        if len(lost := lost.nonzero()):
             warnings.warn(f"X[{int(lost[0])}] is one of {len(lost)} rows without a finite score: -inf", stacklevel=2)
         if self._binary or self.scaler_ is None:
             return scores.numpy()

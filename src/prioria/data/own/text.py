@@ -7,8 +7,9 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def read_text(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _first_lines(stream: TextIO) -> list[str]:
+def _first_lines(stream: TextIOWrapper) -> list[str]:
     """Whole lines by which a file is judged: those of 64 Ki characters, or a dozen where they are longer."""
     head = stream.read(HEAD)
     while (lines := head.splitlines()) and len(lines) <= FEWEST_LINES and (more := stream.read(len(head))):
