@@ -133,3 +133,11 @@ def test_splits_of_two_scales_are_refused(tmp_path):
     np.savez(tmp_path / "mixed.npz", train=grey[:40].astype("u1"), validation=grey[40:50] / 255, test=grey[50:] / 255)
     with pytest.raises(DataError, match="train goes to 255 and validation to"):
         load(tmp_path / "mixed.npz")
+
+
+def test_one_value_far_away_does_not_set_the_scale_of_a_column():
+    values = np.random.default_rng(0).normal(size=400)
+    values[7] = 1e7
+    column = infer(pd.DataFrame({"a": values, "b": values.clip(-3, 3)})).features[0]
+    width = np.subtract(*np.quantile(values, (0.75, 0.25))) / 1.349
+    assert column.scale == pytest.approx(100 * width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.datasets import load_breast_cancer
@@ -82,3 +83,19 @@ def test_a_table_has_its_best_baseline_first_and_scores_every_test_row() -> None
     assert found.best.estimate.value > 20 + found.models[-1].estimate.value  # its columns depend on each other
     assert len(found.best.estimate.pointwise) == len(data.test)
     assert found.models[-1].name == "independent Gaussians"
+
+
+def test_no_mixture_gains_from_ties_of_counts() -> None:
+    """Whatever the classes, a density of counts that fill their cells is no likelier than the best probabilities."""
+    counts = np.random.default_rng(0).poisson(4.0, 600)
+    frame = pd.DataFrame({"visits": counts, "kind": np.random.default_rng(1).choice(list("xy"), 600)})
+    found = evaluate.baselines(load(frame))
+    entropy = stats.poisson(4.0).entropy() + np.log(2)
+    assert found.best.estimate.value < -entropy + 0.3
+
+
+def test_columns_that_others_determine_leave_factor_analysis_bounded() -> None:
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    x = np.c_[x, x.sum(1)]
+    bound = -0.5 * (np.log(2 * np.pi * 1e-6) - 3)  # of one direction whose variance is the least, and two of unit scale
+    assert fitted("factor analysis", x)(x).mean() < bound

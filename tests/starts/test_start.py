@@ -11,6 +11,7 @@ from sklearn.datasets import load_iris, load_wine
 from sklearn.mixture import GaussianMixture
 
 from prioria import evaluate, objectives, starts
+from prioria.starts.choice import Search
 from prioria.starts.factors import Rows, Settings, fit
 from prioria.starts.gaussians import from_gaussians
 
@@ -141,3 +142,22 @@ def test_a_fine_column_beside_a_coarse_one_leaves_model_and_mixture_alike() -> N
     exact = logsumexp(parts, 0) - np.log(start.scale).sum() - np.log(values.std(0)).sum()
     log_w = starts.build(start).draw(torch.from_numpy(rows).float(), 1).log_w.detach().double().numpy()
     np.testing.assert_allclose(log_w[0], exact, atol=1e-3)
+
+
+def test_numbers_that_hardly_repeat_are_no_categories() -> None:
+    values = np.random.default_rng(0).normal(size=(15, 2)).round(1) * 10
+    columns = schema(values)
+    for each in columns["columns"]:
+        each["resolution"] = 1.0
+    x = (values - values.mean(0)) / values.std(0)
+    assert len(np.unique(values[:12, 0])) <= starts.FEW
+    assert not starts.mixture(x[:12], x[12:], columns, budget=1e6).levels
+
+
+def test_one_row_unlike_all_others_does_not_choose_the_mixture() -> None:
+    x = np.random.default_rng(0).normal(size=(120, 2)) * [1.0, 0.1]
+    far = np.r_[x, [[80.0, 80.0]]]
+    rows, held = real(x[:60]), real(far[60:])
+    found, _ = Search(rows, held, np.full(2, 1e-6), classes=(1,), budget=1e7).screen().finish()
+    covariance = found.factors[0] @ found.factors[0].T + np.diag(found.noise[0])
+    np.testing.assert_allclose(np.diag(covariance), x[:60].var(0), rtol=0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Collection, Mapping
@@ -24,6 +25,7 @@ INDEX_NAMES = re.compile(r"unnamed: 0|index|index 0|id|rownames|row|obs|", re.IG
 IDENTIFIER_NAMES = re.compile(r"(.*[\W_])?(id|uuid|guid)", re.IGNORECASE)
 MOST_LEVELS = 100
 FEW_LEVELS = 10  # so many whole numbers are levels in order
+FARTHEST = 100.0  # standard deviations of the middle half: a larger one is that of few values far away
 SAMPLE = 500  # values by which text is recognised as dates
 
 
@@ -351,4 +353,15 @@ def _moments(name: str, values: NDArray) -> dict[str, float]:
             f"column {name!r}: values from {values.min():g} to {values.max():g} lie closer together than single "
             f"precision resolves (1.2e-38); multiply them by a power of ten, or say --ignore {name}"
         )
+    scale = min(scale, widest(values))
     return {"center": center, "scale": scale if scale > 1e-12 * abs(center) else 1.0}
+
+
+def widest(values: NDArray) -> float:
+    """Returns the largest scale that the middle half of values agrees with: 100 times what it is of a Gaussian's.
+
+    A value as far away as a wrong number or a code of what is missing would else leave all others on one spot.
+    """
+    low, high = np.quantile(values, (0.25, 0.75))
+    found = float(FARTHEST * (high / 1.349 - low / 1.349))
+    return found if found > np.finfo(np.float32).tiny else math.inf

@@ -14,7 +14,7 @@ from prioria.starts.factors import Array, FactorMixture, Rows, Settings, improve
 from prioria.starts.gaussians import CLASSES, FEWEST, best_gaussians, from_gaussians
 
 LATENTS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-RIDGES = (1e-6, 1e-4, 3e-4, 1e-3, 1e-2, 5e-2)
+RIDGES = (0.0, 1e-6, 1e-4, 3e-4, 1e-3, 1e-2, 5e-2)
 SHRINKAGES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 BUDGET = 1e11  # multiplications, about: a count, not a clock, so that the same rows give the same mixture
 SCREENING = 0.4  # share of it that sizes are compared with, on some rows and with few steps
@@ -22,6 +22,7 @@ SCREENED, CELLS = 2000, 60_000  # rows on which sizes are compared, and about ho
 STEPS, LAST_STEPS = 20, 300  # of EM where sizes are compared, and of the mixtures that come last
 FEW, FOLDS = 200, 5  # validation rows below which folds of all rows judge in their place
 FINALISTS = 4
+UNLIKELY = 50.0  # half widths below the median, from which a row is like no other
 LADDER = (1, 2, 4, 8, 16, 32)  # numbers of classes of scikit-learn's mixtures
 KINDS = (("full", 1e-3), ("full", 1e-2), ("tied", 1e-3), ("diag", 1e-3))  # their covariances and ridges
 
@@ -110,10 +111,10 @@ class Search:
     def _judged(self, candidate: Candidate) -> tuple[float, FactorMixture | None]:
         if self.folds is None:
             model = candidate(self.train)
-            return float(model.log_prob(self.validation).mean()), model
+            return _score(model.log_prob(self.validation)), model
         every, fold = self.folds
         scores = [candidate(every.take(fold != k)).log_prob(every.take(fold == k)) for k in range(FOLDS)]
-        return float(np.concatenate(scores).mean()), None
+        return _score(np.concatenate(scores)), None
 
     def _candidates(self) -> Iterator[Candidate]:
         """The best of the sizes, each with its own classes or factors, other first classes, and scikit-learn's best."""
@@ -169,7 +170,7 @@ class Search:
                 )
             except np.linalg.LinAlgError:  # a covariance that lost its rank at this ridge
                 return -np.inf
-            score = float(model.log_prob(self.held).mean())
+            score = _score(model.log_prob(self.held))
             self.found[settings] = score if np.isfinite(score) else -np.inf, model
         return self.found[settings][0] if settings in self.found else -np.inf
 
@@ -189,7 +190,7 @@ class Search:
 
     def _scan(self) -> None:
         for classes in sorted({1, 2, 4, 8} & set(self.classes)):
-            for ridge in (1e-6, 3e-4, 1e-2):
+            for ridge in (0.0, 3e-4, 1e-2):
                 self.attempt(Settings(classes, self.latents[-1], 0.1, ridge), Settings(classes, self.latents[-1], 0.1))
         for latents in self.latents:
             self.attempt(Settings(1, latents))
@@ -220,6 +221,15 @@ class Search:
 
     def _top(self) -> Settings:
         return max(self.found, key=lambda each: self.found[each][0])
+
+
+def _score(log_p: Array) -> float:
+    """The mean, to which a row counts as no farther below the median than 50 times half of the middle half's width.
+
+    One row that is unlike all others would else choose alone.
+    """
+    low, median, high = np.quantile(log_p, (0.25, 0.5, 0.75))
+    return float(np.maximum(log_p, median - UNLIKELY * (high - low) / 2).mean())
 
 
 def _some(rows: Rows, count: int) -> Rows:

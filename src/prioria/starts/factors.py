@@ -74,7 +74,7 @@ class Settings:
     classes: int
     latents: int
     shrinkage: float = 0.3
-    ridge: float = 1e-6
+    ridge: float = 0.0
 
 
 @dataclass

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prioria import VAE, likelihoods, nets, stages
+from prioria.data.kinds import widest
 from prioria.distributions import Levels
 from prioria.distributions.spec import NUMBERS, Spec
 from prioria.distributions.spread import dequantize
@@ -25,6 +26,7 @@ from prioria.starts.recognition import MixtureEncoder
 LISTED = ("bernoulli", "categorical", "ordinal")
 Reading = tuple[dict[str, str], dict[str, list[float]]]  # families and levels, by name of column
 CLOSE = 0.2  # nats by which a reading may be behind and yet be finished
+REPEATED = 5  # rows that each value of a category has on average, at least
 FEW = 12  # a column of numbers with at most so many values may be a category
 
 
@@ -63,7 +65,8 @@ class Reader:
         self.discrete = [d for d, family in enumerate(heads.families) if family in LISTED]
         values = train[:, self.real]
         self.center = np.nanmean(values, 0) if self.real else np.zeros(0)
-        scale = np.nanstd(values, 0) if self.real else np.zeros(0)
+        found = [column[~np.isnan(column)] for column in values.T]
+        scale = np.array([min(each.std(), widest(each)) if len(each) else 0.0 for each in found])
         self.scale = np.where(scale > 0, scale, 1.0)
         self.volume = heads(torch.zeros(sum(heads.sizes))).log_volume
 
@@ -204,8 +207,9 @@ def _readings(columns: list[Spec], train: Array) -> list[Reading]:
     levels: dict[str, list[float]] = {}
     for d, each in enumerate(columns):
         if each.kind in NUMBERS and each.treatment != "log" and (each.resolution or each.kind == "count"):
-            found = np.unique(train[:, d][~np.isnan(train[:, d])])
-            if 2 <= len(found) <= FEW:
+            known = train[:, d][~np.isnan(train[:, d])]
+            found = np.unique(known)
+            if 2 <= len(found) <= min(FEW, len(known) / REPEATED):
                 levels[each.name] = (found * each.scale + each.center).tolist()
     readings: list[Reading] = [(numbers, {})]
     if levels:

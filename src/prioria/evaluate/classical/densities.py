@@ -109,6 +109,8 @@ def _factor_analysis(x: Array, factors: int) -> Density:
         warnings.simplefilter("ignore")  # not yet at the optimum
         found = FactorAnalysis(factors, max_iter=min(1000, CELLS // x.shape[1] // 2), random_state=0)
         found.fit((x[: max(2000, CELLS // x.shape[1])] - mean) / scale)
+    # of columns that others determine the density has no upper bound: the least noise is that of the least ridge
+    found.noise_variance_ = np.maximum(found.noise_variance_, RIDGES[0])
 
     def draw(count: int, generator: np.random.Generator) -> Array:
         z, noise = generator.standard_normal((count, factors)), generator.standard_normal((count, len(mean)))

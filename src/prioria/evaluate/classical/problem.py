@@ -12,10 +12,9 @@ from torch.distributions import Distribution
 from prioria.data.base import Protocol
 from prioria.data.schema import Schema
 from prioria.distributions import as_levels, has_original_units, is_discrete, is_ordered
+from prioria.distributions.spread import dequantize
 from prioria.evaluate.classical import densities
 from prioria.evaluate.classical.densities import Array, Fit
-
-GRID = 0.3 / 12  # of the squared width of a column's grid: the least variance, as of ``likelihoods.Columns``
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +75,13 @@ def _of_levels(rows: Sequence[Array], px: Distribution) -> Problem:
 
 
 def _of_columns(schema: Schema, rows: Sequence[Array]) -> Problem:
-    """Rows in the units of a table; a number on a grid is fitted with noise, so that no density outgrows its cells."""
+    """Rows in the units of a table; a number on a grid is fitted with noise, so that no density outgrows its cells.
+
+    Counts have cells of width 1. The noise fills the cells, as what presets fit to.
+    """
     counts = [column.categories for column in schema.features]
     volumes = schema.log_volume(rows[1]), schema.log_volume(rows[2])
-    width = [0.0 if each.treatment == "log" else each.resolution / each.scale for each in schema.features]
-    noise = np.random.default_rng(0).standard_normal(rows[0].shape) * np.sqrt(GRID) * np.array(width)
-    fitted = [rows[0] + np.where(np.array(counts) > 0, 0.0, noise), *rows[1:]]
+    fitted = [dequantize(rows[0], schema), *rows[1:]]
     if any(counts) or any(np.isnan(part).any() for part in rows):
         return Problem(fitted, densities.mixed(counts, len(rows[0])), volumes)
     return Problem(fitted, densities.gaussians(len(counts), len(rows[0])), volumes)
