@@ -133,17 +133,27 @@ def descend(
                 f"group {name!r}: its posterior is over latents of shape {tuple(q.event_shape)}, its prior over "
                 f"{tuple(p.event_shape)}; give both the same number of latents"
             )
-        z, log_q, log_p = _visit(p, q, shape, None if given is None else given.get(name))
+        held = None if given is None or name not in given else _held(name, given[name], (*shape, *p.event_shape))
+        z, log_q, log_p = _visit(p, q, shape, held)
         latents[name] = Latent(z=z, log_q=log_q, log_p=log_p, q=q, p=p)
         above = stage.merge(above, z)
     return latents, above
 
 
+def _held(name: str, value: Tensor, shape: tuple[int, ...]) -> Tensor:
+    try:
+        return value.expand(shape)
+    except RuntimeError as error:
+        raise ValueError(
+            f"group {name!r}: values of shape {tuple(value.shape)} do not stand for draws of shape {shape}; give a "
+            "shape that broadcasts to it"
+        ) from error
+
+
 def _visit(
-    p: Distribution, q: Distribution | None, shape: tuple[int, ...], given: Tensor | None
+    p: Distribution, q: Distribution | None, shape: tuple[int, ...], z: Tensor | None
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    if given is not None:
-        z = given.expand(*shape, *p.event_shape)
+    if z is not None:
         return z, None if q is None else q.log_prob(z), p.log_prob(z)
     if q is None:
         z = _spread(p, shape).sample(_missing(p, shape))

@@ -15,7 +15,7 @@ from torch.distributions import Distribution
 
 from prioria import conditionals, hub, packing, sizes, storage
 from prioria.data import Protocol, carried
-from prioria.draw import Draw, Latent, descend
+from prioria.draw import Draw, descend
 from prioria.module import Module, evaluation_mode
 from prioria.stage import Stage, Stages
 
@@ -39,7 +39,11 @@ class Condition:
         Args:
             num_samples: K.
             given: values to hold for some groups, any shape that broadcasts to (K, B, *event).
+
+        Raises:
+            ValueError: no draw is asked for, or two parts of the model or values given do not fit each other.
         """
+        sizes.check_count("num_samples", num_samples)
         try:
             return self._draw((num_samples, len(self.x)), given)
         except (RuntimeError, IndexError):
@@ -190,7 +194,7 @@ class VAE(Module):
         """
         return self.condition(x).draw(num_samples)
 
-    def generate(self, num_samples: int, **given: Tensor) -> Draw:
+    def generate(self, num_samples: int, **given: Any) -> Draw:
         """Samples from the model: latents are (1, n, *event), and so is the batch shape of ``px``.
 
         Args:
@@ -198,11 +202,20 @@ class VAE(Module):
             given: values to hold for some groups, for instance ``z2=`` to fix the top and resample the bottom.
 
         Raises:
-            ValueError: the model has no group of that name.
+            ValueError: no row is asked for, the model has no group of that name, or shapes do not fit each other.
         """
         self._check_groups(given)
-        latents, above = descend(self.stages, (1, num_samples), given=given)
-        return Draw(latents=latents, px=self.likelihood(above))
+        sizes.check_count("num_samples", num_samples)
+        return self._generated((1, num_samples), {name: sizes.as_tensor(self, z) for name, z in given.items()})
+
+    def _generated(self, shape: tuple[int, ...], given: Mapping[str, Tensor], lead: torch.Size | None = None) -> Draw:
+        try:
+            latents, above = descend(self.stages, shape, given=given)
+            px = self.likelihood(above if lead is None else above.reshape(*lead, *above.shape[len(shape) :]))
+            return Draw(latents=latents, px=px)
+        except (RuntimeError, IndexError):
+            sizes.explain(self, given=given)
+            raise
 
     @torch.no_grad()
     def sample(self, num_samples: int) -> Tensor:
@@ -274,8 +287,7 @@ class VAE(Module):
         leads = [sizes.lead(name, value, latents[name].z.shape[2:]) for name, value in given.items()]
         lead = torch.broadcast_shapes(*leads)
         shape = (1,) * (2 - len(lead)) + lead  # a draw has the axes (K, B), at least
-        _, above = descend(self.stages, shape, given=given)
-        return self.likelihood(above.reshape(*lead, *above.shape[len(shape) :]))
+        return self._generated(shape, given, lead).px
 
     def check(self, x: Any) -> str:
         """Draws once and returns a table of shapes.
@@ -287,12 +299,7 @@ class VAE(Module):
         x = sizes.as_rows(self, x)
         with torch.random.fork_rng(), torch.no_grad():
             draw = self.draw(x[:2].expand(2, *x.shape[1:]), num_samples=3)
-        rows = [_shapes(name, latent) for name, latent in draw.latents.items()]
-        if draw.log_px is None or draw.log_px.shape != (3, 2):
-            raise ValueError(
-                f"likelihood gives log p(x|z) of shape {tuple(draw.distortion.shape)}, not (K, B); declare event axes"
-            )
-        return "\n".join([*rows, f"x: {tuple(x.shape[1:])}, {type(draw.px).__name__} {tuple(draw.px.event_shape)}"])
+        return "\n".join(sizes.shapes(draw))
 
     def save(self, path: str | Path) -> None:
         """Writes ``model.safetensors``, ``model.json`` and the treatment of its rows into a folder, each atomically."""
@@ -384,13 +391,3 @@ def _check_encoders(encoders: dict[str, nn.Module], groups: list[str]) -> None:
         raise ValueError(
             f"encoder has networks for {sorted(encoders)} but the groups are {groups}; give one for each group"
         )
-
-
-def _shapes(name: str, latent: Latent) -> str:
-    for term, value in {"log_q": latent.log_q, "log_p": latent.log_p}.items():
-        if value is None or value.shape != (3, 2):
-            found = None if value is None else tuple(value.shape)
-            raise ValueError(
-                f"group {name!r} gives {term} of shape {found}, not (K, B); declare the event axes of its distribution"
-            )
-    return f"{name}: {tuple(latent.z.shape[2:])}, posterior {type(latent.q).__name__}, prior {type(latent.p).__name__}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -102,43 +103,68 @@ def misfit(x: Tensor, event: torch.Size) -> ValueError:
     )
 
 
-def explain(model: VAE, x: Tensor) -> None:
-    """Raises ValueError that says what does not fit, where a pass of x through a model failed; returns where all fits.
+def check_count(name: str, count: Any) -> None:
+    """Raises ValueError where a number of draws or rows is no whole number from 1 on."""
+    if torch.compiler.is_compiling():
+        return
+    if not isinstance(count, Integral) or count < 1:
+        raise ValueError(f"{name}={count!r} must be at least 1, a whole number")
+
+
+def explain(model: VAE, x: Tensor | None = None, given: Mapping[str, Tensor] | None = None) -> None:
+    """Raises ValueError that says what does not fit, where a pass through a model failed; returns where all fits.
+
+    Args:
+        model: the model.
+        x: rows that were encoded; None where rows were generated.
+        given: values that were held for some groups.
 
     Raises:
-        ValueError: rows of another shape or type than the model is for, or two parts whose sizes do not agree.
+        ValueError: rows or values of another shape or type than the model is for, or two parts whose sizes do not
+            agree.
     """
-    kinds = {each.dtype for each in model.parameters() if each.is_floating_point()}
-    if kinds and x.dtype not in kinds:
-        found = ", ".join(sorted(str(kind) for kind in kinds))
-        raise ValueError(f"x is {x.dtype}, and the weights of the model are {found}; use x.to({found.split(', ')[0]})")
-    try:
+    for name, value in {"x": x, **{f"z of group {name!r}": value for name, value in (given or {}).items()}}.items():
+        if value is not None:
+            _check_type(name, value, model)
+    if x is not None:
+        if not len(x):
+            raise ValueError(f"x of shape {tuple(x.shape)} holds no row; give at least one")
         event = generated(model).px.event_shape
-    except (RuntimeError, IndexError):  # its own parts do not fit, whatever x is
-        event = x.shape[1:]
-    if x.shape[1:] != event:
-        raise misfit(x, event)
+        if x.shape[1:] != event:
+            raise misfit(x, event)
     with evaluation_mode(model), torch.random.fork_rng(), torch.no_grad():
-        walk(model, x[:2])
+        walk(model, None if x is None else x[:2])
 
 
-def walk(model: VAE, x: Tensor) -> None:
-    """Runs a model part by part.
+def _check_type(name: str, value: Tensor, model: VAE) -> None:
+    kinds = {each.dtype for each in model.parameters() if each.is_floating_point()}
+    if kinds and value.dtype not in kinds:
+        found = ", ".join(sorted(str(kind) for kind in kinds))
+        raise ValueError(
+            f"{name} is {value.dtype}, and the weights of the model are {found}; use .to({found.split(', ')[0]})"
+        )
+
+
+def walk(model: VAE, x: Tensor | None) -> None:
+    """Runs a model part by part, without encoder and posteriors where there are no rows.
 
     Raises:
         ValueError: a part does not take what it is given; the message names it.
     """
     features: dict[str, Any] = {}
-    for name in model.groups:
+    for name in () if x is None else model.groups:
         with _part("encoder", x):
             features[name] = model.features_of(name, model.encoder_of(name)(x))
     above: Any = None
     for name, stage in model.stages.items():
         with _part(f"prior of group {name!r}", above):
             p = stage.prior(above)
-        with _part(f"posterior of group {name!r}", features[name], above):
-            q = stage.posterior(features[name], above, p)
-        latents, _ = descend({name: stage}, (1, len(x)), features=features, top=(p, q))
+        q = None
+        if x is not None:
+            with _part(f"posterior of group {name!r}", features[name], above):
+                q = stage.posterior(features[name], above, p)
+        shape = (1, 1 if x is None else len(x))
+        latents, _ = descend({name: stage}, shape, features=None if x is None else features, top=(p, q))
         with _part(f"merge of group {name!r}", above, latents[name].z):
             above = stage.merge(above, latents[name].z)
     with _part("likelihood", above):
@@ -180,6 +206,47 @@ def within(model: VAE, x: Tensor) -> tuple[Tensor, Tensor]:
     if 2 * held.sum() < len(x) and x.isfinite().all():
         check_range(x, px)
     return torch.where(held.reshape(-1, *[1] * (x.ndim - 1)), x, low), held.cpu()
+
+
+def unreadable(model: VAE, x: Tensor) -> int | None:
+    """Returns the place of a row with a value that is not finite and that the model cannot leave out, if there is one.
+
+    The model is asked, whoever wrote it: it draws once, and its random numbers stay as they were.
+    """
+    lost = x.flatten(1).isinf().any(1), x.flatten(1).isnan().any(1)
+    places = [int(each.nonzero()[0]) for each in lost if each.any()]
+    if not places:
+        return None
+    row = x[places[0]][None].to(next((each.device for each in model.parameters()), x.device))
+    with evaluation_mode(model), torch.random.fork_rng(), torch.no_grad():
+        try:
+            log_px = model.draw(row).log_px
+        except ValueError:  # torch's distributions refuse values that are not numbers
+            return places[0]
+    return None if log_px.isfinite().all() else places[0]
+
+
+def shapes(draw: Draw) -> Iterator[str]:
+    """Yields one line for each group of a draw of K = 3 and B = 2, and one for x.
+
+    Raises:
+        ValueError: a density that is not (K, B).
+    """
+    for name, latent in draw.latents.items():
+        for term, value in {"log_q": latent.log_q, "log_p": latent.log_p}.items():
+            if value is None or value.shape != (3, 2):
+                found = None if value is None else tuple(value.shape)
+                raise ValueError(
+                    f"group {name!r} gives {term} of shape {found}, not (K, B); declare the event axes of its "
+                    "distribution"
+                )
+        posterior, prior = type(latent.q).__name__, type(latent.p).__name__
+        yield f"{name}: {tuple(latent.z.shape[2:])}, posterior {posterior}, prior {prior}"
+    if draw.log_px is None or draw.log_px.shape != (3, 2):
+        raise ValueError(
+            f"likelihood gives log p(x|z) of shape {tuple(draw.distortion.shape)}, not (K, B); declare event axes"
+        )
+    yield f"x: {tuple(draw.px.event_shape)}, {type(draw.px).__name__} {tuple(draw.px.event_shape)}"
 
 
 def _range(px: Distribution) -> tuple[float, float]:

@@ -60,7 +60,7 @@ def test_data_that_do_not_fit_are_named_at_every_entry(entry: str, bad: str) -> 
 
 @pytest.mark.parametrize("entry", ["draw", "encode", "check"])
 def test_another_type_of_number_is_named(entry: str) -> None:
-    with pytest.raises(ValueError, match=r"x is torch.float64.*use x.to\(torch.float32\)"):
+    with pytest.raises(ValueError, match=r"x is torch.float64.*use .to\(torch.float32\)"):
         ENTRIES[entry](vae(), torch.zeros(3, 4).double())
 
 
@@ -120,3 +120,67 @@ def test_calling_a_model_draws_and_sampling_gives_rows(tmp_path) -> None:
     model.save(tmp_path / "best")
     assert torch.equal(load(tmp_path).encode(x), model.encode(x))
     assert model.top is model.stages["z"] and model.stages.names == ["z"]
+
+
+def bits(*, decoder: int = 2) -> VAE:
+    model = vae(decoder=decoder)
+    model.likelihood = likelihoods.Bernoulli(nets.GatedMLP(decoder, 5, 4))
+    return model
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, "3"])
+def test_a_number_of_draws_that_is_none_is_named(count: Any) -> None:
+    x = torch.zeros(3, 4)
+    for entry in (vae().sample, vae().generate, lambda each: vae().draw(x, each)):
+        with pytest.raises(ValueError, match=r"num_samples=.* must be at least 1, a whole number"):
+            entry(count)
+    for measure in (evaluate.elbo, evaluate.kl_per_dimension, evaluate.aggregate_draws, evaluate.scores):
+        with pytest.raises(ValueError, match=r"num_samples=.* must be at least 1, a whole number"):
+            measure(vae(), x, num_samples=count)
+    with pytest.raises(ValueError, match=r"limit=.* must be at least 1, a whole number"):
+        evaluate.reconstruction(vae(), x, limit=count)
+
+
+def test_no_row_is_named() -> None:
+    with pytest.raises(ValueError, match=r"x of shape \(0, 4\) holds no row"):
+        vae().draw(torch.zeros(0, 4))
+
+
+def test_latents_of_another_shape_or_type_are_named() -> None:
+    model = vae()
+    with pytest.raises(ValueError, match=r"z of group 'z' is torch.int64.*use .to\(torch.float32\)"):
+        model.decode(torch.zeros(3, 2, dtype=torch.long))
+    for z in (torch.zeros(3, 3), torch.zeros(5, 2)):
+        with pytest.raises(
+            ValueError, match=r"group 'z': values of shape .* do not stand for draws of shape \(1, 3, 2"
+        ):
+            model.generate(3, z=z)
+    torch.testing.assert_close(model.generate(3, z=np.ones((3, 2))).px.mean[0], model.decode(torch.ones(3, 2)).mean)
+
+
+def test_parts_that_do_not_fit_are_named_where_nothing_is_encoded() -> None:
+    model = bits(decoder=3)
+    entries = (
+        lambda: model.generate(2),
+        lambda: model.decode(torch.zeros(5, 2)),
+        lambda: objectives.ELBO().check(model),
+    )
+    for entry in entries:
+        with pytest.raises(ValueError, match=r"likelihood does not take \(1, 1, 2\).*make the sizes of the two agree"):
+            entry()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_values_that_are_no_numbers_are_named(value: float) -> None:
+    x = torch.zeros(9, 4).index_fill(0, torch.tensor([6]), value)
+    measures = (evaluate.elbo, evaluate.active_units, evaluate.kl_per_dimension, evaluate.total_correlation)
+    for measure in measures:
+        with pytest.raises(ValueError, match=r"x\[6\] has a value that is not a number or infinite"):
+            measure(bits(), x)
+    assert evaluate.scores(bits(), x, num_samples=5).lost == [6]
+    assert evaluate.scores(bits(), x[6:7], num_samples=5).estimate is None
+
+
+def test_scores_of_codes_need_factors() -> None:
+    with pytest.raises(ValueError, match="x of Tensor has no factors"):
+        evaluate.disentanglement(vae(), torch.zeros(9, 4))

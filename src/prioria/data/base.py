@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import escape
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -232,8 +233,8 @@ def evenly(count: int, limit: int | None) -> Tensor:
         >>> evenly(10, 4)
         tensor([0, 2, 5, 7])
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit={limit} must be at least 1; leave it out for all rows")
+    if limit is not None and (not isinstance(limit, Integral) or limit < 1):
+        raise ValueError(f"limit={limit!r} must be at least 1, a whole number; leave it out for all rows")
     kept = count if limit is None else min(limit, count)
     return torch.arange(kept) * count // max(kept, 1)
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from prioria import sizes
 from prioria.distributions import Mixture, concatenate, is_diagonal, take
 from prioria.draw import descend
 from prioria.evaluate.sampling import Batch, Examples, Sampling, device_of, measuring, sampling_of, seed_generators
@@ -83,7 +84,7 @@ def aggregate_draws(
         ValueError: no sample, or no such group.
     """
     name = known_group(model, group)
-    require_samples(num_samples)
+    sizes.check_count("num_samples", num_samples)
     with measuring(model):
         rows = sampling_of(model, x, 1, seed, limit=limit).x
         sampling = sampling_of(model, rows[torch.randint(len(rows), (num_samples,))], 1, seed, limit=None)
@@ -106,17 +107,11 @@ def prior_draws(
         ValueError: no sample, or no such group.
     """
     name = known_group(model, group)
-    require_samples(num_samples)
+    sizes.check_count("num_samples", num_samples)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))  # not the noise that rows of q(z) are chosen with
         latents, _ = descend(model.stages, (1, num_samples))  # not decoded: that would cost more than all else
     return latents[name].z[0].clone()
-
-
-def require_samples(num_samples: int) -> None:
-    """Raises ValueError where no sample is asked for."""
-    if num_samples < 1:
-        raise ValueError(f"num_samples={num_samples} must be at least 1")
 
 
 def known_group(model: VAE, group: str | None) -> str:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -143,8 +144,7 @@ class Batch:
         lost = ~log_mean.isfinite()
         for example in (self.first + self.wanted.start + lost.nonzero().squeeze(-1)).tolist():
             if not self.sampling.x[example].isfinite().all():
-                row = self.sampling.row(example)
-                raise ValueError(f"x[{row}] has a value that is not a number or infinite; check the row")
+                raise _not_finite(self.sampling.row(example))
         return log_mean.masked_fill(lost, -math.inf)
 
 
@@ -195,8 +195,8 @@ def sampling_of(
         ValueError: no sample, no example, a negative seed, examples that are not in x, or rows that do not fit
             the model.
     """
-    if num_samples < 1 or seed < 0:
-        raise ValueError(f"num_samples={num_samples} must be at least 1 and seed={seed} must not be negative")
+    sizes.check_count("num_samples", num_samples)
+    check_seed(seed)
     seed_generators(device_of(model), (seed,))  # a split with dynamic binarization draws its rows
     rows = x if isinstance(x, Rows) else sizes.as_rows(model, x)
     total = len(rows)
@@ -207,10 +207,22 @@ def sampling_of(
     held = None
     if lenient:
         rows, held = sizes.within(model, rows)
+    elif (lost := sizes.unreadable(model, rows)) is not None:
+        raise _not_finite(int(evenly(total, len(rows))[lost]))
     examples = range(len(rows)) if examples is None else examples
     if not (0 <= examples.start < examples.stop <= len(rows) and examples.step == 1):
         raise ValueError(f"examples={examples} of x with {len(rows)} rows: give at least one row, and ranges inside x")
     return Sampling(model, rows, num_samples, seed, examples, total, held)
+
+
+def check_seed(seed: int) -> None:
+    """Raises ValueError where a seed is negative or no whole number."""
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed={seed!r} must not be negative, and a whole number")
+
+
+def _not_finite(row: int) -> ValueError:
+    return ValueError(f"x[{row}] has a value that is not a number or infinite; check the row")
 
 
 def rows_and_likelihood(model: VAE, x: Examples, seed: int, *, limit: int | None) -> tuple[Tensor, Distribution]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prioria import sizes
 from prioria.distributions import Mixture
 from prioria.distributions.families import marginals
-from prioria.evaluate.aggregate import aggregate_posterior, require_samples
+from prioria.evaluate.aggregate import aggregate_posterior
 from prioria.evaluate.estimate import Estimate
 from prioria.evaluate.sampling import Examples, device_of, measuring, seed_generators
 from prioria.model import VAE
@@ -49,7 +50,7 @@ def total_correlation(
         >>> abs(total_correlation(model, torch.eye(6), num_samples=10).value) < 1e-5  # a single latent has none
         True
     """
-    require_samples(num_samples)
+    sizes.check_count("num_samples", num_samples)
     q = aggregate_posterior(model, x, group=group, limit=limit, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))

@@ -84,15 +84,17 @@ def disentanglement(
     Raises:
         ValueError: the rows have no factors, fewer than two factors vary, or no such group.
     """
-    if x.labels is None or x.labels.dim() != 2:
-        raise ValueError(f"x of {x.protocol.name!r} has no factors (N, K) as labels; use for instance dsprites")
+    labels = getattr(x, "labels", None)
+    if labels is None or labels.dim() != 2:
+        given = repr(x.protocol.name) if hasattr(x, "protocol") else type(x).__name__
+        raise ValueError(f"x of {given} has no factors (N, K) as labels; use a split, for instance of dsprites")
     name = known_group(model, group)
     chosen = np.random.default_rng(seed).permutation(len(x))[:limit]
     with measuring(model):
         seed_device(device_of(model), seed)  # posteriors without a closed mean
         batches = [x.batch(rows).to(device_of(model)) for rows in torch.from_numpy(chosen).split(BATCH)]
         codes = torch.cat([model.encode(rows, name).flatten(1) for rows in batches]).double().cpu().numpy()
-    factors = x.labels[torch.from_numpy(chosen)].numpy()
+    factors = labels[torch.from_numpy(chosen)].numpy()
     names = np.array(x.protocol.factors or [str(k) for k in range(factors.shape[1])])
     varied = np.ptp(factors, axis=0) != 0
     found = scores(codes, factors[:, varied], seed=seed, names=tuple(names[varied].tolist()))

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prioria.evaluate.aggregate import aggregate_posterior, require_samples
+from prioria import sizes
+from prioria.evaluate.aggregate import aggregate_posterior
 from prioria.evaluate.sampling import Examples, device_of, measuring, seed_generators
 from prioria.flows import base_log_prob
 from prioria.model import VAE
@@ -85,7 +86,7 @@ def leakage(
     Raises:
         ValueError: no sample, or a posterior without a density elsewhere (a flow).
     """
-    require_samples(num_samples)
+    sizes.check_count("num_samples", num_samples)
     q = aggregate_posterior(model, x, limit=limit, seed=seed)
     with measuring(model):
         seed_generators(device_of(model), (seed, num_samples))

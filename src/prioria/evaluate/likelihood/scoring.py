@@ -84,6 +84,9 @@ def scores(
             qualities.append(weights.quality)
     found = torch.cat(values) - (0.0 if log_volume is None else log_volume)
     finite = found.isfinite() if sampling.held is None else found.isfinite() & sampling.held
+    scored = found.masked_fill(~finite, -math.inf)
+    if not finite.any():
+        return Scores(scored, None)
     quality = WeightQuality(
         **{name: torch.cat([getattr(each, name) for each in qualities])[finite] for name in ("bias", "ess", "pareto_k")}
     )
@@ -95,7 +98,7 @@ def scores(
         estimator="importance sampling" + ", the prior's density a lower bound" * bound,
         weights=quality,
     )
-    return Scores(found.masked_fill(~finite, -math.inf), estimate if finite.any() else None)
+    return Scores(scored, estimate)
 
 
 def column_log_likelihoods(
