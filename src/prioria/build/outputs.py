@@ -40,7 +40,7 @@ def built_likelihood(
         return LIKELIHOODS.build(choice, {"net": decoder(1)})
     kind, options = _named(data, choice)
     chosen = LIKELIHOODS.kinds[kind]
-    check_likelihood(data.protocol, getattr(chosen, "legal_as", chosen.__name__), relaxed)
+    check_likelihood(data.protocol, chosen.legal_as, relaxed)
     if chosen is Categorical and "categories" not in options:
         largest = int(max(part.maximum() for part in (data.train, data.validation, data.test)))
         raise ValueError(

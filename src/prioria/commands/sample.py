@@ -18,7 +18,7 @@ from prioria.commands.parts import Cluster, Jobs, check_alone, of_each, over_par
 from prioria.data import Protocol, carried, written
 from prioria.data.loading import NamedRows, read_named_rows
 from prioria.data.own.parts import holds_parts
-from prioria.distributions import Words, is_binary, mean
+from prioria.distributions import has_length, is_binary, mean
 from prioria.draw import Draw
 from prioria.memory import check_memory
 from prioria.model import VAE
@@ -87,7 +87,7 @@ def _drawn(opened: Opened, num_samples: int, seed: int) -> tuple[Draw, Distribut
         torch.manual_seed(seed)
         draw = opened.model.generate(num_samples)
         px = draw.px
-        if isinstance(px, Words):
+        if has_length(px):
             px = px.of_length(carried.lengths(opened.protocol, num_samples))
         return draw, px, mean(px)[0], px.sample()[0]
 

@@ -18,7 +18,7 @@ from prioria.distributions.leave_one_out import LeaveOneOut
 from prioria.distributions.levels import Levels
 from prioria.distributions.log_dirichlet import LogDirichlet
 from prioria.distributions.marginal import Marginal
-from prioria.distributions.mixture import Mixture
+from prioria.distributions.mixture import Mixture, as_mixture
 from prioria.distributions.noise import drawn_from
 from prioria.distributions.raster import Raster
 from prioria.distributions.reduce import log_mean_exp, logsumexp
@@ -30,9 +30,11 @@ from prioria.distributions.traits import (
     by_column,
     can_be_listed,
     check_support,
+    expected,
     factors,
     has_kl,
     has_kl_per_dimension,
+    has_length,
     has_original_units,
     is_bound,
     is_discrete,
@@ -62,6 +64,7 @@ __all__ = [
     "Words",
     "as_full",
     "as_levels",
+    "as_mixture",
     "at_least_float32",
     "bernoulli",
     "by_column",
@@ -70,10 +73,12 @@ __all__ = [
     "check_support",
     "concatenate",
     "drawn_from",
+    "expected",
     "factors",
     "fuse",
     "has_kl",
     "has_kl_per_dimension",
+    "has_length",
     "has_original_units",
     "is_binary",
     "is_bound",

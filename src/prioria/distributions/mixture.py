@@ -10,9 +10,9 @@ import torch
 from torch import Size, Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.distributions import Distribution, Normal, constraints
+from torch.distributions import Distribution, MixtureSameFamily, Normal, constraints
 
-from prioria.distributions.families import base, natural_parameters, sufficient_statistics, take
+from prioria.distributions.families import base, is_diagonal, natural_parameters, sufficient_statistics, take
 from prioria.distributions.reduce import exp_of_far_, logsumexp, logsumexp_
 from prioria.distributions.simple import normal
 
@@ -169,6 +169,24 @@ class _Gaussians(Function):
                 of_scale = ((precision * (second - mean * (first + away)) - count) / scale).to(scale.dtype)
             of_weights = weighted.sum(0).to(grads[0].dtype) if ctx.needs_input_grad[3] else None
         return of_z, of_mean, of_scale, of_weights, None, None
+
+
+def as_mixture(d: Distribution) -> Mixture | None:
+    """Returns a mixture of diagonal Gaussians or of bits as a :class:`Mixture`, torch's own too; None for all else.
+
+    Example:
+        >>> from torch.distributions import Categorical
+        >>> parts = normal(torch.zeros(3, 2), torch.ones(3, 2))
+        >>> as_mixture(MixtureSameFamily(Categorical(torch.ones(3)), parts)).log_weights.exp()
+        tensor([0.3333, 0.3333, 0.3333])
+        >>> as_mixture(parts) is None
+        True
+    """
+    if isinstance(d, Mixture):
+        return d
+    if isinstance(d, MixtureSameFamily) and not d.batch_shape and is_diagonal(d.component_distribution):
+        return Mixture(d.component_distribution, d.mixture_distribution.logits)
+    return None
 
 
 def _kind(components: Distribution) -> torch.dtype:

@@ -145,6 +145,16 @@ def is_ordered(d: Distribution) -> bool:
     return bool(getattr(d, "ordered", False))
 
 
+def has_length(d: Distribution) -> bool:
+    """Says whether draws have a length that is given, as documents have: ``of_length`` then gives those of another."""
+    return hasattr(d, "of_length")
+
+
+def expected(d: Distribution, length: Tensor | float) -> Tensor:
+    """Returns the mean of every value, of documents of a length (..., 1) or one for all where draws have one."""
+    return d.expected(length) if has_length(d) else mean(d)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def as_levels(d: Distribution, x: Tensor) -> tuple[Tensor, int] | None:
     """Returns the level 0 to L-1 of each discrete value x (..., D), and L; None where d has no such levels.
 

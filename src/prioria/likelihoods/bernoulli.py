@@ -21,6 +21,8 @@ class Bernoulli(Module):
         torch.Size([4, 5])
     """
 
+    legal_as = "Bernoulli"  # see data.check_likelihood
+
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net

@@ -21,6 +21,8 @@ class Categorical(Module):
         ValueError: fewer than two categories.
     """
 
+    legal_as = "Categorical"  # see data.check_likelihood
+
     def __init__(self, net: nn.Module, categories: int) -> None:
         super().__init__()
         if categories < 2:
@@ -32,7 +34,7 @@ class Categorical(Module):
         """Returns how many outputs of the network there are for each value of x: a logit for each category."""
         return categories
 
-    def check(self, largest: float, name: str) -> None:
+    def check_values(self, largest: float, name: str) -> None:
         """Refuses data that the categories do not hold.
 
         Args:

@@ -113,6 +113,8 @@ class Columns(Module):
         torch.Size([4, 3])
     """
 
+    legal_as = "Columns"  # see data.check_likelihood
+
     def __init__(
         self,
         net: nn.Module,

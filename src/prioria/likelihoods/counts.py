@@ -25,6 +25,8 @@ class Multinomial(Module):
         torch.Size([3, 5])
     """
 
+    legal_as = "Multinomial"  # see data.check_likelihood
+
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net

@@ -22,6 +22,8 @@ class DiscretizedLogistic(Module):
         bins: number of grey levels; x is read as the bin that contains it.
     """
 
+    legal_as = "DiscretizedLogistic"  # see data.check_likelihood
+
     def __init__(self, net: nn.Module, *, bins: int = 256) -> None:
         super().__init__()
         self.net, self.bins = net, bins

@@ -42,6 +42,8 @@ class FrequencyGaussian(Module):
         torch.Size([5])
     """
 
+    legal_as = "FrequencyGaussian"  # see data.check_likelihood
+
     usual_network = "frequency"  # outputs belong to frequencies, and not to places, where a convolution puts them
     center: Tensor
     spectrum: Tensor

@@ -31,6 +31,8 @@ class Gaussian(Module):
             starts below its bound.
     """
 
+    legal_as = "Gaussian"  # see data.check_likelihood
+
     def __init__(
         self,
         net: nn.Module,

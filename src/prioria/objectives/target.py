@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent
 
-from prioria.distributions import Words
+from prioria.distributions import has_length
 from prioria.draw import Draw
 from prioria.model import VAE
 from prioria.objectives.probe import generated
@@ -167,7 +167,7 @@ def squared_error(draw: Draw) -> Tensor:
 def check_has_mean(px: Distribution, target: Target) -> None:
     """Raises ValueError where the mean of p(x|z) is not a reconstruction that an error could be measured on."""
     base = px.base_dist if isinstance(px, Independent) else px
-    if isinstance(base, Bernoulli | Categorical | Words) or not getattr(base, "closed_mean", True):
+    if isinstance(base, Bernoulli | Categorical) or has_length(base) or not getattr(base, "closed_mean", True):
         raise ValueError(
             f"target={str(target)!r} is an error of grey values, and x is {type(base).__name__} here: 0/1, classes or "
             "counts; use nats, such as nats-per-dim=0.1 (train --suggest-target proposes a value), or "

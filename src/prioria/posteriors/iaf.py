@@ -154,6 +154,8 @@ class IAF(Module):
         [torch.Size([7, 5, 3]), torch.Size([7, 5])]
     """
 
+    own_draws_only = True  # log q is known of no other values
+
     def __init__(
         self,
         context: int,

@@ -11,7 +11,6 @@ from torch.autograd import Function
 from torch.distributions import Distribution
 
 from prioria.distributions import Mixture
-from prioria.posteriors.iaf import IAF
 from prioria.priors.base import Prior
 
 UNIT = (0.0, 1.0)
@@ -64,10 +63,10 @@ class VampPrior(Prior):
         initial: tuple[float, float] = (0.05, 0.01),
     ) -> None:
         super().__init__()
-        if isinstance(posterior, IAF):
+        if getattr(posterior, "own_draws_only", False):
             raise ValueError(
-                "posterior=IAF cannot be a VampPrior's: every component would have to invert the flow at every z; use "
-                "posteriors.Gaussian, or another prior such as RealNVP"
+                f"posterior={type(posterior).__name__} cannot be a VampPrior's: every component would have to invert a "
+                "flow at every z; use posteriors.Gaussian, or another prior such as RealNVP"
             )
         if (inputs is None) == (pseudo_inputs is None):
             raise ValueError(

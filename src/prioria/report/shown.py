@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from prioria.data import Dataset
-from prioria.distributions import Mixture, Words, mean
+from prioria.distributions import as_mixture, has_length, mean
 from prioria.evaluate.sampling import device_of, measuring, seed_device
 from prioria.model import VAE
 
@@ -42,7 +42,7 @@ def show(model: VAE, dataset: Dataset, *, rows: int, samples: int, seed: int) ->
         x = dataset.test.tensor(rows).to(device_of(model))
         z = {group: model.encode(x, group) for group in model.groups}
         generated, reconstructed = model.generate(samples).px, model.decode(z)
-        if isinstance(generated, Words) and isinstance(reconstructed, Words):  # documents as long as those beside them
+        if has_length(generated):  # documents as long as those beside them
             length = x.sum(-1, keepdim=True)
             reconstructed = reconstructed.of_length(length)
             generated = generated.of_length(length[torch.arange(samples, device=x.device) % len(x)])
@@ -62,8 +62,8 @@ def pseudo_inputs(model: VAE, dataset: Dataset) -> Float[Tensor, "k D"] | None:
     clamped = getattr(stage.p, "clamped", None)
     if clamped is None:
         return None
-    prior = stage.prior(None)
-    assert isinstance(prior, Mixture)
+    if (prior := as_mixture(stage.prior(None))) is None:
+        return clamped()
     z = model.encode(dataset.test.tensor(USAGE_ROWS).to(device_of(model)))
     usage = prior.component_log_prob(z).softmax(-1).mean(0)
     return clamped()[usage.argsort(descending=True)]

@@ -18,7 +18,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from prioria import likelihoods, storage
+from prioria import storage
 from prioria.atomic import own_folder
 from prioria.conditionals import check_holes, masking
 from prioria.data import Dataset, carried, check_likelihood
@@ -358,11 +358,10 @@ class Training:
 
     def _check_likelihood(self) -> None:
         likelihood, data = self.step.model.likelihood, self.data
-        if not type(likelihood).__module__.startswith(f"{likelihoods.__name__}."):
-            return  # whoever wrote their own knows what it is for
-        check_likelihood(data.protocol, getattr(likelihood, "legal_as", type(likelihood).__name__))
-        if isinstance(likelihood, likelihoods.Categorical):
-            likelihood.check(max(part.maximum() for part in (data.train, data.validation, data.test)), data.name)
+        if legal_as := vars(type(likelihood)).get("legal_as"):  # whoever wrote their own class knows what it is for
+            check_likelihood(data.protocol, legal_as)
+        if check_values := getattr(likelihood, "check_values", None):
+            check_values(max(part.maximum() for part in (data.train, data.validation, data.test)), data.name)
 
     def save(self) -> None:
         """Writes a checkpoint, then the best weights as a model of their own, if there is a folder."""

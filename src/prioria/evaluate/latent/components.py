@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from prioria.distributions import Mixture, kl, take
+from prioria.distributions import as_mixture, kl, take
 from prioria.evaluate.aggregate import aggregate_draws
 from prioria.evaluate.sampling import Examples, measuring
 from prioria.model import VAE
@@ -57,8 +57,7 @@ def prior_components(
         limit: take so many rows only, at even distances; ten for each component where these are more.
     """
     with measuring(model):
-        prior = model.top.prior(None)
-        if not isinstance(prior, Mixture):
+        if (prior := as_mixture(model.top.prior(None))) is None:
             return None
         needed = EXPECTED * len(prior.log_weights)
         draws, rows = max(num_samples, needed if needed <= MOST else 0), None if limit is None else max(limit, needed)

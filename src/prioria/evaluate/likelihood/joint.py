@@ -12,7 +12,6 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
 from prioria.distributions import is_bound, is_discrete
-from prioria.distributions.marginal import Marginal
 from prioria.draw import Latent, descend
 from prioria.model import VAE
 
@@ -41,7 +40,7 @@ class Joint:
         self.model = model
         with torch.inference_mode(False), torch.no_grad():  # ordinary tensors: gradients in z pass through them
             self.prior = model.top.prior(None)
-            self.zeta = self.prior.zeta if isinstance(self.prior, Marginal) else None
+            self.zeta = getattr(self.prior, "zeta", None)  # latents of its own
             latents, _ = descend(model.stages, (1, 1), top=(self._top(self._draw_zeta(1, 1)), None))
             self._place(latents, 0 if self.zeta is None else self.zeta.event_shape.numel())
         self.events = {name: latent.z.shape[2:] for name, latent in latents.items()}
@@ -92,7 +91,7 @@ class Joint:
         return None if self.zeta is None else self.zeta.sample(Size([num_samples, examples]))
 
     def _top(self, zeta: Tensor | None) -> Distribution:
-        return self.prior.decoder(zeta) if isinstance(self.prior, Marginal) else self.prior
+        return self.prior if zeta is None else self.prior.decoder(zeta)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Summed:

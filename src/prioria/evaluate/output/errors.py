@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from prioria.distributions import Words, mean
+from prioria.distributions import expected, has_length
 from prioria.evaluate.sampling import Examples, device_of, measuring, sampling_of
 from prioria.model import VAE
 
@@ -62,10 +62,10 @@ def reconstruction(model: VAE, x: Examples, *, seed: int = 0, limit: int | None 
         first = sampling.x[:ROWS].to(device_of(model))
         px = model.generate(ROWS).px
         # Under the prior lengths and frequencies are independent: the mean squares multiply.
-        generated = _expected(px, first.sum(-1).square().mean().sqrt())[0].cpu()
+        generated = expected(px, first.sum(-1).square().mean().sqrt())[0].cpu()
         scale = _scale(model.decode({name: model.encode(first, name) for name in model.groups}))
     rows, at_mean, at_draw, residuals = (torch.cat(each).double() for each in zip(*parts, strict=True))
-    centered = _of_words if isinstance(px, Words) else _centered
+    centered = _of_words if has_length(px) else _centered
     spread = max(_rms(centered(rows)), 1e-12)
     return Reconstruction(
         from_mean=_rms(rows - at_mean),
@@ -84,11 +84,7 @@ def _reconstructed(model: VAE, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tenso
     at_draw = model.draw(x).px
     gaussian, length = _gaussian(at_draw), x.sum(-1, keepdim=True)
     residuals = x[:0] if gaussian is None else ((x - gaussian.loc) / gaussian.scale)[0]
-    return x.cpu(), _expected(at_mean, length).cpu(), _expected(at_draw, length)[0].cpu(), residuals.cpu()
-
-
-def _expected(px: Distribution, length: Tensor) -> Tensor:
-    return px.expected(length) if isinstance(px, Words) else mean(px)
+    return x.cpu(), expected(at_mean, length).cpu(), expected(at_draw, length)[0].cpu(), residuals.cpu()
 
 
 def _centered(values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from prioria.data.base import Dataset, evenly
 from prioria.data.carried import lengths
 from prioria.data.column import NAMES
 from prioria.data.schema import Schema
-from prioria.distributions import Words
+from prioria.distributions import has_length
 from prioria.evaluate.classical.fitted import densities_of
 from prioria.evaluate.classical.problem import problem_of
 from prioria.evaluate.record import Record
@@ -202,7 +202,7 @@ def _samples(model: VAE, data: Dataset, count: int, seed: int) -> Array:
     with measuring(model):
         torch.manual_seed(seed)
         px = model.generate(count).px
-        if isinstance(px, Words):
+        if has_length(px):
             px = px.of_length(lengths(model.protocol or data.protocol, count))
         return px.sample()[0].double().cpu().numpy()
 
