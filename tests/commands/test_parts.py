@@ -96,6 +96,27 @@ def test_a_part_is_scored_as_its_rows_are_alone(run: Path, folder: Path, scores:
     assert len({parts._seed(seed, name) for seed in range(9) for name in NAMES}) == 27
 
 
+def test_the_strangest_rows_and_a_threshold_are_of_all_parts(
+    run: Path, folder: Path, scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("score", run, folder, "--out", tmp_path / "s", "--num-samples", 20, "--top", 4, "--contamination", 0.1)
+    said = capsys.readouterr().out
+    every = pd.concat([read(scores / name).assign(part=name) for name in NAMES], ignore_index=True)
+    found = pd.concat([read(tmp_path / "s" / name) for name in NAMES], ignore_index=True)
+    np.testing.assert_array_equal(found["log_likelihood"], every["log_likelihood"])
+    threshold = every["log_likelihood"].sort_values().iloc[int(0.1 * len(every))]
+    assert (
+        found["anomalous"].tolist() == (every["log_likelihood"] < threshold).tolist() and found["anomalous"].sum() == 9
+    )
+    assert f"9 rows of all parts lie below {threshold:.2f} nats and are flagged" in said
+    strangest = every.nsmallest(4, "log_likelihood")
+    stems = tuple(name.removesuffix(".parquet") for name in NAMES)
+    shown = [line.strip() for line in said.splitlines() if line.strip().startswith(stems)]
+    for line, (_, row) in zip(shown, strangest.iterrows(), strict=True):
+        assert line.split()[:3] == [row["part"].removesuffix(".parquet"), f"{row['row']}", f"{row['id']}"]
+        assert f"{row['log_likelihood']:.2f}" in line and "(" in line
+
+
 @pytest.mark.slow
 def test_numbers_are_those_of_one_process_on_any_cluster(
     run: Path, folder: Path, scores: Path, cluster: str, tmp_path: Path
@@ -190,8 +211,6 @@ def test_what_parts_refuse(
         (*command, "--out", tmp_path / "scores.csv"): "names a file",
         (*command, "--out", folder / "scores"): "lies in the folder of the data",
         (*command, "--out", scores, "--num-samples", 30): "parts of another num_samples (20, now 30)",
-        (*command, *out, "--top", 3): "--top compares all rows",
-        (*command, *out, "--contamination", 0.1): "take --quantile",
         (*command, *out, "--jobs", 0): "at least 1",
         (*command, *out, "--jobs", 2, "--cluster", "tcp://localhost:1"): "give one of them",
         (*command, *out, "--jobs", 2): "pip install 'prioria[cluster]'",

@@ -15,6 +15,7 @@ from prioria import evaluate
 from prioria.commands.opened import DataFile, DataPlace, ModelPlace, Opened, Strict, has_units
 from prioria.commands.parts import Cluster, Jobs, check_alone, of_each, over_parts
 from prioria.commands.sample import OutFile, check_seed
+from prioria.commands.score_parts import summarize
 from prioria.data import Protocol, written
 from prioria.data.loading import NamedRows, read_named_rows
 from prioria.data.own.parts import holds_parts
@@ -48,7 +49,8 @@ def score(
     estimate: -inf is written where there is none), and with a threshold a flag, anomalous. With --top also rank, 1 for
     the strangest, and columns, those that contribute most: by how much log p of the column given the latents is less
     than its median over all rows. Of a folder of .parquet, .feather or .arrow parts each becomes a part of the folder
-    --out; those that are there already are not scored again.
+    --out; those that are there already are not scored again. Ranks and --contamination are of all parts, medians of
+    columns those of a part.
 
     Args:
         top: print so many rows, the strangest first, with the columns that contribute most.
@@ -66,13 +68,12 @@ def score(
     if top < 0:
         raise ValueError(f"--top {top} must be at least 0")
     if holds_parts(Path(data)):
-        _refuse_ranks(data, contamination, top)
-        opened = Opened.of(model, moved)
-        threshold = _threshold(opened, None, None, quantile, num_samples=num_samples, seed=seed)
-        compute = partial(score_part, num_samples=num_samples, threshold=threshold, strict=strict)
-        about = {"command": "score", "num_samples": num_samples, "threshold": threshold}
-        computes = of_each(Path(data), compute)
-        return over_parts(computes, model, Path(data), out, about=about, seed=seed, jobs=jobs, cluster=cluster)
+        threshold = _threshold(Opened.of(model, moved), None, None, quantile, num_samples=num_samples, seed=seed)
+        options = {"num_samples": num_samples, "threshold": threshold} | ({"top": top} if top else {})
+        computes = of_each(Path(data), partial(score_part, strict=strict, **options))
+        about = {"command": "score", **options}
+        over_parts(computes, model, Path(data), out, about=about, seed=seed, jobs=jobs, cluster=cluster)
+        return summarize(out, computes, top=top, contamination=contamination)
     check_alone(jobs, cluster)
     if out is not None:
         written.check_written(out)
@@ -96,13 +97,23 @@ def score(
 
 
 def score_part(
-    opened: Opened, rows: pd.DataFrame, seed: int, *, num_samples: int, threshold: float | None, strict: bool = False
+    opened: Opened,
+    rows: pd.DataFrame,
+    seed: int,
+    *,
+    num_samples: int,
+    threshold: float | None,
+    strict: bool = False,
+    top: int = 0,
 ) -> pd.DataFrame:
-    """Returns what ``score`` writes of one part."""
+    """Returns what ``score`` writes of one part; columns that contribute most are said of its strangest rows."""
     found = read_named_rows(rows, opened.protocol, strict=strict, missing=not strict)
     table, _ = _scored(opened, found, num_samples, seed)
     if threshold is not None:
         _flag(table, threshold)
+    if top:
+        _rank(table, opened.model, opened.protocol, found.split.tensor(), top)
+        table = table.drop(columns="rank")  # that of all parts is not known here
     return table
 
 
@@ -114,14 +125,6 @@ def _scored(opened: Opened, found: NamedRows, num_samples: int, seed: int) -> tu
 
 def _flag(table: pd.DataFrame, threshold: float) -> None:
     table["anomalous"] = (table["log_likelihood"] < threshold) | ~table["scored"]
-
-
-def _refuse_ranks(data: str, contamination: float | None, top: int) -> None:
-    for option, given in (("--top", top > 0), ("--contamination", contamination is not None)):
-        if given:
-            raise ValueError(
-                f"{option} compares all rows, and {data} is read part by part; score it without, or take --quantile"
-            )
 
 
 def _scores(opened: Opened, x: Tensor, num_samples: int, seed: int) -> Scores:
@@ -169,7 +172,9 @@ def _rank(table: pd.DataFrame, model: VAE, protocol: Protocol, x: Tensor, top: i
         features = [column.name for column in protocol.schema.features]
     less = found.nanmedian(0).values - found
     less = less.masked_fill(x.isfinite().all(1, keepdim=True) & less.isnan(), torch.inf)  # too large for a number
-    lost = x.isinf() | (x.isnan() & ~torch.from_numpy(table["scored"].to_numpy())[:, None])  # others are just missing
+    lost = x.isinf() | (
+        x.isnan() & ~torch.from_numpy(table["scored"].to_numpy(copy=True))[:, None]
+    )  # others are just missing
     less = less.masked_fill(x.isnan(), 0.0).masked_fill(lost, torch.inf).nan_to_num(nan=0.0, posinf=torch.inf).numpy()
     said = pd.Series("", index=table.index)
     for row in order[:top]:
