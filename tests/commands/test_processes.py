@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -43,6 +44,25 @@ def documented(launcher: str) -> list[str]:
     return found.group().split()
 
 
+AT_THE_END = """
+import atexit, os
+
+if "RANK" in os.environ:
+    from safetensors.torch import save_file
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    used = {}
+    register_optimizer_step_post_hook(lambda optimizer, *_: used.update(last=optimizer))
+
+    def write():
+        weights = [each for group in used["last"].param_groups for each in group["params"]]
+        tensors = {str(number): each.detach().clone() for number, each in enumerate(weights)}
+        save_file(tensors, os.environ["WEIGHTS"] + "/rank-" + os.environ["RANK"])
+
+    atexit.register(write)
+"""  # every Python that starts reads it as sitecustomize.py: the commands are those of the docs, to the letter
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "processes"), [("torchrun", 2), ("accelerate launch", 1)])
 def test_the_documented_commands_train_one_model(launcher: str, processes: int, tmp_path: Path) -> None:
@@ -50,9 +70,18 @@ def test_the_documented_commands_train_one_model(launcher: str, processes: int, 
     command[command.index("--out") + 1] = str(tmp_path / "run")
     program = Path(sys.executable).parent / command[0]
     sizes = ["--epochs", "2", "--network.hidden", "16", "16", "--latents", "3", "--prior.components", "5"]
-    ended = subprocess.run([program, *command[1:], *sizes], capture_output=True, text=True, timeout=500, check=False)
+    (tmp_path / "sitecustomize.py").write_text(AT_THE_END)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path, "WEIGHTS": str(tmp_path)}
+    options = {"capture_output": True, "text": True, "timeout": 500, "env": environment}
+    ended = subprocess.run([program, *command[1:], *sizes], check=False, **options)
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert ended.stdout.count("Trained:") == 1
+    ranks = [load_file(file) for file in sorted(tmp_path.glob("rank-*"))]
+    assert len(ranks) == (processes if processes > 1 else 0)  # a single process is given no rank
+    for rank in ranks[1:]:
+        assert rank.keys() == ranks[0].keys() and len(rank) > 10
+        assert all(torch.equal(rank[name], values) for name, values in ranks[0].items())
     checkpoint = load_file(tmp_path / "run" / "checkpoint.safetensors")
     assert len(checkpoint["random.torch"]) == processes  # the generators of all
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
