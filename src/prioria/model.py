@@ -253,7 +253,7 @@ class VAE(Module):
         Raises:
             ValueError: x does not fit the model, or it has no group of that name.
         """
-        group = group or self.groups[0]
+        group = self.groups[0] if group is None else group
         self._check_groups([group])
         rows, lead = sizes.flat(self, x)
         mean = next(mean[0] for name, _, mean in self.at_means(rows) if name == group)

@@ -12,7 +12,8 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -165,6 +166,12 @@ def _construct(cls: type[Module], args: dict[str, Any]) -> Module:
             f"{cls.__name__} has no argument {sorted(unknown)}; was the model saved by another version of prioria?"
         )
     variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+    hints = _hints(cls)
+    for name, value in args.items():
+        if name != variadic and not _fits(value, hints.get(name, Any)):
+            raise ValueError(
+                f"{cls.__name__} cannot be built with {name}={str(value)[:80]!r}, which is of another type"
+            )
     try:
         if variadic is None:
             return cls(**args)
@@ -173,6 +180,26 @@ def _construct(cls: type[Module], args: dict[str, Any]) -> Module:
         raise
     except Exception as error:  # whatever a constructor makes of arguments that it was never written for
         raise ValueError(f"{cls.__name__} cannot be built of what is saved ({error_text(error)[:200]})") from error
+
+
+@functools.cache
+def _hints(cls: type[Module]) -> dict[str, Any]:
+    """Returns the types of a constructor's arguments; none where one is known to type checkers alone."""
+    try:
+        return get_type_hints(cls.__init__)
+    except NameError:
+        return {}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type as far as that is plain: a number, a truth, a text, a module, or one of several."""
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, each) for each in get_args(hint))
+    if hint is float or hint is int:
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
+    if isinstance(hint, type) and issubclass(hint, nn.Module):
+        return isinstance(value, nn.Module)  # of whatever class: a stranger's part need not be of ours
+    return hint not in (bool, str, NoneType) or isinstance(value, hint)
 
 
 def foreign(description: Any) -> list[str]:

@@ -116,6 +116,9 @@ def test_another_known_set_is_read_as_the_model_was_trained(run: Path, tmp_path:
         (["refit-prior", "--batch-size", "0"], "batch_size=0 must be at least 1"),
         (["refit-prior", "--steps", "0"], "steps=0 must be at least 1"),
         (["score", "digits", "--num-samples", "0"], "num_samples=0"),
+        (["score", "digits", "--seed", str(2**64)], "--seed 18446744073709551616 must be at least 0 and below 2^64"),
+        (["evaluate", "--seed", str(2**64)], "seed=18446744073709551616 has more than 64 bits"),
+        (["encode", "digits", "--level", "", "--out", "z.csv"], "group '' is unknown; this model has z"),
     ],
 )
 def test_bad_numbers_for_a_run_are_one_line(run: Path, arguments: list[str], message: str, capsys) -> None:
@@ -231,6 +234,7 @@ def test_parts_compose(choices: list[str], tmp_path: Path) -> None:
         (["sample", "nowhere", "--num-samples", "-2", "--out", "x.npz"], "--num-samples -2 must be at least 1"),
         (["explore", "nowhere", "--pairs", "0"], "--pairs 0"),
         (["interpolate", "nowhere", "--seed", "-1"], "--seed -1 must be at least 0"),
+        (["train", "digits", "--seed", str(2**64)], "--seed 18446744073709551616 must be at least 0 and below 2^64"),
         (["explore", "nowhere", "--pairs", "101"], "use between 1 and 100"),
         (["data", "inspect", "digits"], "digits is the name of a known data set"),
         (["reproduce", "vampprior", "--seeds", "0"], "seeds=0 must be at least 1"),

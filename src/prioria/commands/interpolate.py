@@ -10,6 +10,7 @@ import torch
 
 from prioria import drawing, evaluate, explore
 from prioria.commands.opened import DataPlace, RunFolder
+from prioria.commands.sample import check_seed
 from prioria.data import Protocol
 from prioria.report import graphs, strips, style, waves
 from prioria.storage import discard, write_json, write_tensors
@@ -45,8 +46,7 @@ def interpolate(
         out: the folder, RUN/paths by default.
         seed: of pairs and samples.
     """
-    if seed < 0:
-        raise ValueError(f"--seed {seed} must be at least 0")
+    check_seed(seed)
     opened, folder = Run.load(run, data=data), out or run / "paths"
     starts, ends = _pairs(opened, pairs, seed)
     graph = explore.latent_graph(

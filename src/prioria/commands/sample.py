@@ -196,6 +196,6 @@ def _in_units(protocol: Protocol, x: Tensor, bits: bool) -> Tensor:
 
 
 def check_seed(seed: int) -> None:
-    """Raises ValueError where a seed is below zero."""
-    if seed < 0:
-        raise ValueError(f"--seed {seed} must be at least 0")
+    """Raises ValueError where a seed is below zero, or has more than 64 bits."""
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"--seed {seed} must be at least 0" + " and below 2^64" * (seed > 0))

@@ -18,6 +18,7 @@ from prioria import build, presets
 from prioria import data as data_sets
 from prioria.commands.opened import check_outside
 from prioria.commands.options import GROUPS, chosen, flags, record
+from prioria.commands.sample import check_seed
 from prioria.data.own.frames import notes
 from prioria.data.reading import Reading
 from prioria.memory import building
@@ -96,6 +97,7 @@ def train(
         return _finish(_resumed(resume_run, epochs, data, training.device, tracker))
     if out is not None:
         processes.place(out)
+    check_seed(training.seed)
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
     source = Reading(**vars(reading)).load(data)
     _tell_columns(source)

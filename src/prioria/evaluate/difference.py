@@ -76,8 +76,8 @@ class Difference:
             ValueError: a name is missing or unknown, or a value of another type or not finite.
         """
         record = Record(found, place)
-        error = record.optional("standard_error", record.number)
-        read = cls(record.number("value"), math.nan if error is None else error, record.integer("examples"))
+        error = record.optional("standard_error", record.amount)
+        read = cls(record.number("value"), math.nan if error is None else error, record.count("examples", 1))
         record.close()
         return read
 

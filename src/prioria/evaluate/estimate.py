@@ -225,29 +225,28 @@ class Estimate:
             place: what to call them in a message.
 
         Raises:
-            ValueError: a name is missing or unknown, a value is of another type or not finite, or in another unit.
+            ValueError: a name is missing or unknown, a value of another type or unit, not finite, or out of range.
         """
         record = Record(found, place)
         if (unit := record.optional("unit", record.text, "nats")) != "nats":
             raise ValueError(f"{record.at('unit')}: unit={unit!r} is not 'nats'")
+        kinds = {"standard_error": record.amount, "monte_carlo_error": record.amount, "bias": record.number}
         errors: dict[str, Any] = {
-            name: number
-            for name in ("standard_error", "monte_carlo_error", "bias")
-            if (number := record.optional(name, record.number)) is not None
+            name: number for name, read in kinds.items() if (number := record.optional(name, read)) is not None
         }
-        infinite = record.optional("infinite", record.integer) or 0
+        infinite = record.optional("infinite", record.count) or 0
         value = record.optional("value", record.number) if infinite else record.number("value")
         estimate = cls(
             value=-math.inf if value is None else value,
             infinite=infinite,
-            num_samples=record.integer("num_samples"),
-            examples=record.integer("examples"),
+            num_samples=record.count("num_samples"),
+            examples=record.count("examples", 1),
             estimator=record.text("estimator"),
             **errors,
-            ess=record.optional("ess", record.number),
+            ess=record.optional("ess", record.amount),
             converged=record.optional("converged", record.truth) is not False,
             seed=record.optional("seed", record.integer) or 0,
-            quadrature_error=record.optional("quadrature_error", record.number),
+            quadrature_error=record.optional("quadrature_error", record.amount),
             reason=record.optional("reason", record.text),
         )
         record.close()

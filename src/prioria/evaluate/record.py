@@ -53,12 +53,26 @@ class Record:
             raise ValueError(f"{self.at(name)}: input should be a finite number")
         return float(value)
 
-    def integer(self, name: str) -> int:
-        """Returns a whole number."""
+    def amount(self, name: str) -> float:
+        """Returns a finite number that is not negative, such as a standard error."""
         value = self.number(name)
-        if not value.is_integer():
+        if value < 0:
+            raise ValueError(f"{self.at(name)}: input should be greater than or equal to 0")
+        return value
+
+    def integer(self, name: str) -> int:
+        """Returns a whole number of 64 bits at most."""
+        value = self.number(name)
+        if not value.is_integer() or abs(value) >= 2**64:
             raise ValueError(f"{self.at(name)}: input should be a valid integer")
         return int(self.found[name])
+
+    def count(self, name: str, least: int = 0) -> int:
+        """Returns a whole number of things."""
+        value = self.integer(name)
+        if value < least:
+            raise ValueError(f"{self.at(name)}: input should be greater than or equal to {least}")
+        return value
 
     def truth(self, name: str) -> bool:
         """Returns true or false."""

@@ -219,6 +219,8 @@ def check_seed(seed: int) -> None:
     """Raises ValueError where a seed is negative or no whole number."""
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"seed={seed!r} must not be negative, and a whole number")
+    if seed >= 2**64:
+        raise ValueError(f"seed={seed} has more than 64 bits; give a smaller one")
 
 
 def _not_finite(row: int) -> ValueError:

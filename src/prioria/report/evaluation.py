@@ -127,7 +127,7 @@ class Evaluation:
             active_units=ActiveUnits.from_json(record.take("active_units")),
             split=record.text("split"),
             data=record.optional("data", record.text) or "",
-            limit=record.optional("limit", record.integer),
+            limit=record.optional("limit", lambda name: record.count(name, 1)),
             parts=parts.each(lambda name: Estimate.from_json(parts.take(name), parts.at(name))),
             version=version.each(version.text),
             weights=record.optional("weights", record.text) or "",

@@ -106,6 +106,8 @@ class Options:
             raise ValueError(f"gradient_clip={self.gradient_clip} does nothing to normalized gradients; leave it out")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ValueError(f"ema={self.ema} must lie between 0 and 1, for instance 0.999")
+        if self.seed >= 2**64:
+            raise ValueError(f"seed={self.seed} must be below 2^64")
         if self.mask_rate > 0.5:
             raise ValueError(f"mask_rate={self.mask_rate} must be at most 0.5, at which shares go from 0 to 1")
         Interval.parse(self.checkpoint_every)

@@ -61,10 +61,10 @@ class ActiveUnits:
         record = Record(found, place)
         groups = record.inner("variances")
         variances = {name: torch.tensor(row, dtype=torch.float64) for name, row in groups.each(groups.numbers).items()}
-        units = cls(variances, record.number("threshold"), record.integer("examples"))
+        units = cls(variances, record.amount("threshold"), record.count("examples", 1))
         counts, sizes = record.inner("counts"), record.inner("units")
         for inner, true in ((counts, units.counts), (sizes, {name: len(row) for name, row in variances.items()})):
-            if inner.each(inner.integer) != true:
+            if inner.each(inner.count) != true:
                 raise ValueError(f"{inner.place}: {inner.found} does not belong to the variances, which have {true}")
         record.close()
         return units
