@@ -1,10 +1,13 @@
 """Tables as people write them: blanks belong to no name and to no label, and times are far from zero."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from prioria.data import DataError, load
+from prioria.data import DataError, load, read_rows
 
 ROWS = np.random.default_rng(2).normal(size=(30, 2)).round(3)
 
@@ -41,3 +44,29 @@ def test_columns_that_single_precision_does_not_resolve_are_not_standardized():
         x = load(np.column_stack([ROWS, kept]), standardize=True).train.tensor()[:, 2]
         assert x.std(correction=0).item() == pytest.approx(1, abs=1e-3)
     assert load(np.column_stack([ROWS, times]).astype(np.float32), standardize=True)  # nothing is lost any more
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.npz"])
+def test_an_array_with_holes_is_the_table_of_the_same_numbers(name: str, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    columns = noise.normal(size=60), noise.lognormal(size=60), noise.poisson(3, 60), noise.integers(0, 2, 60)
+    rows = np.where(noise.random((60, 4)) < 0.1, np.nan, np.stack(columns, 1))
+    pd.DataFrame(rows, columns=["x0", "x1", "x2", "x3"]).to_csv(tmp_path / "rows.csv", index=False)
+    np.save(tmp_path / "rows.npy", rows)
+    np.savez(tmp_path / "rows.npz", x=rows)
+    ours, theirs = load(str(tmp_path / name)), load(str(tmp_path / "rows.csv"))
+    assert [each.kind for each in ours.protocol.schema.features] == ["real", "positive", "count", "binary"]
+    assert ours.protocol.schema.to_json() == theirs.protocol.schema.to_json()
+    for one, other in ((ours.train, theirs.train), (ours.validation, theirs.validation), (ours.test, theirs.test)):
+        torch.testing.assert_close(one.tensor(), other.tensor(), rtol=0, atol=0, equal_nan=True)
+    later = read_rows(np.where(np.isnan(rows), 1.0, rows), ours.protocol)  # the same columns, whole
+    np.testing.assert_array_equal(later.tensor().isnan().any(), False)
+    again = load(**ours.origin)
+    torch.testing.assert_close(again.test.tensor(), ours.test.tensor(), rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_masked_array_is_a_table_whose_masked_entries_are_missing_and_labels_are_a_column() -> None:
+    x = np.ma.masked_equal(np.arange(40.0).reshape(20, 2) % 7 + 0.5, 3.5)
+    assert int(load(x).train.tensor().isnan().sum()) > 0
+    found = load((np.ma.filled(x, np.nan), np.array([0, 1] * 10)))
+    assert found.protocol.schema.label.name == "label" and set(found.train.labels.tolist()) == {0, 1}

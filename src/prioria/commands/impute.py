@@ -15,6 +15,7 @@ from prioria.commands.opened import ModelPlace, Opened, Strict
 from prioria.commands.parts import Cluster, Jobs, check_alone, of_each, over_parts
 from prioria.conditionals import Conditional
 from prioria.data import DataError, Schema, written
+from prioria.data.loading import with_names
 from prioria.data.own.frames import named, tell
 from prioria.data.own.parts import holds_parts
 from prioria.data.own.sources import Table, read_source
@@ -63,9 +64,8 @@ def impute(
     written.check_written(out)
     opened = Opened.of(model)
     schema = schema_of(opened)
-    table = read_source(data)
-    if not isinstance(table, Table):
-        raise DataError(f"{data} is no table; give one with the columns {', '.join(c.name for c in schema.features)}")
+    read = read_source(data)
+    table = read if isinstance(read, Table) else with_names(read, schema)
     lines = named(table.name, lambda: schema.differences(table.frame, strict=strict))
     tell(table.name, [line for line in lines if not line.endswith("left out")])
     frame, found = imputation.complete(opened.model, schema, table.frame, draws, num_samples=num_samples, seed=seed)

@@ -22,7 +22,7 @@ from prioria.data.own.later import later_rows
 from prioria.data.own.parts import Parts, holds_parts, part_names
 from prioria.data.own.protocol import Treatment, own_data
 from prioria.data.own.series import as_series
-from prioria.data.own.sources import Source, Table, read_source
+from prioria.data.own.sources import Source, Table, as_table, holds_holes, read_source
 from prioria.data.own.windows import Series, windows
 from prioria.data.schema import Schema
 from prioria.data.values import series as column_of
@@ -140,7 +140,7 @@ def _own(
     if isinstance(source, str | Path) and holds_parts(Path(source)):
         _check_plain(source, *forms)
         return folder_data(Parts.of(Path(source), None if parts is None else tuple(parts)), choices, treatment, seed)
-    found = _read(source, pictures)
+    found = _tabled(_read(source, pictures), choices, series)
     if isinstance(found, Table):
         if series != Series():
             return series_data(found, choices, series, treatment, seed)
@@ -169,6 +169,13 @@ def _read(source: Any, pictures: Pictures) -> Source | Table:
     if pictures != Pictures() and (isinstance(found, Table) or found.pictures is None):
         raise DataError(f"{found.name} is no file or folder of pictures; {PICTURE_OPTIONS} are for these")
     return found
+
+
+def _tabled(found: Source | Table, choices: Choices, series: Series) -> Source | Table:
+    """An array of numbers is a table where some are missing, or where something is said of its columns."""
+    if isinstance(found, Table) or series != Series() or found.rows.ndim != 2 or found.rows.dtype.kind not in "fiu":
+        return found
+    return as_table(found) if choices != Choices() or holds_holes(found.rows) else found
 
 
 def _known(name: str, root: str | Path | None, treatment: Treatment, seed: int) -> Dataset:
@@ -205,7 +212,8 @@ def inspect(
     if isinstance(source, str | Path) and holds_parts(Path(source)):
         _check_plain(source, pictures)
         return inspect_folder(Parts.of(Path(source)), choices)
-    own, cut = _read(source, pictures), Series(series, window, step)
+    cut = Series(series, window, step)
+    own = _tabled(_read(source, pictures), choices, cut)
     if isinstance(own, Table):
         if cut == Series():
             return TableInspection(own.name, len(own.frame), choices.schema_of(own))
@@ -272,7 +280,7 @@ def read_named_rows(source: Any, protocol: Protocol, *, strict: bool = False, mi
     """
     own = read_source(source, protocol.pictures or Pictures())
     if isinstance(own, Source) and protocol.schema is not None:
-        own = _with_names(own, protocol.schema)
+        own = with_names(own, protocol.schema)
     if isinstance(own, Table):
         return NamedRows.of(table_rows(own, protocol, strict=strict, missing=missing), own, protocol.schema)
     if protocol.series is not None:
@@ -280,7 +288,7 @@ def read_named_rows(source: Any, protocol: Protocol, *, strict: bool = False, mi
     return NamedRows.of(later_rows(own.rows, own.labels, protocol, own.name, missing=missing))
 
 
-def _with_names(own: Source, schema: Schema) -> Table:
+def with_names(own: Source, schema: Schema) -> Table:
     """An array of values in original units, its columns in the order of the features."""
     import pandas as pd
 

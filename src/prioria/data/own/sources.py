@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 AS_THEY_ARE = Pictures()
 CHANNELS = (1, 3, 4)  # of pictures
+BLOCK = 65_536  # rows that are looked at together
 SPARSE = {"format", "shape", "data"}  # arrays that every sparse matrix in a file has
 
 
@@ -85,6 +86,24 @@ class Table:
     name: str
     frame: pd.DataFrame
     sizes: tuple[int, int, int] | None = None
+
+
+def holds_holes(rows: NDArray) -> bool:
+    """Whether numbers are missing; rows of a file are looked at in blocks."""
+    return rows.dtype.kind == "f" and any(
+        bool(np.isnan(rows[start : start + BLOCK]).any()) for start in range(0, len(rows), BLOCK)
+    )
+
+
+def as_table(source: Source) -> Table:
+    """The table x0, x1, ... and label that rows of numbers are, as in a file of text."""
+    import pandas as pd
+
+    frame = pd.DataFrame(np.asarray(source.rows), columns=[f"x{d}" for d in range(source.rows.shape[1])])
+    if source.labels is not None and source.labels.ndim == 1:
+        names = np.array(source.classes)
+        frame["label"] = names[source.labels] if len(names) else source.labels
+    return Table(source.name, prepared(frame, source.name), source.sizes)
 
 
 def read_source(source: Any, pictures: Pictures = AS_THEY_ARE) -> Source | Table:
