@@ -1,18 +1,19 @@
 // Where prior and aggregate posterior differ: pockets (the prior puts mass where no data are), leaks (the other way round).
 import { get, post } from "/api.js";
 import { el, rowView, rowsOf, classChooser, numberOf, queryOf, ramp, fmt } from "/show.js";
-import { Plot, cross } from "/plot.js";
+import { Plot, cross, line } from "/plot.js";
 
 export async function show({ main, run, facts, decoder, onLeave }) {
   const held = classChooser(facts, true);
   const view = rowView(facts.drawer, "Decoded"), stage = el("div"), text = el("p", { class: "quiet", role: "status" }), names = el("thead"), numbers = el("tbody");
   const cell = (value) => (value !== null && typeof value === "object" ? `${fmt(value.value)} ± ${fmt(value.standard_error)}` : fmt(value));
   const shown = el("select", { "aria-label": "Shown" }, ...[["log_p", "prior log p(z)"], ["log_q", "aggregate posterior log q(z)"], ["difference", "log p(z) - log q(z)"]].map(([value, name]) => el("option", { value }, name)));
+  const legend = el("p", { class: "quiet" });
   const samples = el("input", { type: "checkbox", checked: true }), refitted = el("input", { type: "checkbox", disabled: true }), lines = el("input", { type: "checkbox", checked: true });
   const kind = el("select", { "aria-label": "Prior" }, ...facts.refits.map((name) => el("option", {}, name)));
   const refit = el("button", {}, "Refit this prior");
   main.append(el("div", { class: "tools" }, ...(held ? [held] : []), el("label", {}, "Show ", shown), el("label", {}, lines, " contours"), el("label", {}, samples, " samples of the prior"), ...(facts.refits.length ? [kind, refit, el("label", {}, refitted, " after refitting")] : [])), ...(facts.no_refit ? [el("p", { class: "quiet" }, `No refitting here: ${facts.no_refit}.`)] : []),
-    el("div", { class: "split" }, stage, el("div", {}, el("figure", {}, view, el("figcaption", {}, "click the plane to decode")), el("p", { class: "quiet" }, "Contours: the prior in blue, the aggregate posterior in orange, half a nat, 2, 4.5 and 8 below the top. Blue rings: pockets, where the prior expects latents and no row has any. Orange rings: leaks, where rows are and the prior expects none."), el("p", { class: "quiet" }, ...(held ? ["Without a class, both are summed over all classes."] : [])), text, el("div", { class: "scroll" }, el("table", {}, names, numbers)))));
+    el("div", { class: "split" }, stage, el("div", {}, el("figure", {}, view, el("figcaption", {}, "click the plane to decode")), legend, el("p", { class: "quiet" }, ...(held ? ["Without a class, both are summed over all classes."] : [])), text, el("div", { class: "scroll" }, el("table", {}, names, numbers)))));
   let found, plot, place = null;
   function paint(context) {
     const values = shown.value === "difference" ? found.log_p.map((value, at) => value - found.log_q[at]) : found[shown.value];
@@ -77,12 +78,16 @@ export async function show({ main, run, facts, decoder, onLeave }) {
       stage.replaceChildren(el("p", {}, "The aggregate posterior of this model has no density to draw: its posterior is neither Gaussian nor bits. The map works all the same."));
       return;
     }
-    plot = new Plot(found.names, "Densities: click to decode");
+    const flat = !found.names[1]; // one latent: curves in place of contours
+    legend.textContent = flat ? "The prior in blue, the aggregate posterior in orange." : "Contours: the prior in blue, the aggregate posterior in orange, half a nat, 2, 4.5 and 8 below the top. Blue rings: pockets, where the prior expects latents and no row has any. Orange rings: leaks, where rows are and the prior expects none.";
+    plot = new Plot(flat ? [found.names[0], "density"] : found.names, "Densities: click to decode");
     stage.replaceChildren(plot.node);
-    const [pockets, leaks] = [worst("log_p", "log_q"), worst("log_q", "log_p")];
-    plot.background = paint;
+    const [pockets, leaks] = flat ? [[], []] : [worst("log_p", "log_q"), worst("log_q", "log_p")];
+    const curve = (values) => found.x.map((x, at) => [x, Math.exp(values[at] ?? -Infinity)]), curves = [[curve(found.log_q), "#d55e00"], [curve(found.log_p), "#0072b2"]];
+    plot.background = flat ? null : paint;
     plot.foreground = (context) => {
-      if (lines.checked) {
+      if (flat) curves.forEach(([points, color]) => line(context, plot, points, color, 2.5));
+      else if (lines.checked) {
         contours(context, found.log_q, "#d55e00");
         contours(context, found.log_p, "#0072b2");
       }
@@ -90,8 +95,9 @@ export async function show({ main, run, facts, decoder, onLeave }) {
       leaks.forEach((at) => ring(context, at, "#d55e00"));
       if (place) cross(context, plot, place);
     };
-    const corners = [[found.x[0], found.y[0]], [found.x.at(-1), found.y.at(-1)]];
-    plot.show(samples.checked ? found.samples : found.points, samples.checked ? "#ffffff" : "#e69f00", samples.checked ? 2.5 : 4, corners);
+    const highest = Math.max(...curves.flatMap(([points]) => points.map(([, height]) => height)));
+    const corners = flat ? [[found.x[0], 0], [found.x.at(-1), highest]] : [[found.x[0], found.y[0]], [found.x.at(-1), found.y.at(-1)]];
+    plot.show(samples.checked ? found.samples : found.points, samples.checked ? (flat ? "#0072b2" : "#ffffff") : "#e69f00", samples.checked ? 2.5 : 4, corners);
     plot.over.addEventListener("pointerdown", (event) => decode(plot.toPoint(event)));
     plot.steer(decode, () => place);
     decode(found.points[0]); // something to see before the first click
@@ -99,7 +105,7 @@ export async function show({ main, run, facts, decoder, onLeave }) {
   function decode(point) {
     place = point;
     plot.mark();
-    decoder.decode({ points: [point], number: numberOf(held), latents: true }, (buffer) => view.update(rowsOf(buffer, facts.drawer, 1)[0]));
+    decoder.decode({ points: [found.names[1] ? point : [point[0], 0]], number: numberOf(held), latents: true }, (buffer) => view.update(rowsOf(buffer, facts.drawer, 1)[0]));
   }
   refit.addEventListener("click", async () => {
     refit.disabled = true;
