@@ -1,4 +1,9 @@
-"""The Hugging Face Hub: folders of the files of a model, up and down."""
+"""The Hugging Face Hub: folders of the files of a model, up and down, by huggingface_hub's own two calls.
+
+Its ``ModelHubMixin`` makes the same two, and is no base of ours. The package is an extra, while a mixin must be there
+when the class is defined; it wraps the constructor to keep arguments for a config.json, which a model that is built of
+modules does not have, and asks the Hub for that file; and it takes the Hub's address from the environment alone.
+"""
 
 from __future__ import annotations
 
