@@ -23,6 +23,7 @@ from prioria import packing
 from prioria.report import evaluation
 from prioria.train import Run
 from prioria.ui.opened import Opened
+from prioria.ui.source import curves
 from tests.commands.test_commands import call
 from tests.travel.test_travel import SMALL, refused
 
@@ -100,7 +101,7 @@ def test_the_explorer_shows_draws_where_there_is_no_data(home: Path, away: Path)
         "Gentoo",
     ]
     assert facts["evaluation"]["log_likelihood"]["num_samples"] == 20
-    assert len(alone.map(50)["points"]) == 50 and alone.curves() == {"lines": []}
+    assert len(alone.map(50)["points"]) == 50 and curves(alone.folder) == []
     given = Opened(Path("model.zip"), str(home / "penguins.csv"))
     assert given.facts()["rows"] == 344
     torch.testing.assert_close(

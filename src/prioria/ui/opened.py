@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -285,8 +285,8 @@ class Opened:
 
     def _asked(
         self,
-        points: Sequence[Sequence[float]] | None = None,
-        groups: dict[str, Sequence[Sequence[float]]] | None = None,
+        points: Any = None,
+        groups: dict[str, Any] | None = None,
         number: int | None = None,
         latents: bool = False,
     ) -> Tensor:
@@ -319,7 +319,7 @@ class Opened:
         return self.run.model.generate(max(z.shape[1] for z in given.values()), **given).px
 
     @alone
-    def resampled(self, groups: dict[str, Sequence[Sequence[float]]], count: int = 8) -> dict[str, Any]:
+    def resampled(self, groups: dict[str, Any], count: int = 8) -> dict[str, Any]:
         """Decodes the groups given again and again, all others and the values themselves drawn anew."""
         count = min(max(int(count), 1), 32)
         given = {
