@@ -47,7 +47,7 @@ def value_range(rows: Tensor) -> tuple[float, float]:
 
 
 def tiles(values: Float[Tensor, "n D"], protocol: Protocol) -> UInt8[np.ndarray, "n H W 3"]:
-    """Returns values between 0 and 1 as colours, each picture enlarged by the same whole number of times."""
+    """Returns values between 0 and 1 as colors, each picture enlarged by the same whole number of times."""
     pictures = values.reshape(-1, *protocol.shape).clamp(0, 1).numpy()
     if protocol.shape[0] != 3:
         pictures = np.repeat(pictures.mean(1, keepdims=True), 3, axis=1)
@@ -57,8 +57,8 @@ def tiles(values: Float[Tensor, "n D"], protocol: Protocol) -> UInt8[np.ndarray,
     return (pictures * 255).round().astype(np.uint8).transpose(0, 2, 3, 1).repeat(times, 1).repeat(times, 2)
 
 
-def _rgb(colour: str) -> NDArray[np.float32]:
-    channels = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+def _rgb(color: str) -> NDArray[np.float32]:
+    channels = [int(color[index : index + 2], 16) / 255 for index in (1, 3, 5)]
     return np.array(channels, dtype=np.float32)[:, None, None]
 
 

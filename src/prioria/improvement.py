@@ -19,6 +19,7 @@ from prioria.conditionals import hidden
 from prioria.data import Dataset, carried
 from prioria.data import load as load_data
 from prioria.data.base import evenly
+from prioria.evaluate.record import plus_minus
 from prioria.evaluate.sampling import device_of
 from prioria.model import VAE, evaluation_mode
 from prioria.objectives import Enumerated, Objective
@@ -83,7 +84,7 @@ class Improvement:
         return self.kept and gain > error
 
     def __str__(self) -> str:
-        found = f"{self.gain:+.2f} ± {self.standard_error:.2f} nats per validation row"
+        found = f"{plus_minus(self.gain, error=self.standard_error, sign=True)} nats per validation row"
         if self.kept:
             return f"networks improve on the {self.begun} that they started from: {found}"
         return f"networks did not improve on the {self.begun} that they started from: {found}; the start is kept"

@@ -125,12 +125,12 @@ class VAE(Module):
         return next(iter(self.stages.values()))
 
     def at_epoch(self, epoch: int | None) -> None:
-        """Tells every stage where training is, for schedules that belong to the model: the temperature of gates."""
+        """Passes the epoch to every stage, for schedules that belong to the model, such as the temperature of gates."""
         for stage in self.stages.values():
             stage.at_epoch(epoch)
 
     def at_rows(self, rows: Tensor | None) -> None:
-        """Tells every stage the numbers (B,) of the training rows of a step, and None after it."""
+        """Passes the numbers (B,) of the rows of a training step to every stage, and None after it."""
         for stage in self.stages.values():
             stage.at_rows(rows)
 

@@ -159,6 +159,11 @@ def walk(model: VAE, x: Tensor | None) -> None:
     for name, stage in model.stages.items():
         with _part(f"prior of group {name!r}", above):
             p = stage.prior(above)
+        if not p.event_shape and p.batch_shape:
+            raise ValueError(
+                f"prior of group {name!r} is over single numbers, in a batch of shape {tuple(p.batch_shape)}; a "
+                "distribution of your own declares its event axes, for instance by Independent(p, 1)"
+            )
         q = None
         if x is not None:
             with _part(f"posterior of group {name!r}", features[name], above):

@@ -45,7 +45,7 @@ class Stage(Module):
         return z if above is None else torch.cat([above, z], -1)
 
     def bind(self, group: str, encoder: nn.Module) -> None:
-        """Told once by the model which group it is and through which network it reads x.
+        """Takes the name of its group and the network through which it reads x; the model calls it once.
 
         Raises:
             ValueError: the prior was built for another group, or on networks that are not the model's.
@@ -66,15 +66,15 @@ class Stage(Module):
         return [parameter for parameter in self.p.parameters() if parameter.requires_grad]
 
     def at_epoch(self, epoch: int | None) -> None:
-        """Told before every training step how many epochs are done, for schedules of its own; None is their end."""
+        """Takes the epochs completed, before each training step, for a schedule of its own; None is the schedule's end."""
 
     def begin(self, x: Tensor) -> None:
-        """Tells the prior, before the first step of a new training, some training rows (N, D)."""
+        """Passes some training rows (N, D) to the prior, before the first step of a new training."""
         if (told := getattr(self.p, "begin", None)) is not None:
             told(x)
 
     def at_rows(self, rows: Tensor | None) -> None:
-        """Told before every training step the numbers (B,) of its training rows, and None after it."""
+        """Takes the numbers (B,) of the rows of a training step before it, and None after it."""
         if (told := getattr(self.p, "at_rows", None)) is not None:
             told(rows)
 

@@ -184,3 +184,16 @@ def test_values_that_are_no_numbers_are_named(value: float) -> None:
 def test_scores_of_codes_need_factors() -> None:
     with pytest.raises(ValueError, match="x of Tensor has no factors"):
         evaluate.disentanglement(vae(), torch.zeros(9, 4))
+
+
+def test_a_prior_without_event_axes_is_named() -> None:
+    class Laplaces(torch.nn.Module):
+        def forward(self, context: torch.Tensor | None = None) -> torch.distributions.Distribution:
+            return torch.distributions.Laplace(torch.zeros(2), torch.ones(2))
+
+    model = vae()
+    model.stages["z"].p = Laplaces()
+    with pytest.raises(ValueError, match="prior of group 'z' is over single numbers.*declares its event axes"):
+        objectives.ELBO().check(model)
+    with pytest.raises(ValueError, match=r"its prior over \(\); .*declares its event axes"):
+        model.check(torch.zeros(3, 4))

@@ -69,10 +69,10 @@ def test_pictures_stand_upright(orientation, tmp_path):
 
 
 def test_transparency_is_laid_over_white_or_kept(tmp_path):
-    colour = RNG.integers(0, 256, (10, 5, 4, 4), dtype=np.uint8)
-    write(tmp_path, [Image.fromarray(each, "RGBA") for each in colour])
-    share = colour[..., 3:].astype(float) / 255
-    over_white = colour[..., :3] * share + 255 * (1 - share)
+    color = RNG.integers(0, 256, (10, 5, 4, 4), dtype=np.uint8)
+    write(tmp_path, [Image.fromarray(each, "RGBA") for each in color])
+    share = color[..., 3:].astype(float) / 255
+    over_white = color[..., :3] * share + 255 * (1 - share)
     assert np.abs(read_path(tmp_path).rows.transpose(0, 2, 3, 1) - over_white).max() <= 1
     data = load(tmp_path, alpha=True)
     assert data.shape == (4, 5, 4) and data.protocol.kind == "grey"
@@ -88,7 +88,7 @@ def test_pages_and_frames_are_rows(suffix, tmp_path):
         first, *others = [Image.fromarray(each) for each in GREY[3 * number : 3 * number + 3]]
         first.save(tmp_path / f"{number}{suffix}", save_all=True, append_images=others)
     rows = read_path(tmp_path).rows
-    assert rows.shape == (12, 1 if suffix == ".tif" else 3, 8, 6)  # a palette may hold any colour
+    assert rows.shape == (12, 1 if suffix == ".tif" else 3, 8, 6)  # a palette may hold any color
     assert np.array_equal(rows, np.broadcast_to(GREY[:, None], rows.shape))
     assert inspect(tmp_path, frames="first").shape[0] == 4
     assert np.array_equal(read_path(tmp_path / f"1{suffix}").rows[:, 0], GREY[3:6])  # one file is pictures too
@@ -127,7 +127,7 @@ def test_archives_are_read_in_place_without_litter(name, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["P", "CMYK", "RGB", "YCbCr"])
-def test_modes_are_read_as_colour(mode, tmp_path):
+def test_modes_are_read_as_color(mode, tmp_path):
     bits = np.where(GREY > 127, 255, 0).astype(np.uint8)
     image = [Image.fromarray(each).convert("RGB").convert(mode) for each in bits]
     write(tmp_path, image, ".png" if mode in ("P", "RGB") else ".tif")
@@ -144,12 +144,12 @@ def test_sixteen_bits_are_brought_to_eight(tmp_path):
         assert np.array_equal(read_path(tmp_path / folder).rows[:, 0], np.round(deep / 257).astype(np.uint8))
 
 
-def test_grey_and_colour_are_mixed_by_an_option_alone(tmp_path):
+def test_grey_and_color_are_mixed_by_an_option_alone(tmp_path):
     write(tmp_path, [*GREY[:6], *[np.stack([each] * 3, -1) for each in GREY[6:]]])
-    with pytest.raises(DataError, match=r"00.png is grey but 06.png is in colour; .*--colour grey"):
+    with pytest.raises(DataError, match=r"00.png is grey but 06.png is in color; .*--color grey"):
         load(tmp_path)
-    assert np.array_equal(load(tmp_path, colour="grey").protocol.shape, (1, 8, 6))
-    data = load(tmp_path, colour="rgb")
+    assert np.array_equal(load(tmp_path, color="grey").protocol.shape, (1, 8, 6))
+    data = load(tmp_path, color="rgb")
     again = load(**json.loads(json.dumps(data.origin)))
     assert again.protocol == data.protocol and data.shape == (3, 8, 6)
     write(tmp_path / "more", GREY)
@@ -193,7 +193,7 @@ def test_options_are_checked_before_anything_is_read(options, reason, tmp_path):
 
 def test_options_of_pictures_are_for_pictures():
     for source in ("digits", GREY.reshape(12, -1)):
-        with pytest.raises(DataError, match="resize, crop, colour, alpha and frames are for"):
+        with pytest.raises(DataError, match="resize, crop, color, alpha and frames are for"):
             load(source, resize="8x8")
 
 

@@ -15,7 +15,7 @@ MIXED = Schema(
         Column("height", "real", treatment="standardize", center=170.0, scale=10.0),
         Column("price", "positive", treatment="log", center=1.0, scale=2.0),
         Column("visits", "count", integer=True),
-        Column("colour", "category", levels=("blue", "green", "red")),
+        Column("color", "category", levels=("blue", "green", "red")),
         Column("smoker", "binary", levels=("False", "True")),
         Column("species", "category", role="label", levels=("cat", "dog")),
         Column("name", "identifier", role="identifier"),
@@ -24,7 +24,7 @@ MIXED = Schema(
 FRAME = pd.DataFrame(
     {
         "species": ["dog", "cat", None],
-        "colour": ["red", "violet", "blue"],
+        "color": ["red", "violet", "blue"],
         "smoker": [True, False, None],
         "visits": [3, 0, None],
         "price": [np.e**3, -1.0, 1.0],
@@ -42,9 +42,9 @@ def test_columns_are_matched_by_name_and_numbers_follow_the_treatment():
 
 def test_rows_come_back_in_original_kinds_and_units():
     found = MIXED.decode(MIXED.encode(FRAME))
-    assert list(found) == ["height", "price", "visits", "colour", "smoker"]
+    assert list(found) == ["height", "price", "visits", "color", "smoker"]
     np.testing.assert_allclose(found["price"], [np.e**3, np.nan, 1.0], rtol=1e-6)
-    assert found["colour"].fillna("?").tolist() == ["red", "?", "blue"] and found["smoker"].tolist() == [
+    assert found["color"].fillna("?").tolist() == ["red", "?", "blue"] and found["smoker"].tolist() == [
         True,
         False,
         None,

@@ -76,8 +76,8 @@ def test_a_long_line_is_refused_by_its_number_in_the_file(tmp_path):
 def test_comments_between_rows(tmp_path):
     rows = [*BODY[:5], ["# half way"], *BODY[5:]]
     np.testing.assert_array_equal(read_table(written(tmp_path / "rows.csv", "x,y,z", rows=rows)), ROWS)
-    colours = [[*row, "#ff0000"] for row in BODY]
-    assert set(read_table(written(tmp_path / "rows.csv", "x,y,z,colour", rows=colours))["colour"]) == {"#ff0000"}
+    colors = [[*row, "#ff0000"] for row in BODY]
+    assert set(read_table(written(tmp_path / "rows.csv", "x,y,z,color", rows=colors))["color"]) == {"#ff0000"}
 
 
 def test_packed_text_json_and_stata(tmp_path):

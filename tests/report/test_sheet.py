@@ -28,8 +28,8 @@ from tests.report.conftest import COMPONENTS, dataset_of, model_of
 SIDE = 72  # a digit of 8 x 8, nine times enlarged
 
 
-def rgb(colour: str) -> np.ndarray:
-    return np.array([int(colour[index : index + 2], 16) for index in (1, 3, 5)])
+def rgb(color: str) -> np.ndarray:
+    return np.array([int(color[index : index + 2], 16) for index in (1, 3, 5)])
 
 
 def picture(path: Path) -> np.ndarray:
@@ -37,7 +37,7 @@ def picture(path: Path) -> np.ndarray:
 
 
 def tile(image: np.ndarray, column: int, *, top: int) -> np.ndarray:
-    """One tile of a page of digits, back in 8 x 8 pixels, after checking that each pixel is a square of one colour."""
+    """One tile of a page of digits, back in 8 x 8 pixels, after checking that each pixel is a square of one color."""
     left = MARGIN + column * (SIDE + GAP)
     squares = image[top : top + SIDE, left : left + SIDE].reshape(8, 9, 8, 9, 3)
     assert (squares == squares[:, :1, :, :1]).all()
@@ -45,7 +45,7 @@ def tile(image: np.ndarray, column: int, *, top: int) -> np.ndarray:
 
 
 def inked(values: torch.Tensor) -> np.ndarray:
-    """The colours of values between 0 (paper) and 1 (ink)."""
+    """The colors of values between 0 (paper) and 1 (ink)."""
     share = values.reshape(8, 8, 1).double().numpy()
     return rgb(FIELD) + share * (rgb(INK) - rgb(FIELD))
 
@@ -121,7 +121,7 @@ def test_model_random_numbers_and_matplotlib_stay_as_they_were(name: str, tmp_pa
     assert (dict(rcParams), pyplot.get_fignums()) == (before[2], [])
 
 
-def test_colours_and_brightness_are_those_of_the_data(tmp_path: Path):
+def test_colors_and_brightness_are_those_of_the_data(tmp_path: Path):
     rows = torch.linspace(0, 1, 3 * 72 * 72).reshape(1, -1)  # a tile of 72 x 72 is not enlarged
     for shape, expected in (
         ((3, 72, 72), rows.reshape(3, 72, 72)),

@@ -22,7 +22,7 @@ from prioria.data import load
 from prioria.data.reading import Reading
 from prioria.train import Run
 from prioria.train.step import Step
-from prioria.tuning import Options, Tuned, search, space, tune
+from prioria.tuning import Suggestion, Tuned, search, space, tune
 from prioria.tuning.search import STARTUP, Task
 from tests.commands.test_commands import call
 from tests.train.test_resume import at_call, killed
@@ -135,13 +135,13 @@ def test_a_worker_that_dies_has_its_trial_taken_over(table: Path, tmp_path: Path
     (tmp_path / "study").mkdir()
     study = task.study()
     trial = study.ask()
-    options = Options.suggest(trial, task.dataset(), 1)
+    options = Suggestion.suggest(trial, task.dataset(), 1)
     for name, value in {"task": 3, "run": "000"}.items():
         trial.set_user_attr(name, value)
     search.work(task)
     first, second = study.get_trials()
     assert (first.state.name, second.state.name) == ("FAIL", "COMPLETE") and second.user_attrs["run"] == "000"
-    assert Options.suggest(second, task.dataset(), 1) == options
+    assert Suggestion.suggest(second, task.dataset(), 1) == options
 
 
 def failing(number: int) -> Callable:

@@ -1,7 +1,7 @@
 """From a data set and a few choices to a model and an objective: what the command line, the demo and estimators use."""
 
+from prioria.build.arguments import Argument, Choice
 from prioria.build.assembly import model, objective, prior, structure
-from prioria.build.families import Choice, Family
 from prioria.build.kinds import (
     CONSTRAINTS,
     LIKELIHOODS,
@@ -24,8 +24,8 @@ __all__ = [
     "PRIORS",
     "STAGES",
     "TOTAL_CORRELATIONS",
+    "Argument",
     "Choice",
-    "Family",
     "Networks",
     "Structure",
     "model",

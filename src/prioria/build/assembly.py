@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prioria import objectives
-from prioria.build.families import Choice
+from prioria.build.arguments import Choice
 from prioria.build.kinds import (
     CONSTRAINTS,
     OBJECTIVES,

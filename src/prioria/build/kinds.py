@@ -9,7 +9,7 @@ from re import sub
 from types import ModuleType
 
 from prioria import likelihoods, objectives, posteriors, priors
-from prioria.build.families import Family
+from prioria.build.arguments import Argument
 from prioria.build.networks import MLP, Conv, Frequency, Gated, GatedConv, Residual
 from prioria.build.structures import Binary, ConvLadder, Graph, Ladder
 
@@ -26,7 +26,7 @@ def _exported(package: ModuleType, base: type) -> dict[str, type]:
     return {word.removesuffix("-vae"): cls for cls, word in words.items()}
 
 
-PRIORS = Family(
+PRIORS = Argument(
     "prior",
     {
         "standard": priors.StandardNormal,
@@ -39,13 +39,13 @@ PRIORS = Family(
     FACTS,
     default="standard",
 )
-POSTERIORS = Family(
+POSTERIORS = Argument(
     "posterior",
     {"gaussian": posteriors.Gaussian, "iaf": posteriors.IAF, "delta": posteriors.Delta},
     FACTS,
     default="gaussian",
 )
-LIKELIHOODS = Family(
+LIKELIHOODS = Argument(
     "likelihood",
     {
         "bernoulli": likelihoods.Bernoulli,
@@ -61,8 +61,8 @@ LIKELIHOODS = Family(
 )
 EVERY = _exported(objectives, objectives.Objective)
 WRAPPERS = {kind: cls for kind, cls in EVERY.items() if "inner" in signature(cls).parameters}  # of another objective
-OBJECTIVES = Family("objective", {k: c for k, c in EVERY.items() if k not in WRAPPERS}, FACTS, default="elbo")
-TOTAL_CORRELATIONS = Family(
+OBJECTIVES = Argument("objective", {k: c for k, c in EVERY.items() if k not in WRAPPERS}, FACTS, default="elbo")
+TOTAL_CORRELATIONS = Argument(
     "tc",
     {
         "minibatch": objectives.Minibatch,
@@ -71,13 +71,13 @@ TOTAL_CORRELATIONS = Family(
     },
     FACTS,
 )
-CONSTRAINTS = Family("constraint", WRAPPERS, FACTS)
-NETWORKS = Family(
+CONSTRAINTS = Argument("constraint", WRAPPERS, FACTS)
+NETWORKS = Argument(
     "network",
     {"gated": Gated, "mlp": MLP, "residual": Residual, "gated-conv": GatedConv, "conv": Conv, "frequency": Frequency},
     FACTS,
     default="gated",
 )
-STAGES = Family(  # a hierarchy is a whole: its latents are its own options
+STAGES = Argument(  # a hierarchy is a whole: its latents are its own options
     "stages", {"ladder": Ladder, "binary": Binary, "graph": Graph, "conv-ladder": ConvLadder}, facts=frozenset()
 )

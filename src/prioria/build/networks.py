@@ -22,7 +22,7 @@ class Networks(ABC):
         hidden: widths, whose meaning is the kind's; None for its defaults.
 
     Raises:
-        ValueError: more widths than the kind of network uses, or fewer than it needs; or colours that come last.
+        ValueError: more widths than the kind of network uses, or fewer than it needs; or colors that come last.
     """
 
     name: ClassVar[str]
@@ -38,7 +38,7 @@ class Networks(ABC):
             given = " ".join(map(str, self.hidden))
             raise ValueError(f"network.hidden {given} does not fit network {self.name}; give {self.meaning}")
         if len(shape) == 3 and shape[2] in (1, 3) and shape[0] not in (1, 3):
-            # convolutions would run over columns and colours, and every picture of a report would be nonsense
+            # convolutions would run over columns and colors, and every picture of a report would be nonsense
             raise ValueError(
                 f"the data has shape {self.shape}, which looks like (height, width, channels); save it as "
                 "(N, channels, height, width), in numpy by x.transpose(0, 3, 1, 2), or as flat rows (N, D) if these "

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from prioria.build.families import Choice
+from prioria.build.arguments import Choice
 from prioria.build.kinds import LIKELIHOODS, NETWORKS
 from prioria.build.networks import FEWEST_PLACES, Networks, OfTable
 from prioria.data import Dataset, check_likelihood

@@ -1,8 +1,8 @@
 """Options of the command line, generated from what ``prioria.build`` offers.
 
-A family (priors, objectives, ...) becomes one record: the kind, and every option of every kind. (A union of one record
-a kind would say more, but the parser cannot merge options of one name with different defaults.) An option left out
-keeps the constructor's default; one that the chosen kind does not have is refused.
+An argument (prior, objective, ...) becomes one record: the kind, and every option of every kind. (A union of one
+record a kind would say more, but the parser cannot merge options of one name with different defaults.) An option left
+out keeps the constructor's default; one that the chosen kind does not have is refused.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import Annotated, Any, Literal, Optional, get_args, get_type_hints
 from cyclopts import Group, Parameter
 from docstring_parser import parse
 
-from prioria.build import Family
+from prioria.build import Argument
 
 TITLES = ("Values", "Pictures", "Series", "Tables", "Parts of the model", "Training")
 GROUPS = {title: Group(title, sort_key=number) for number, title in enumerate(TITLES, start=1)}
 
 
-def record(family: Family) -> type:
+def record(argument: Argument) -> type:
     """Returns a dataclass with ``kind`` and one optional field for each option of any kind."""
     hints: dict[str, Any] = {}
     helps: dict[str, list[str]] = {}
-    for kind, cls in family.kinds.items():
+    for kind, cls in argument.kinds.items():
         described = {item.arg_name: item.description or "" for item in parse(cls.__doc__ or "").params}
-        for option, parameter in family.options_of(kind).items():
+        for option, parameter in argument.options_of(kind).items():
             hint = get_type_hints(cls.__init__)[option]
             hints[option] = hints[option] | hint if option in hints else hint
             helps.setdefault(option, []).append(_help(kind, described.get(option, ""), parameter))
-    names = Literal[tuple(family.kinds)]
-    kind_type = names if family.default else Optional[names]  # noqa: UP045 - made at run time
+    names = Literal[tuple(argument.kinds)]
+    kind_type = names if argument.default else Optional[names]  # noqa: UP045 - made at run time
     extra = [(option, _optional(hint, helps[option]), field(default=None)) for option, hint in hints.items()]
-    made = make_dataclass(f"{family.argument}_options", [("kind", kind_type, field(default=family.default)), *extra])
+    made = make_dataclass(f"{argument.name}_options", [("kind", kind_type, field(default=argument.default)), *extra])
     made.__module__ = __name__
     return made
 

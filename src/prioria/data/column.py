@@ -44,7 +44,7 @@ class Column:
         DataError: a value that the schema cannot use, with the column's name.
 
     Example:
-        >>> Column("colour", "category", levels=("red", "blue")).categories
+        >>> Column("color", "category", levels=("red", "blue")).categories
         2
     """
 

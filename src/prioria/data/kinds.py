@@ -26,7 +26,7 @@ IDENTIFIER_NAMES = re.compile(r"(.*[\W_])?(id|uuid|guid)", re.IGNORECASE)
 MOST_LEVELS = 100
 FEW_LEVELS = 10  # so many whole numbers are levels in order
 FARTHEST = 100.0  # standard deviations of the middle half: a larger one is that of few values far away
-SAMPLE = 500  # values by which text is recognised as dates
+SAMPLE = 500  # values by which text is recognized as dates
 
 
 def infer(
@@ -73,7 +73,7 @@ def infer(
         if found.kind == "date" and dates and name not in ignore:
             columns += [_part(name, part, values) for part in DATE_PARTS]
     chosen = labels if labels is not None else _label(columns, kinds)
-    columns = [_labelled(column, frame) if column.name == chosen else column for column in columns]
+    columns = [_labeled(column, frame) if column.name == chosen else column for column in columns]
     return Schema(tuple(fitted(column, rows) for column in columns))
 
 
@@ -90,12 +90,12 @@ def _check_names(frame: pd.DataFrame, labels: str | None, ignore: Collection[str
 
 def look(name: str, values: pd.Series, kind: Any = None) -> Column:
     """What one column holds, before anything is fitted."""
-    found = _recognised(name, values) if kind is None else _as(name, values, kind)
+    found = _recognized(name, values) if kind is None else _as(name, values, kind)
     role = {"identifier": "identifier"}.get(found.kind, "feature" if found.kind in (*NUMBERS, *NAMES) else "ignored")
     return replace(found, role=role, missing=max(found.missing, float(values.isna().mean())))
 
 
-def _recognised(name: str, values: pd.Series) -> Column:
+def _recognized(name: str, values: pd.Series) -> Column:
     import pandas as pd
 
     known: Any = values.dropna()
@@ -314,7 +314,7 @@ def _is_count(column: Column) -> bool:
     return column.kind == "count" or column.levels == ("0", "1") or (column.kind == "ordinal" and column.integer)
 
 
-def _labelled(column: Column, frame: pd.DataFrame) -> Column:
+def _labeled(column: Column, frame: pd.DataFrame) -> Column:
     values = series(frame, column.name)
     if column.kind in ("count", "text", "identifier") and values is not None and values.nunique() <= MOST_LEVELS:
         column = _as(column.name, values, "category")

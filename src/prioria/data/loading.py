@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE_OPTIONS = "schema, label, ignore, kinds and dates"
-PICTURE_OPTIONS = "resize, crop, colour, alpha and frames"
+PICTURE_OPTIONS = "resize, crop, color, alpha and frames"
 SERIES_OPTIONS = "series, window and step"
 
 
@@ -48,7 +48,7 @@ def load(
     levels: int | None = None,
     resize: str | Sequence[int] | None = None,
     crop: bool = False,
-    colour: Literal["grey", "rgb"] | None = None,
+    color: Literal["grey", "rgb"] | None = None,
     alpha: bool = False,
     frames: Literal["all", "first"] = "all",
     series: bool = False,
@@ -77,7 +77,7 @@ def load(
         levels: Whole values 0 to `levels` are grey levels; None = 255 for uint8, else they are counts.
         resize: Of pictures: "64x64" or (64, 64), width and height that all are brought to; None = they are of one size.
         crop: Of pictures: cut them to the proportions of `resize` around the center, in place of stretching them.
-        colour: Of pictures: read all as "grey" or all as "rgb"; None = as they are, all alike.
+        color: Of pictures: read all as "grey" or all as "rgb"; None = as they are, all alike.
         alpha: Of pictures: keep transparency as a channel; otherwise they are laid over white.
         frames: Of pictures: "all" pages of a TIFF and frames of a GIF are rows, or the "first" alone.
         series: Rows are series, (N, T) or (N, channels, T); real numbers with three axes are so without saying.
@@ -104,7 +104,7 @@ def load(
         return source
     treatment = Treatment(binarize, relaxed, standardize, levels)
     choices = Choices(_schema(schema), label, tuple(ignore), dict(kinds or {}), dates)
-    forms = Pictures(size_of(resize), crop, colour, alpha, frames), Series(series, window, step)
+    forms = Pictures(size_of(resize), crop, color, alpha, frames), Series(series, window, step)
     if parts is not None and not (isinstance(source, str | Path) and holds_parts(Path(source))):
         raise DataError(f"parts={list(parts)[:1]} are of a folder of parts of a table; leave them out for {source}")
     if not isinstance(source, str | Path):
@@ -193,7 +193,7 @@ def inspect(
     dates: bool = False,
     resize: str | Sequence[int] | None = None,
     crop: bool = False,
-    colour: Literal["grey", "rgb"] | None = None,
+    color: Literal["grey", "rgb"] | None = None,
     alpha: bool = False,
     frames: Literal["all", "first"] = "all",
     series: bool = False,
@@ -207,7 +207,7 @@ def inspect(
     >>> print(inspect([[0, 1], [1, 1], [0, 0]]).kind)
     binary
     """
-    pictures = Pictures(size_of(resize), crop, colour, alpha, frames)
+    pictures = Pictures(size_of(resize), crop, color, alpha, frames)
     choices = Choices(None, label, tuple(ignore), dict(kinds or {}), dates)
     if isinstance(source, str | Path) and holds_parts(Path(source)):
         _check_plain(source, pictures)

@@ -50,7 +50,7 @@ class Reading:
         "of pictures: cut them to the proportions of --resize around the center, in place of stretching them.",
         False,
     )
-    colour: Literal["grey", "rgb"] | None = option("Pictures", "of pictures: read all as grey or all as rgb.")
+    color: Literal["grey", "rgb"] | None = option("Pictures", "of pictures: read all as grey or all as rgb.")
     alpha: bool = option(
         "Pictures", "of pictures: keep transparency as a channel; otherwise they are laid over white.", False
     )

@@ -177,8 +177,8 @@ def as_mixture(d: Distribution) -> Mixture | None:
     Example:
         >>> from torch.distributions import Categorical
         >>> parts = normal(torch.zeros(3, 2), torch.ones(3, 2))
-        >>> as_mixture(MixtureSameFamily(Categorical(torch.ones(3)), parts)).log_weights.exp()
-        tensor([0.3333, 0.3333, 0.3333])
+        >>> len(as_mixture(MixtureSameFamily(Categorical(torch.ones(3)), parts)).log_weights)
+        3
         >>> as_mixture(parts) is None
         True
     """

@@ -11,7 +11,7 @@ class Words(Distribution):
     r"""Counts x (..., W) of words drawn independently with probabilities softmax(logits).
 
     log p(x) = sum_w x_w log p_w, the log-probability of the words in their order: the multinomial coefficient, in which
-    no model has a part, is left out. The length of a document is given, not modelled; draws have ``length`` words.
+    no model has a part, is left out. The length of a document is given, not modeled; draws have ``length`` words.
 
     Args:
         logits: (..., W).

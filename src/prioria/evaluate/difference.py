@@ -82,7 +82,7 @@ class Difference:
         return read
 
     def __str__(self) -> str:
-        return "+" * (self.value >= 0) + plus_minus(self.value, error=self.standard_error)
+        return plus_minus(self.value, error=self.standard_error, sign=True)
 
 
 def _digits(number: float) -> int:

@@ -125,18 +125,21 @@ def known(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-def plus_minus(value: float, *, error: float = math.nan, digits: int = 2) -> str:
+def plus_minus(value: float, *, error: float = math.nan, digits: int = 2, sign: bool = False) -> str:
     """Returns a number and its standard error as all of prioria prints them.
 
     Args:
         value: the number.
         error: its standard error; nothing is said of one that is not a number.
         digits: after the point; more where the error would else be 0.00.
+        sign: before what is not negative, too: of differences.
 
     Example:
         >>> plus_minus(-89.1234, error=0.5), plus_minus(-89.1234, error=0.0012), plus_minus(-89.1234)
         ('-89.12 ± 0.50', '-89.123 ± 0.001', '-89.12')
+        >>> plus_minus(0.4, error=0.1, sign=True)
+        '+0.40 ± 0.10'
     """
     if 0 < error < 10**-digits:
         digits = -math.floor(math.log10(error))
-    return f"{value:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
+    return f"{value:{'+' * sign}.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")

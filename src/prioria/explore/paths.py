@@ -143,9 +143,9 @@ def resample(z: Float[Tensor, "T L"], count: int) -> Float[Tensor, "count L"]:
     """
     if count < 2:
         raise ValueError(f"count={count} leaves no path; use at least 2 points")
-    travelled = torch.cat([torch.zeros(1), z.diff(dim=0).norm(dim=-1).cumsum(0)]).double().numpy()
-    wanted = np.linspace(0, travelled[-1], count)
-    columns = [np.interp(wanted, travelled, column) for column in z.double().numpy().T]
+    traveled = torch.cat([torch.zeros(1), z.diff(dim=0).norm(dim=-1).cumsum(0)]).double().numpy()
+    wanted = np.linspace(0, traveled[-1], count)
+    columns = [np.interp(wanted, traveled, column) for column in z.double().numpy().T]
     return torch.from_numpy(np.stack(columns, -1)).to(z.dtype)
 
 

@@ -120,8 +120,8 @@ def _bars(table: Table, found: Sequence[Case], out: Path) -> Iterator[Image]:
     figure, (axes,) = style.panels(9.0, 3.4)
     for number, case in enumerate(found):
         means, deviations = zip(*(case.runs[0]["joints"][joint] for joint in joints), strict=True)
-        left, colour = np.arange(len(joints)) + width * number, style.SERIES[number % len(style.SERIES)]
-        axes.bar(left, means, width, color=colour, label=case.title)
+        left, color = np.arange(len(joints)) + width * number, style.SERIES[number % len(style.SERIES)]
+        axes.bar(left, means, width, color=color, label=case.title)
         axes.errorbar(left, means, deviations, fmt="none", ecolor=style.INK, elinewidth=0.7)
     title = "Root mean square of second differences, mean and sd over paths; smaller is smoother"
     style.dress(axes, title)

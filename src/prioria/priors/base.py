@@ -24,13 +24,13 @@ class Prior(Module):
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
     def bind(self, group: str, encoder: nn.Module, posterior: nn.Module) -> None:
-        """Told once whose prior it is; raises ValueError where it was made for another group or other parts."""
+        """Takes its group and its model's networks once; raises ValueError where it was made for others."""
 
     def begin(self, x: Tensor) -> None:
-        """Told once, before the first step of a new training, some training rows (N, D) as the encoder reads them."""
+        """Takes some training rows (N, D), as the encoder reads them, before the first step of a new training."""
 
     def at_rows(self, rows: Tensor | None) -> None:
-        """Told before every training step the numbers (B,) of its training rows, and None after it."""
+        """Takes the numbers (B,) of the rows of a training step before it, and None after it."""
 
     def check_training(self) -> None:
         """Raises ValueError, before the first step, where training the prior with its model would go wrong."""

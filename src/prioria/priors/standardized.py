@@ -52,12 +52,12 @@ class Standardized(Prior):
         return getattr(self.prior, "can_narrow", True)
 
     def bind(self, group: str, encoder: nn.Module, posterior: nn.Module) -> None:
-        """Tells the prior inside whose it is."""
+        """Passes its group and networks to the prior inside."""
         if bind := getattr(self.prior, "bind", None):
             bind(group, encoder, posterior)
 
     def at_rows(self, rows: Tensor | None) -> None:
-        """Tells the prior inside which training rows a step has."""
+        """Passes the numbers of the rows of a step to the prior inside."""
         if told := getattr(self.prior, "at_rows", None):
             told(rows)
 

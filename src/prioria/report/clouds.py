@@ -57,7 +57,7 @@ class Cloud:
 
 
 def latent(model: VAE, dataset: Dataset, *, seed: int = 0, points: int = POINTS) -> Figure:
-    """Returns a picture of the top latent group: posterior draws of test rows, coloured by label, over the prior.
+    """Returns a picture of the top latent group: posterior draws of test rows, colored by label, over the prior.
 
     With two latents they are the axes and the prior is drawn as its density; with more, the axes are the first two
     principal components of the posterior draws and the prior is drawn as points; with one, both are histograms.
@@ -152,8 +152,8 @@ def _scatter(axes: Axes, found: Cloud, protocol: Protocol) -> None:
         points = axes.scatter(x, y, c=labels.numpy(), cmap=style.SCALE, **look)
         axes.figure.colorbar(points, ax=axes, label=protocol.factors[0] if protocol.factors else "label")
         return
-    for value, colour in zip(values.tolist(), style.CLASSES, strict=False):
+    for value, color in zip(values.tolist(), style.CLASSES, strict=False):
         chosen = (labels == value).numpy()
         name = protocol.classes[int(value)] if protocol.classes else f"{value:g}"
-        axes.scatter(x[chosen], y[chosen], color=colour, label=name, **look)
+        axes.scatter(x[chosen], y[chosen], color=color, label=name, **look)
     style.legend_below(axes)

@@ -30,7 +30,7 @@ POINTS = 2000
 def update_surfaces(*, nu: float = 1.0, tau: float = 3.0) -> Figure:
     """Returns beta_t - beta_(t-1) under REWO and GECO over beta and delta = C_t - kappa^2, as on the poster.
 
-    Where a colour ends, white, beta rests: along delta = 0 for both, along beta = 1 (for delta < 0) for REWO alone.
+    Where a color ends, white, beta rests: along delta = 0 for both, along beta = 1 (for delta < 0) for REWO alone.
 
     Args:
         nu: learning rate.
@@ -41,8 +41,8 @@ def update_surfaces(*, nu: float = 1.0, tau: float = 3.0) -> Figure:
     updates = {"REWO": rewo_update(beta, delta, nu, tau), "GECO": geco_update(beta, delta, nu)}
     limit = max(float((new - beta).abs().max()) for new in updates.values())
     for each, (name, new) in zip(axes, updates.items(), strict=True):
-        colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "rasterized": True}
-        mesh = each.pcolormesh(delta.numpy(), beta.numpy(), (new - beta).numpy(), **colours)
+        colors = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "rasterized": True}
+        mesh = each.pcolormesh(delta.numpy(), beta.numpy(), (new - beta).numpy(), **colors)
         each.contour(delta.numpy(), beta.numpy(), (new - beta).numpy(), 16, colors=style.INK, linewidths=0.3)
         style.dress(each, f"{name}, change of beta", x="C - kappa²", y="beta")
         figure.colorbar(mesh, ax=each)

@@ -75,9 +75,9 @@ def read_history(folder: str | Path) -> list[Line]:
 
 def _panel(axes: Axes, history: Sequence[Line], term: str) -> None:
     style.dress(axes, "objective" if term == "loss" else term.replace("rate/", "rate of "), x="step", y="nats")
-    for split, colour in (("train", style.PALE), ("validation", style.DATA)):
+    for split, color in (("train", style.PALE), ("validation", style.DATA)):
         lines = [line for line in history if line["split"] == split and line.get(term) is not None]
-        look = {"color": colour, "lw": 1.2, "marker": "." if len(lines) == 1 else None}  # no line through one point
+        look = {"color": color, "lw": 1.2, "marker": "." if len(lines) == 1 else None}  # no line through one point
         axes.plot([line["step"] for line in lines], [line[term] for line in lines], label=split, **look)
     axes.set_ylim(*_limits([line for line in history if line.get(term) is not None], term))
     best = [line for line in history if line.get("best")][-1:]

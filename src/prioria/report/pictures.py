@@ -93,7 +93,7 @@ def blocks(
 
 
 def png(block: UInt8[np.ndarray, "height width 3"]) -> bytes:
-    """Returns an array of colours as the bytes of a .png file."""
+    """Returns an array of colors as the bytes of a .png file."""
     from PIL import Image
 
     buffer = io.BytesIO()

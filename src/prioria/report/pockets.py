@@ -91,26 +91,26 @@ def draw_margins(axes: Axes, found: Margins, title: str = "aggregate posterior, 
 def _histograms(axes: Axes, found: Margins, title: str) -> None:
     style.dress(axes, title, x="z[0]", y="density")
     shown = {"low-posterior (pockets)": (found.low, POCKET), "high-posterior (leaks)": (found.high, LEAK)}
-    parts = {label: (e.z.flatten().cpu(), colour) for label, (e, colour) in shown.items() if e is not None}
+    parts = {label: (e.z.flatten().cpu(), color) for label, (e, color) in shown.items() if e is not None}
     every = torch.cat([found.encodings.flatten(), *(z for z, _ in parts.values())]).numpy()
     bins = np.histogram_bin_edges(every, bins=60).tolist()
     axes.hist(found.encodings[:, 0].numpy(), bins, density=True, color=style.PALE, label="encodings")
-    for label, (z, colour) in parts.items():
-        axes.hist(z.numpy(), bins, density=True, histtype="step", color=colour, label=label)
+    for label, (z, color) in parts.items():
+        axes.hist(z.numpy(), bins, density=True, histtype="step", color=color, label=label)
 
 
 def draw_plane(axes: Axes, data: Tensor, rows: dict[str, tuple[Tensor, str]], title: str) -> None:
-    """Draws points of the plane, and sets of others over them: label -> (rows, colour)."""
+    """Draws points of the plane, and sets of others over them: label -> (rows, color)."""
     style.dress(axes, title)
     axes.scatter(*data.T.numpy(), s=4, color=style.LINE, linewidths=0, rasterized=True)
-    for label, (points, colour) in rows.items():
-        axes.scatter(*points.T.numpy(), s=7, color=colour, alpha=0.7, linewidths=0, rasterized=True, label=label)
+    for label, (points, color) in rows.items():
+        axes.scatter(*points.T.numpy(), s=7, color=color, alpha=0.7, linewidths=0, rasterized=True, label=label)
 
 
 def decoded_margins(model: VAE, found: Margins) -> dict[str, tuple[Tensor, str]]:
-    """Returns what low- and high-posterior samples decode to, with their colours."""
+    """Returns what low- and high-posterior samples decode to, with their colors."""
     rows = {"low-posterior": (found.low, POCKET), "high-posterior": (found.high, LEAK)}
-    return {name: (decoded(model, e.z.flatten(1)), colour) for name, (e, colour) in rows.items() if e is not None}
+    return {name: (decoded(model, e.z.flatten(1)), color) for name, (e, color) in rows.items() if e is not None}
 
 
 def _density(model: VAE, data: Dataset, z: Tensor, seed: int) -> tuple[Tensor, tuple[float, float, float, float]]:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 MUTED, PALE, LINE, PAPER = "#5f6b7a", "#a9b4c0", "#dde3ea", "#ffffff"
 DATA, SAMPLE, RECONSTRUCTION = "#0072b2", "#d55e00", "#009e73"
-# The palette of Okabe and Ito, which the colour-blind can tell apart.
+# The palette of Okabe and Ito, which the color-blind can tell apart.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 CLASSES = tuple(
     f"tab:{name}" for name in ("blue", "orange", "green", "red", "purple", "brown", "pink", "gray", "olive", "cyan")
 )
-SCALE = "viridis"  # colour map of numbers, and of more classes than there are colours
-DPI = 150  # of files of pixels, and of what is rasterised inside an .svg
+SCALE = "viridis"  # color map of numbers, and of more classes than there are colors
+DPI = 150  # of files of pixels, and of what is rasterized inside an .svg
 MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
 
 

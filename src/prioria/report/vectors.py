@@ -29,12 +29,12 @@ def plane(shown: Shown, cloud: Cloud, protocol: Protocol) -> Figure:
     margin = 0.15 * extent.where(extent > 0, 1.0)  # of one row, or a column that never varies
     low, high = low - margin, high + margin
     _points(axes[0], "data (test)", data, style.DATA)
-    for each, title, rows, colour in (
+    for each, title, rows, color in (
         (axes[1], "reconstructions", protocol.unscaled(shown.reconstructions), style.RECONSTRUCTION),
         (axes[2], "samples", protocol.unscaled(shown.draws), style.SAMPLE),
     ):
         outside = ((rows < low) | (rows > high)).any(1).double().mean().item()
-        _points(each, title + f", {outside:.0%} outside" * (outside >= 0.005), rows, colour)
+        _points(each, title + f", {outside:.0%} outside" * (outside >= 0.005), rows, color)
     if shown.pseudo_inputs is not None:
         x, y = protocol.unscaled(shown.pseudo_inputs).T.numpy()
         axes[0].scatter(x, y, s=28, marker="x", color=style.INK, linewidths=1, label="pseudo-inputs")
@@ -72,10 +72,10 @@ def _ends(data: Tensor) -> tuple[Tensor, Tensor]:
     return low.amin(0).masked_fill(none, 0.0), high.amax(0).masked_fill(none, 0.0)
 
 
-def _points(axes: Axes, title: str, rows: Tensor, colour: str) -> None:
+def _points(axes: Axes, title: str, rows: Tensor, color: str) -> None:
     style.dress(axes, title)
     x, y = rows.T.numpy()
-    axes.scatter(x, y, s=6, color=colour, alpha=0.5, linewidths=0, rasterized=True)
+    axes.scatter(x, y, s=6, color=color, alpha=0.5, linewidths=0, rasterized=True)
 
 
 def _histogram(axes: Axes, title: str, data: Tensor, draws: Tensor) -> None:

@@ -26,7 +26,7 @@ NODES = 8  # of a path
 def series(shown: Shown, protocol: Protocol) -> Figure:
     """Returns curves of test series with their reconstructions (dashed), and of samples with their means (dashed).
 
-    Each channel has its colour, at most six are drawn. Several channels are in the model's scale, in which their
+    Each channel has its color, at most six are drawn. Several channels are in the model's scale, in which their
     deviations are one, as their units may differ; a single one is in the units of the data.
     """
     figure, axes = style.panels(7.2, 1.5 * (DOWN + 1) + 0.6, rows=DOWN + 1, columns=ACROSS)

@@ -13,7 +13,7 @@ ROWS, VALUES = 1000, 2**24
 
 
 def show_rows(model: VAE, train: Split, device: torch.device) -> None:
-    """Tells every stage some training rows, at even distances; the generators are left as they were."""
+    """Passes some training rows, at even distances, to every stage; the generators are left as they were."""
     with fork(device):
         x = train.tensor(max(1, min(ROWS, VALUES // train.protocol.dimensions))).to(device)
         for stage in model.stages.values():

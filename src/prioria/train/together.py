@@ -70,7 +70,7 @@ def share(split: Split, rows: Tensor, accelerator: Accelerator) -> Tensor:
 
 @contextmanager
 def told(model: VAE, rows: Tensor, accelerator: Accelerator) -> Iterator[None]:
-    """Tells a model which rows of the training data a step of this process has."""
+    """Passes to a model the numbers of the training rows that a step of this process has."""
     model.at_rows(rows[accelerator.process_index :: accelerator.num_processes])
     try:
         yield

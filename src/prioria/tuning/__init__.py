@@ -2,6 +2,6 @@
 
 from prioria.tuning.found import Tried, Tuned
 from prioria.tuning.search import tune
-from prioria.tuning.space import Options
+from prioria.tuning.space import Suggestion
 
-__all__ = ["Options", "Tried", "Tuned", "tune"]
+__all__ = ["Suggestion", "Tried", "Tuned", "tune"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prioria.tuning.space import Options
+from prioria.tuning.space import Suggestion
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Tried:
     bound: float | None
     epochs: int
     run: Path
-    options: Options | None
+    options: Suggestion | None
     error: str = ""
 
 

@@ -20,7 +20,7 @@ from prioria.data.reading import Reading
 from prioria.train import Epoch, processes
 from prioria.train.origin import fingerprint
 from prioria.tuning.found import Tried, Tuned
-from prioria.tuning.space import WARM_UPS, Options
+from prioria.tuning.space import WARM_UPS, Suggestion
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -164,7 +164,7 @@ def work(task: Task) -> None:
 
     try:
         data = task.dataset()
-        options = Options.suggest(trial, data, task.epochs)
+        options = Suggestion.suggest(trial, data, task.epochs)
         where = {"out": task.out / TRIALS / place, "resume": True, "trackers": (), "progress": False}
         run = options.train(data, task.epochs, seed=task.seed, patience=PATIENCE, callbacks=(judge,), **where)
         if run.best is None:
@@ -228,7 +228,7 @@ def _tried(study: Study, task: Task, out: Path) -> list[Tried]:
 def _of(trial: FrozenTrial, task: Task, out: Path) -> Tried:
     values = trial.intermediate_values.values() if trial.value is None else [trial.value]
     try:
-        options = Options.suggest(trial, task.dataset(), task.epochs)
+        options = Suggestion.suggest(trial, task.dataset(), task.epochs)
     except ValueError:  # it failed before it had chosen all
         options = None
     return Tried(

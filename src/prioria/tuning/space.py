@@ -23,7 +23,7 @@ WARM_UPS = (0.0, 0.1, 0.2)  # share of all epochs; none is pruned before the lon
 
 
 @dataclass(frozen=True)
-class Options:
+class Suggestion:
     """What one trial chose, as options of ``prioria train``.
 
     Attributes:
@@ -43,7 +43,7 @@ class Options:
     warmup: int
 
     @classmethod
-    def suggest(cls, trial: Trial | FrozenTrial, data: Dataset, epochs: int) -> Options:
+    def suggest(cls, trial: Trial | FrozenTrial, data: Dataset, epochs: int) -> Suggestion:
         """Chooses within the space of the search."""
         kind = usual_network(data, None)
         usual = build.NETWORKS.kinds[kind].usual(data.shape)

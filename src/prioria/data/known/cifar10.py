@@ -1,4 +1,4 @@
-"""cifar10: small colour photographs of ten kinds of things, whole and as a sample."""
+"""cifar10: small color photographs of ten kinds of things, whole and as a sample."""
 
 from __future__ import annotations
 

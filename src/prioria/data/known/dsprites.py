@@ -52,7 +52,7 @@ def read_npz(path: Path) -> tuple[NDArray, NDArray]:
     """Pictures, memory-mapped where they are large, and factors (N, 5) of shape, scale, orientation, x and y."""
     pictures = unpacked(path, "imgs")
     with naming(path), np.load(path, allow_pickle=False) as arrays:
-        return pictures, arrays["latents_classes"][:, -5:]  # the whole set has a constant colour in front
+        return pictures, arrays["latents_classes"][:, -5:]  # the whole set has a constant color in front
 
 
 def read(root: Path, seed: int) -> Dataset:

@@ -1,4 +1,4 @@
-"""lfwcrop: faces of public people in colour, every sixth picture and all of them."""
+"""lfwcrop: faces of public people in color, every sixth picture and all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prioria.data.splits import assemble_random
 SIZES, FULL_SIZES = (1766, 220, 220), (10587, 1323, 1323)
 PROTOCOL = Protocol(
     name="lfwcrop",
-    title="LFWcrop colour, every sixth picture",
+    title="LFWcrop color, every sixth picture",
     shape=(3, 64, 64),
     kind="grey",
     binarization="none",
@@ -29,7 +29,7 @@ PROTOCOL = Protocol(
 FULL_PROTOCOL = replace(
     PROTOCOL,
     name="lfwcrop-full",
-    title="LFWcrop colour",
+    title="LFWcrop color",
     split="random 10,587 / 1,323 / 1,323 (seed 0)",
     note="No split for generative models is official: numbers compare only with each other.",
 )

@@ -23,7 +23,7 @@ PARTS = {
 }  # fmt: skip
 METADATA, FILE_NAME = "metadata.csv", "file_name"
 LABEL_NAMES = ("label", "labels", "class", "target", "category")
-UNLABELLED = "unlabelled"
+UNLABELED = "unlabeled"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def _from_folders(folders: Mapping[str, str], split: bool) -> dict[str, str]:
     if len(set(folders.values()) - ({"."} if split else set())) < 2:
         return {}
     # test pictures of a competition lie beside each other, without the folders that training ones are in
-    return {name: UNLABELLED if split and folder == "." else folder for name, folder in folders.items()}
+    return {name: UNLABELED if split and folder == "." else folder for name, folder in folders.items()}
 
 
 def _from_metadata(path: Path, names: Sequence[str]) -> dict[str, str]:
@@ -118,4 +118,4 @@ def _labels(table: Path, folder: PurePosixPath, text: str) -> dict[str, str]:
     called = [columns[name] for name in columns if name in LABEL_NAMES]
     repeats = [name for name in columns.values() if 2 * len({row[name] for row in kept}) <= len(kept)]
     label = next(iter(called), None) or (repeats[0] if len(columns) == len(repeats) == 1 else None)
-    return {} if label is None else {str(folder / row[file]): row[label] or UNLABELLED for row in kept}
+    return {} if label is None else {str(folder / row[file]): row[label] or UNLABELED for row in kept}

@@ -19,14 +19,14 @@ from prioria.data.formats import DAMAGED
 from prioria.data.own.archives import Stream
 
 GREY_MODES, DEEP_MODES = ("1", "L", "LA", "La"), ("I", "I;16", "I;16L", "I;16B", "I;16N")
-COLOUR_MODES = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+COLOR_MODES = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
 ALPHA_MODES = ("LA", "La", "RGBA", "RGBa", "PA")
 ORIENTATION, ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that exchange width and height
 DIM = 4096  # a picture of 16 bits whose values stay below comes from 12 bits or fewer
 MOST_PIXELS = 10**8
 """Pixels of one picture that are decoded: more than cameras have, and 0.4 GiB."""
 
-Colour = Literal["grey", "rgb"]
+Color = Literal["grey", "rgb"]
 Prepare = Callable[[Image.Image], Image.Image]
 
 
@@ -36,7 +36,7 @@ class Pictures:
 
     resize: tuple[int, int] | None = None
     crop: bool = False
-    colour: Colour | None = None
+    color: Color | None = None
     alpha: bool = False
     frames: Literal["all", "first"] = "all"
 
@@ -45,14 +45,14 @@ class Pictures:
             raise DataError(f"resize={self.resize} must be width and height of at least 1, as in (64, 64)")
         if self.crop and self.resize is None:
             raise DataError("crop cuts pictures to the proportions of resize; give it too, as in resize=(64, 64)")
-        if self.colour not in (None, "grey", "rgb"):
-            raise DataError(f"colour={self.colour!r} is unknown; use 'grey' or 'rgb'")
+        if self.color not in (None, "grey", "rgb"):
+            raise DataError(f"color={self.color!r} is unknown; use 'grey' or 'rgb'")
         if self.frames not in ("all", "first"):
             raise DataError(f"frames={self.frames!r} is unknown; use 'all' or 'first'")
 
     def prepare(self, image: Image.Image) -> Image.Image:
-        """A picture in the wanted colour and size."""
-        image = coloured(image, self.colour or colour_of(image), alpha=self.alpha)
+        """A picture in the wanted color and size."""
+        image = colored(image, self.color or color_of(image), alpha=self.alpha)
         if self.resize is None:
             return image
         if self.crop:
@@ -83,13 +83,13 @@ class Header:
         width: As it is shown, upright.
         height: As it is shown, upright.
         frames: Pages or frames.
-        colour: Whether it has more than grey values.
+        color: Whether it has more than grey values.
     """
 
     width: int
     height: int
     frames: int
-    colour: Colour
+    color: Color
 
 
 def header(file: Path, stream: Stream, pictures: Pictures) -> Header:
@@ -105,7 +105,7 @@ def header(file: Path, stream: Stream, pictures: Pictures) -> Header:
         # a phone's .jpg may hold a second picture, for depth or as a preview, which is no row
         several = pictures.frames == "all" and image.format != "MPO"
         frames = getattr(image, "n_frames", 1) if several else 1
-        return Header(width, height, frames, colour_of(image))
+        return Header(width, height, frames, color_of(image))
 
 
 def decode(file: Path, stream: Stream, prepare: Prepare, frames: int = 1) -> Iterator[NDArray[np.uint8]]:
@@ -135,7 +135,7 @@ def _image(file: Path, stream: Stream) -> Iterator[Image.Image]:
 
 
 def _check(file: Path, image: Image.Image) -> None:
-    if image.mode not in GREY_MODES + DEEP_MODES + COLOUR_MODES:
+    if image.mode not in GREY_MODES + DEEP_MODES + COLOR_MODES:
         raise DataError(f"{file} has {image.mode} pixels; save it with 8 or 16 bits a channel, or as an array in .npy")
     if image.width * image.height > MOST_PIXELS:
         needed = image.width * image.height * len(image.getbands()) / 2**30
@@ -163,14 +163,14 @@ def _shallow(file: Path, image: Image.Image) -> Image.Image:
     return shallow
 
 
-def colour_of(image: Image.Image) -> Colour:
-    """Whether a picture has grey values alone; a palette may hold any colour."""
+def color_of(image: Image.Image) -> Color:
+    """Whether a picture has grey values alone; a palette may hold any color."""
     return "grey" if image.mode in GREY_MODES + DEEP_MODES else "rgb"
 
 
-def coloured(image: Image.Image, colour: Colour, *, alpha: bool = False) -> Image.Image:
-    """A picture in grey or colour, with alpha as a channel or laid over white."""
-    grey = colour == "grey"
+def colored(image: Image.Image, color: Color, *, alpha: bool = False) -> Image.Image:
+    """A picture in grey or color, with alpha as a channel or laid over white."""
+    grey = color == "grey"
     if alpha:
         return image.convert("LA" if grey else "RGBA")
     if image.mode in ALPHA_MODES or "transparency" in image.info:

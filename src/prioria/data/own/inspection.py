@@ -19,7 +19,7 @@ LEGAL: dict[Kind, tuple[str, ...]] = {
     "count": ("Multinomial", "Categorical", "Gaussian"),
     "continuous": ("Gaussian",),
 }
-CHANNELS = (1, 3, 4)  # of pictures: grey, colour, and colour with transparency
+CHANNELS = (1, 3, 4)  # of pictures: grey, color, and color with transparency
 SMALLEST = 8  # pixels of a side, from which an array (N, S, S) of 0 to 255 holds pictures and no series
 FEWEST_PIXELS = 16  # rows of so many whole numbers, of which the largest is 255, are grey levels
 

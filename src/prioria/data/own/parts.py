@@ -26,7 +26,7 @@ SAMPLE_VALUES, SAMPLE_GROUPS = 2**24, 64
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class RowGroup:
     """Rows that are read together: a row group of a Parquet file, or an Arrow file.
 
     Args:
@@ -70,7 +70,7 @@ class Parts:
 
     folder: Path
     names: tuple[str, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[RowGroup, ...]
     columns: Any
 
     @classmethod
@@ -104,7 +104,7 @@ class Parts:
     def __len__(self) -> int:
         return sum(group.rows for group in self.groups)
 
-    def read(self, group: Group, needed: frozenset[str] | None = None) -> Any:
+    def read(self, group: RowGroup, needed: frozenset[str] | None = None) -> Any:
         """The rows of a group as a table of pyarrow; `needed` names the columns that are read, all without."""
         names = [name for name in self.columns.names if needed is None or name.strip() in needed]
         with naming(self.folder / group.part):
@@ -181,7 +181,7 @@ def _is_part(name: str) -> bool:
     return not is_litter(name) and not any(each.startswith((".", "_")) for each in PurePosixPath(name).parts)
 
 
-def _opened(folder: Path, names: tuple[str, ...], form: str) -> tuple[Any, tuple[Group, ...]]:
+def _opened(folder: Path, names: tuple[str, ...], form: str) -> tuple[Any, tuple[RowGroup, ...]]:
     import pyarrow as pa
 
     opened = opened_pieces(folder, names) if form == "ipc" else _row_groups(folder, names)
@@ -192,7 +192,7 @@ def _opened(folder: Path, names: tuple[str, ...], form: str) -> tuple[Any, tuple
                 columns = pa.unify_schemas([columns, schema], promote_options="permissive")
             except pa.ArrowException as error:
                 raise DataError(f"{folder / name} has other columns than the parts before it ({error})") from error
-        groups += [Group(name, number, piece.rows, piece) for number, piece in enumerate(pieces)]
+        groups += [RowGroup(name, number, piece.rows, piece) for number, piece in enumerate(pieces)]
     return columns, tuple(group for group in groups if group.rows)
 
 

@@ -15,14 +15,14 @@ from PIL import Image
 from prioria.data.errors import DataError
 from prioria.data.own.archives import Stream, is_tar, members, opened
 from prioria.data.own.arrangement import arrange
-from prioria.data.own.decoding import Colour, Header, Pictures, Prepare, colour_of, coloured, decode, header
+from prioria.data.own.decoding import Color, Header, Pictures, Prepare, color_of, colored, decode, header
 from prioria.data.splits import allocate
 
 SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".pbm", ".pgm", ".ppm", ".gif", ".tif", ".tiff", ".webp")
 )
 MOST_VALUES = 2**22
-"""Values in one row: a picture of 1,182x1,182 in colour. Larger ones are to be resized first."""
+"""Values in one row: a picture of 1,182x1,182 in color. Larger ones are to be resized first."""
 
 REMEDY = "--resize 64x64 (resize=(64, 64) in Python), with --crop where they should not be stretched"
 
@@ -64,15 +64,15 @@ def read(path: Path, pictures: Pictures) -> Found:
     """All pictures of a folder, a zip or tar file, or the frames of one picture.
 
     Raises:
-        DataError: No picture, one that cannot be decoded, different sizes without `resize`, or grey and colour mixed
-            without `colour`; names the pictures.
+        DataError: No picture, one that cannot be decoded, different sizes without `resize`, or grey and color mixed
+            without `color`; names the pictures.
     """
     folder, names = (path.parent, [path.name]) if _is_picture(path.name) else (path, list_pictures(path))
     _check_any(path, names)
     order = arrange(folder, names)
     found = _headers(folder, names, pictures)
     headers = {name: found[name] for name in order.names}
-    pictures = replace(pictures, colour=pictures.colour or _one_colour(path, headers))
+    pictures = replace(pictures, color=pictures.color or _one_color(path, headers))
     _check_sizes(path, headers, pictures)
     frames = {name: each.frames for name, each in headers.items()}
     rows = _stacked(folder, frames, lambda name, file: decode(folder / name, file, pictures.prepare, frames[name]))
@@ -107,7 +107,7 @@ def stack(path: Path, names: Sequence[str], prepare: Prepare = lambda image: ima
     Args:
         path: A folder, a zip or a tar file.
         names: What to read, as `list_pictures` returns it.
-        prepare: Crops or resizes each picture, in grey or colour as it is, before it is stored.
+        prepare: Crops or resizes each picture, in grey or color as it is, before it is stored.
 
     Raises:
         DataError: No picture, one that cannot be decoded, or two of different sizes; names the pictures.
@@ -115,7 +115,7 @@ def stack(path: Path, names: Sequence[str], prepare: Prepare = lambda image: ima
     _check_any(path, names)
 
     def both(image: Image.Image) -> Image.Image:
-        return prepare(coloured(image, colour_of(image)))
+        return prepare(colored(image, color_of(image)))
 
     return _stacked(path, dict.fromkeys(names, 1), lambda name, file: decode(path / name, file, both))
 
@@ -144,12 +144,12 @@ def _check_any(path: Path, names: Sequence[str]) -> None:
         raise DataError(f"{path} holds no picture ({', '.join(sorted(SUFFIXES))})")
 
 
-def _one_colour(path: Path, headers: Mapping[str, Header]) -> Colour:
-    grey, rgb = (next((n for n, each in headers.items() if each.colour == colour), None) for colour in ("grey", "rgb"))
+def _one_color(path: Path, headers: Mapping[str, Header]) -> Color:
+    grey, rgb = (next((n for n, each in headers.items() if each.color == color), None) for color in ("grey", "rgb"))
     if grey and rgb:
         raise DataError(
-            f"{path}: {grey} is grey but {rgb} is in colour; read all in one by --colour grey or --colour rgb "
-            "(colour= in Python)"
+            f"{path}: {grey} is grey but {rgb} is in color; read all in one by --color grey or --color rgb "
+            "(color= in Python)"
         )
     return "grey" if grey else "rgb"
 
@@ -157,7 +157,7 @@ def _one_colour(path: Path, headers: Mapping[str, Header]) -> Colour:
 def _check_sizes(path: Path, headers: Mapping[str, Header], pictures: Pictures) -> None:
     """Refuses different sizes, and rows of more values than a model can have, before anything is decoded."""
     name, first = next(iter(headers.items()))
-    channels = (1 if pictures.colour == "grey" else 3) + pictures.alpha
+    channels = (1 if pictures.color == "grey" else 3) + pictures.alpha
     width, height = pictures.resize or (first.width, first.height)
     if (values := width * height * channels) > MOST_VALUES:
         raise DataError(
@@ -176,7 +176,7 @@ def _differ(path: Path, one: str, size: str, other: str, size_of_other: str) -> 
 
 def _size(shape: Sequence[int]) -> str:
     channels, height, width = shape
-    return f"{width}x{height} {'grey' if channels < 3 else 'colour'}"
+    return f"{width}x{height} {'grey' if channels < 3 else 'color'}"
 
 
 def _sizes(parts: NDArray[np.int64]) -> tuple[int, int, int]:

@@ -17,7 +17,7 @@ from prioria.data.schema import Schema
 from prioria.distributions import has_length
 from prioria.evaluate.classical.fitted import densities_of
 from prioria.evaluate.classical.problem import problem_of
-from prioria.evaluate.record import Record
+from prioria.evaluate.record import Record, plus_minus
 from prioria.evaluate.sampling import measuring
 from prioria.model import VAE
 
@@ -97,9 +97,8 @@ class Synthetic:
         others = [each for each in self.beside if each.name not in (REAL, INDEPENDENT)]
         best = min(others, key=lambda each: each.auc, default=None)
         beside = "" if best is None else f"; those of the best classical model ({best.name}) {best.auc:.2f}"
-        said = (
-            f"a classifier knows samples from held-out rows with AUC {self.model.auc:.2f} ± {self.model.auc_error:.2f}"
-        )
+        auc = plus_minus(self.model.auc, error=self.model.auc_error)
+        said = f"a classifier knows samples from held-out rows with AUC {auc}"
         far = "no nearer to training rows than held-out rows are"
         near = "NEARER to training rows than held-out rows are: look for copies"
         nearer = near if self.model.nearer > COPIED else far

@@ -1,4 +1,4 @@
-"""A family is what an argument chooses from: classes under short names, and the facts that a builder fills in."""
+"""An argument chooses from kinds: classes under short names, and the facts that a builder fills in."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True)
-class Family:
-    """What one argument chooses from.
+class Argument:
+    """An argument that chooses from kinds.
 
     Args:
-        argument: its name, which error messages begin with.
+        name: which error messages begin with.
         kinds: the classes, by the names that they are chosen by.
         facts: constructor arguments that follow from data and model; the builder fills them in.
-        default: the kind where nothing is chosen; None where the family may be left out.
+        default: the kind where nothing is chosen; None where the argument may be left out.
 
     Example:
         >>> from prioria import posteriors
-        >>> family = Family("posterior", {"gaussian": posteriors.Gaussian}, frozenset({"context", "latents"}))
-        >>> family.build({"kind": "gaussian", "log_variance_bounds": (-6.0, 2.0)}, {"context": 8, "latents": 2})
+        >>> argument = Argument("posterior", {"gaussian": posteriors.Gaussian}, frozenset({"context", "latents"}))
+        >>> argument.build({"kind": "gaussian", "log_variance_bounds": (-6.0, 2.0)}, {"context": 8, "latents": 2})
         Gaussian(
           (net): Identity()
           (heads): Linear(in_features=8, out_features=4, bias=True)
         )
-        >>> family.build("gausian", {})
+        >>> argument.build("gausian", {})
         Traceback (most recent call last):
         ...
         ValueError: posterior gausian is unknown; did you mean gaussian?
     """
 
-    argument: str
+    name: str
     kinds: Mapping[str, type]
     facts: frozenset[str]
     default: str | None = None
@@ -72,14 +72,14 @@ class Family:
         options = {"kind": choice} if isinstance(choice, str) else dict(choice)
         kind = options.pop("kind", self.default)
         if kind is None:
-            given = ", ".join(f"{self.argument}.{option}" for option in options) or self.argument
-            raise ValueError(f"{given} needs a kind; give {self.argument} one of {', '.join(self.kinds)}")
+            given = ", ".join(f"{self.name}.{option}" for option in options) or self.name
+            raise ValueError(f"{given} needs a kind; give {self.name} one of {', '.join(self.kinds)}")
         if kind not in self.kinds:
-            raise ValueError(f"{self.argument} {kind} is unknown; {nearest(kind, self.kinds)}")
+            raise ValueError(f"{self.name} {kind} is unknown; {nearest(kind, self.kinds)}")
         given = {name: value for name, value in options.items() if value is not None}
         for option in given.keys() - _parameters(self.kinds[kind]).keys():
             raise ValueError(
-                f"{self.argument}.{option} does not belong to {self.argument} {kind}; {self._owners(kind, option)}"
+                f"{self.name}.{option} does not belong to {self.name} {kind}; {self._owners(kind, option)}"
             )
         return kind, given
 
@@ -108,7 +108,7 @@ class Family:
         arguments = {fact: value for fact, value in facts.items() if fact in accepted} | options
         for option, parameter in accepted.items():
             if parameter.default is parameter.empty and option not in arguments:
-                raise ValueError(f"{self.argument} {name} needs {self.argument}.{option}")
+                raise ValueError(f"{self.name} {name} needs {self.name}.{option}")
         return part(**arguments)
 
     def _owners(self, kind: str, option: str) -> str:
