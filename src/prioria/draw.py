@@ -131,8 +131,8 @@ def descend(
         if q is not None and q.event_shape != p.event_shape:
             raise ValueError(
                 f"group {name!r}: its posterior is over latents of shape {tuple(q.event_shape)}, its prior over "
-                f"{tuple(p.event_shape)}; give both the same number of latents (a distribution of your own declares its "
-                "event axes)"
+                f"{tuple(p.event_shape)}; give both the same number of latents (a distribution of your own declares "
+                "its event axes)"
             )
         held = None if given is None or name not in given else _held(name, given[name], (*shape, *p.event_shape))
         z, log_q, log_p = _visit(p, q, shape, held)

@@ -45,7 +45,7 @@ class Stage(Module):
         return z if above is None else torch.cat([above, z], -1)
 
     def bind(self, group: str, encoder: nn.Module) -> None:
-        """Takes the name of its group and the network through which it reads x; the model calls it once.
+        """Takes the name of its group and the network through which it reads x.
 
         Raises:
             ValueError: the prior was built for another group, or on networks that are not the model's.
@@ -66,7 +66,7 @@ class Stage(Module):
         return [parameter for parameter in self.p.parameters() if parameter.requires_grad]
 
     def at_epoch(self, epoch: int | None) -> None:
-        """Takes the epochs completed, before each training step, for a schedule of its own; None is the schedule's end."""
+        """Takes the epochs completed, before each training step, for its own schedules; None is their end."""
 
     def begin(self, x: Tensor) -> None:
         """Passes some training rows (N, D) to the prior, before the first step of a new training."""

@@ -84,8 +84,7 @@ def disentanglement(
     Raises:
         ValueError: the rows have no factors, fewer than two factors vary, or no such group.
     """
-    labels = getattr(x, "labels", None)
-    if labels is None or labels.dim() != 2:
+    if (labels := getattr(x, "labels", None)) is None or labels.dim() != 2:
         given = repr(x.protocol.name) if hasattr(x, "protocol") else type(x).__name__
         raise ValueError(f"x of {given} has no factors (N, K) as labels; use a split, for instance of dsprites")
     name = known_group(model, group)
