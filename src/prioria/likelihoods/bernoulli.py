@@ -7,6 +7,7 @@ from torch.distributions import Distribution
 
 from prioria.distributions import at_least_float32, bernoulli
 from prioria.module import Module
+from prioria.nets.centering import center_output
 
 
 class Bernoulli(Module):
@@ -29,3 +30,8 @@ class Bernoulli(Module):
 
     def forward(self, z: Tensor) -> Distribution:
         return bernoulli(at_least_float32(self.net(z)))
+
+    def start_at_output(self, z: Tensor, rows: Tensor) -> bool:
+        """Moves the output so that its mean over z has the logits of the columns' frequencies in rows (N, D)."""
+        frequency = (rows.flatten(1).sum(0) + 0.5) / (len(rows) + 1)
+        return center_output(self.net, z, frequency.logit())

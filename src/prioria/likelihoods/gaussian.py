@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 from prioria.distributions import at_least_float32, normal
 from prioria.likelihoods.floor import at_least
 from prioria.module import Module
+from prioria.nets.centering import center_output
 
 MINIMUM_SCALE = 1e-3
 
@@ -72,3 +73,14 @@ class Gaussian(Module):
             return normal(output, at_least(self.log_scale.exp(), self.minimum_scale))
         mean, log_variance = output.chunk(2, -1)
         return normal(mean, at_least((0.5 * log_variance).exp(), self.minimum_scale))
+
+    @torch.no_grad()
+    def start_at_output(self, z: Tensor, rows: Tensor) -> bool:
+        """Moves the output, and a variance that is learned, to mean and variance of the columns of rows (N, D)."""
+        mean = rows.flatten(1).mean(0)
+        variance = rows.flatten(1).var(0, correction=0).clamp(min=self.minimum_scale**2)
+        if self.variance == "pixel":
+            return center_output(self.net, z, torch.cat([mean, variance.log()]))
+        if self.variance == "global":
+            self.log_scale.copy_(0.5 * variance.mean().log())
+        return center_output(self.net, z, mean)

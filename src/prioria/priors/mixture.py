@@ -9,6 +9,7 @@ from torch.distributions import Distribution
 from prioria import distributions
 from prioria.distributions import normal
 from prioria.priors.base import Prior
+from prioria.priors.centers import centers
 
 
 class Mixture(Prior):
@@ -41,3 +42,20 @@ class Mixture(Prior):
     def forward(self, context: Tensor | None = None) -> Distribution:
         components = normal(self.mean, (0.5 * self.log_variance).exp())
         return distributions.Mixture(components, self.log_weights)
+
+    @torch.no_grad()
+    def start_at_codes(self, codes: Tensor) -> bool:
+        """Moves the components to centers, variances and shares of codes (N, L) by k-means; see ``starts.initialize``.
+
+        A variance is at least a hundredth of that of all codes, which a component without codes has.
+        """
+        count, least = len(self.mean), 1e-2 * codes.var(0, correction=0)
+        found, labels = centers(codes, count)
+        member = nn.functional.one_hot(labels, count).to(codes.dtype)  # (N, K)
+        rows = member.sum(0).unsqueeze(-1)
+        variance = (member.mT @ codes**2) / rows.clamp(min=1) - found**2
+        self.mean.copy_(found)
+        self.log_variance.copy_(torch.where(rows > 0, variance, codes.var(0, correction=0)).maximum(least).log())
+        if self.log_weights is not None:
+            self.log_weights.copy_(((rows.squeeze(-1) + 1) / (len(codes) + count)).log())
+        return True

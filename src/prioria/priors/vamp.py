@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 
 from prioria.distributions import Mixture
 from prioria.priors.base import Prior
+from prioria.priors.centers import centers
 
 UNIT = (0.0, 1.0)
 
@@ -111,6 +112,17 @@ class VampPrior(Prior):
         """Moves every pseudo-input to a random point between two rows (N, inputs), within any bounds that hold them."""
         one, other = (rows[torch.randint(len(rows), (len(self.pseudo_inputs),))] for _ in range(2))
         self.pseudo_inputs.copy_(one.lerp(other, torch.rand(len(one), 1)))
+
+    @torch.no_grad()
+    def start_at_rows(self, rows: Tensor) -> bool:
+        """Moves the pseudo-inputs to centers of rows (N, inputs), by k-means; see ``starts.initialize``."""
+        rows = rows.flatten(1)
+        if rows.shape[1:] != self.pseudo_inputs.shape[1:]:
+            return False
+        self.begin(rows)
+        found, _ = centers(rows, len(self.pseudo_inputs))
+        self.pseudo_inputs.copy_(found if self.bounds is None else found.clamp(*self.bounds))
+        return True
 
     def clamped(self) -> Tensor:
         """Returns the pseudo-inputs within the range of the data (K, inputs)."""
