@@ -3,7 +3,7 @@
 from prioria.distributions.spread import Spread, dequantize
 from prioria.starts.documents import TopicStart, of_topics, shares_of, topics, words
 from prioria.starts.factors import FactorMixture
-from prioria.starts.observed import observed
+from prioria.starts.incomplete import observed
 from prioria.starts.parts import initialize
 from prioria.starts.recognition import MixtureEncoder
 from prioria.starts.table import FEW, Screen, TableStart, best, build, mixture, screened
