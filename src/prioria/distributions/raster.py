@@ -47,8 +47,8 @@ class Raster(Distribution):
         generator = torch.Generator().manual_seed(0)
         noise = torch.rand(DRAWS, 1, *self.event_shape, generator=generator).to(rows.device)
         with torch.no_grad():
-            found = sum(self._walk(rows, each.expand(len(rows), -1))[1] for each in noise)
-        return (found / DRAWS).reshape(*self.batch_shape, *self.event_shape)
+            found = torch.stack([self._walk(rows, each.expand(len(rows), -1))[1] for each in noise])
+        return found.mean(0).reshape(*self.batch_shape, *self.event_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
         shape = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
