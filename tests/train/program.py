@@ -14,7 +14,7 @@ from torch import Tensor
 from prioria import VAE, data, objectives
 from prioria.train import fit
 from prioria.train.together import Together
-from tests.train.small import OPTIONS, digits, elbo, exact, vamp
+from tests.train.small import OPTIONS, digits, elbo, exact, streamed, vamp
 
 
 def kill_once(step: int, marker: Path) -> None:
@@ -57,7 +57,16 @@ def main(out: Path, kill: int) -> None:
     run = fit(vamp(), elbo(), rows, device="cpu", trackers=(), **(OPTIONS | where))
     model, _, table = exact()
     fit(model, objectives.ELBO(), table, epochs=3, batch_size=40, learning_rate=0.1, device="cpu", progress=False)
-    found = {"weights": flat(run.model), "exact": flat(model), "training": training, "validation": validation}
+    other, _, _ = exact()
+    stream = streamed(out / f"stream-{os.environ['RANK']}")
+    fit(other, objectives.ELBO(), stream, epochs=2, batch_size=40, learning_rate=0.1, device="cpu", progress=False)
+    found = {
+        "weights": flat(run.model),
+        "exact": flat(model),
+        "stream": flat(other),
+        "training": training,
+        "validation": validation,
+    }
     (out / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(found))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -79,6 +80,19 @@ def exact() -> tuple[VAE, nn.Linear, Dataset]:
     model = VAE(encoder=nn.Identity(), posterior=Exact(decoder), prior=priors.StandardNormal(1), likelihood=likelihood)
     rows = (np.random.default_rng(0).normal(size=(196, 3)) * (2.0, 1.0, 0.5)).astype(np.float32)
     return model, decoder, data.load(rows)
+
+
+def streamed(folder: Path) -> Dataset:
+    """Rows for the exact model in a folder of parts, which are read as a stream of blocks."""
+    rows = np.random.default_rng(4).normal(size=(240, 3)) * (2.0, 1.0, 0.5)
+    for part in range(3):
+        (folder / f"part={part}").mkdir(parents=True, exist_ok=True)
+        table = pd.DataFrame(rows[part::3], columns=list("abc"))
+        table.to_parquet(folder / f"part={part}" / "rows.parquet", index=False, row_group_size=30)
+    found = data.load(folder, ignore=("part",))
+    protocol = replace(found.protocol, likelihoods=("Gaussian",))  # no entry is missing
+    parts = [replace(part, protocol=protocol) for part in (found.train, found.validation, found.test)]
+    return Dataset(protocol, *parts)
 
 
 class Single(Tensor):

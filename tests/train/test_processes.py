@@ -17,7 +17,7 @@ from prioria import objectives
 from prioria.objectives import Objective
 from prioria.train import Run, fit
 from tests.train.gradients import OBJECTIVES
-from tests.train.small import assert_same_run, digits, elbo, exact
+from tests.train.small import assert_same_run, digits, elbo, exact, streamed
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[2]
@@ -76,6 +76,16 @@ def test_steps_are_those_of_one_process(ranks: list[dict[str, Any]]) -> None:
     model, decoder, rows = exact()  # its loss does not depend on the noise, which differs between processes
     fit(model, objectives.ELBO(), rows, epochs=3, batch_size=40, learning_rate=0.1, progress=False)
     torch.testing.assert_close(torch.tensor(ranks[0]["exact"]), decoder.weight.detach().flatten(), rtol=1e-4, atol=1e-5)
+
+
+def test_steps_on_a_stream_are_those_of_one_process(ranks: list[dict[str, Any]], tmp_path: Path) -> None:
+    model, decoder, _ = exact()
+    before = decoder.weight.detach().flatten().clone()
+    fit(model, objectives.ELBO(), streamed(tmp_path), epochs=2, batch_size=40, learning_rate=0.1, progress=False)
+    after = decoder.weight.detach().flatten()
+    for rank in ranks:
+        torch.testing.assert_close(torch.tensor(rank["stream"]), after, rtol=1e-4, atol=1e-5)
+    assert (after - before).abs().max() > 0.1
 
 
 def test_a_killed_process_is_restarted_and_ends_bit_for_bit(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -234,6 +236,40 @@ def test_a_frame_of_categories_has_their_names() -> None:
     assert carried.from_json(json.loads(json.dumps(carried.to_json(known)))) == known
 
 
+AWAY = """
+import sys
+from prioria.cli import main
+import prioria
+
+for line in sys.stdin.read().splitlines():
+    try:
+        main(line.split())
+    except SystemExit as end:
+        assert not end.code, (line, end.code)
+assert tuple(prioria.load("run").sample(2).shape) == (2, 4)
+"""
+
+
+@pytest.mark.slow
+def test_all_commands_that_need_no_rows_of_the_data_work_in_another_process(away: Path, table: pd.DataFrame) -> None:
+    table.head(20).to_csv("rows.csv", index=False)
+    table.to_csv("moved.csv", index=False)
+    lines = [
+        "sample run --out samples.csv",
+        "encode run rows.csv --out z.csv",
+        "score run rows.csv --num-samples 20 --top 3 --out scores.csv",
+        "impute run rows.csv --draws 2 --num-samples 20 --out filled.csv",
+        "export run --out exported",
+        "evaluate run --data moved.csv --num-samples 20",
+        "report run --data moved.csv",
+    ]
+    command = [sys.executable, "-c", AWAY]
+    subprocess.run(command, input="\n".join(lines), text=True, check=True, cwd=away, capture_output=True, timeout=500)
+    for name in ("samples.csv", "z.csv", "scores.csv", "filled.csv", "run/evaluation.json", "run/report.html"):
+        assert (away / name).stat().st_size > 0
+    assert any((away / "exported").iterdir())
+
+
 @pytest.mark.slow
 def test_windows_of_a_table_travel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.random.default_rng(0).normal(size=(400, 2)).cumsum(0)
@@ -277,3 +313,10 @@ def test_a_run_of_every_kind_that_took_no_option_travels(kind: str, tmp_path: Pa
     call("score", "run", later, "--num-samples", 5, "--out", "s.csv")
     assert np.isfinite(pd.read_csv("s.csv")["log_likelihood"]).all()
     assert arrays(Path("x.npz"))["x"].shape == (3, *rows.shape[1:])
+    if kind == "table":
+        holes = pd.read_csv(later).mask(lambda known: np.arange(known.size).reshape(known.shape) % 7 == 0)
+        holes.to_csv("holes.csv", index=False)
+        call("impute", "run", "holes.csv", "--draws", 2, "--num-samples", 20, "--out", "filled.csv")
+        filled = pd.read_csv("filled.csv").query("draw == 2")[list(holes)].to_numpy()
+        assert np.isfinite(filled).all()
+        np.testing.assert_allclose(filled[holes.notna()], holes.to_numpy()[holes.notna()], rtol=1e-6)
