@@ -356,7 +356,7 @@ class _Climb:
         return torch.cat(found).cpu().double()
 
     def _log(self, split: str, number: int, terms: dict[str, Any]) -> None:
-        epoch = 1 + number // steps_per_epoch(len(self.data.train), BATCH)
+        epoch = max(1, math.ceil(number / steps_per_epoch(len(self.data.train), BATCH)))
         line: Line = {"split": split, "epoch": epoch, "step": number} | terms
         self.history.append(line)
 

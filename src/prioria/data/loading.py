@@ -22,7 +22,7 @@ from prioria.data.own.later import later_rows
 from prioria.data.own.parts import Parts, holds_parts, part_names
 from prioria.data.own.protocol import Treatment, own_data
 from prioria.data.own.series import as_series
-from prioria.data.own.sources import Source, Table, as_table, holds_holes, read_source
+from prioria.data.own.sources import Source, Table, read_source, tabled
 from prioria.data.own.windows import Series, windows
 from prioria.data.schema import Schema
 from prioria.data.values import series as column_of
@@ -140,7 +140,7 @@ def _own(
     if isinstance(source, str | Path) and holds_parts(Path(source)):
         _check_plain(source, *forms)
         return folder_data(Parts.of(Path(source), None if parts is None else tuple(parts)), choices, treatment, seed)
-    found = _tabled(_read(source, pictures), choices, series)
+    found = tabled(_read(source, pictures), choices != Choices()) if series == Series() else _read(source, pictures)
     if isinstance(found, Table):
         if series != Series():
             return series_data(found, choices, series, treatment, seed)
@@ -169,13 +169,6 @@ def _read(source: Any, pictures: Pictures) -> Source | Table:
     if pictures != Pictures() and (isinstance(found, Table) or found.pictures is None):
         raise DataError(f"{found.name} is no file or folder of pictures; {PICTURE_OPTIONS} are for these")
     return found
-
-
-def _tabled(found: Source | Table, choices: Choices, series: Series) -> Source | Table:
-    """An array of numbers is a table where some are missing, or where something is said of its columns."""
-    if isinstance(found, Table) or series != Series() or found.rows.ndim != 2 or found.rows.dtype.kind not in "fiu":
-        return found
-    return as_table(found) if choices != Choices() or holds_holes(found.rows) else found
 
 
 def _known(name: str, root: str | Path | None, treatment: Treatment, seed: int) -> Dataset:
@@ -213,7 +206,7 @@ def inspect(
         _check_plain(source, pictures)
         return inspect_folder(Parts.of(Path(source)), choices)
     cut = Series(series, window, step)
-    own = _tabled(_read(source, pictures), choices, cut)
+    own = tabled(_read(source, pictures), choices != Choices()) if cut == Series() else _read(source, pictures)
     if isinstance(own, Table):
         if cut == Series():
             return TableInspection(own.name, len(own.frame), choices.schema_of(own))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from prioria.data.base import Kind, Split, rows_per_tile
 from prioria.data.errors import DataError
+from prioria.data.own.arrays import CHANNELS
 from prioria.data.rows import forget
 from prioria.data.splits import tiles
 
@@ -19,7 +20,6 @@ LEGAL: dict[Kind, tuple[str, ...]] = {
     "count": ("Multinomial", "Categorical", "Gaussian"),
     "continuous": ("Gaussian",),
 }
-CHANNELS = (1, 3, 4)  # of pictures: grey, color, and color with transparency
 SMALLEST = 8  # pixels of a side, from which an array (N, S, S) of 0 to 255 holds pictures and no series
 FEWEST_PIXELS = 16  # rows of so many whole numbers, of which the largest is 255, are grey levels
 

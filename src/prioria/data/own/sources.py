@@ -20,6 +20,7 @@ from torch.utils.data import Dataset as TorchDataset
 from prioria.data.errors import DataError
 from prioria.data.formats import naming
 from prioria.data.known.catalogue import BY_NAME
+from prioria.data.own.arrays import channels_first, holds_holes
 from prioria.data.own.decoding import Pictures
 from prioria.data.own.named_arrays import by_name, meaning
 from prioria.data.own.parts import holds_parts
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AS_THEY_ARE = Pictures()
-CHANNELS = (1, 3, 4)  # of pictures
-BLOCK = 65_536  # rows that are looked at together
 SPARSE = {"format", "shape", "data"}  # arrays that every sparse matrix in a file has
 
 
@@ -88,11 +87,11 @@ class Table:
     sizes: tuple[int, int, int] | None = None
 
 
-def holds_holes(rows: NDArray) -> bool:
-    """Whether numbers are missing; rows of a file are looked at in blocks."""
-    return rows.dtype.kind == "f" and any(
-        bool(np.isnan(rows[start : start + BLOCK]).any()) for start in range(0, len(rows), BLOCK)
-    )
+def tabled(found: Source | Table, asked: bool) -> Source | Table:
+    """Rows of numbers in memory as a table where some are missing, or where it is asked for; all else as it is."""
+    if isinstance(found, Table) or found.rows.ndim != 2 or found.rows.dtype.kind not in "fiu" or on_disk(found.rows):
+        return found
+    return as_table(found) if asked or holds_holes(found.rows) else found
 
 
 def as_table(source: Source) -> Table:
@@ -127,18 +126,7 @@ def read_source(source: Any, pictures: Pictures = AS_THEY_ARE) -> Source | Table
 
 
 def _channels_first(source: Source) -> Source:
-    """Pictures (N, height, width, channels), which have channels last, as (N, channels, height, width).
-
-    Raises:
-        DataError: they are mapped from a file too large to be turned in memory.
-    """
-    rows = source.rows
-    last = rows.ndim == 4 and rows.shape[3] in CHANNELS and rows.shape[1] not in CHANNELS
-    if not last or (rows.dtype != np.uint8 and rows.shape[1] != rows.shape[2]):
-        return source
-    if on_disk(rows):
-        raise DataError(f"{source.name} has channels last, shape {rows.shape}; save np.moveaxis(x, 3, 1) of it")
-    return replace(source, rows=np.ascontiguousarray(np.moveaxis(rows, 3, 1)))
+    return replace(source, rows=channels_first(source.rows, source.name))
 
 
 def is_frame(source: Any) -> bool:
