@@ -58,3 +58,19 @@ def test_what_is_observed_is_fitted_better_than_after_regressions_filled_the_hol
 
 def test_a_start_of_whole_rows_stays(start: starts.TableStart) -> None:
     assert starts.observed(start, np.zeros((5, 3)), np.zeros((5, 3))) is start
+
+
+@pytest.mark.parametrize("hole", ["a name in training rows", "a number in validation rows"])
+def test_rows_whose_numbers_are_all_there_are_gone_on_with(hole: str) -> None:
+    """No row is to be filled in, and something is missing all the same."""
+    noise = np.random.default_rng(3)
+    schema = {"columns": [SCHEMA["columns"][0], {"name": "town", "kind": "category", "levels": ["a", "b", "c"]}]}
+    x = np.stack([noise.normal(size=60), noise.integers(0, 3, 60)], 1)
+    train, held = x[:40].copy(), x[40:].copy()
+    if hole.startswith("a name"):
+        train[::5, 1] = np.nan
+    else:
+        held[::5, 0] = np.nan
+    begun = starts.mixture(train, held, schema, classes=(1,), budget=2e6)
+    found = starts.observed(begun, train, held)
+    assert np.isfinite(found.validation).all() and len(found.validation) == 20

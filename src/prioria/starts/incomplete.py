@@ -79,7 +79,7 @@ def _filled(start: TableStart, x: Array, real: list[int]) -> Array:
     """The rows with a draw of each missing number; other columns keep their holes, which a class's tables leave out."""
     model, filled = build(start, hidden=1, full=True), x.copy()
     rows = np.flatnonzero(np.isnan(x[:, real]).any(1))
-    for part in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
+    for part in (rows[first : first + AT_ONCE] for first in range(0, len(rows), AT_ONCE)):
         drawn = model.conditional(torch.from_numpy(x[part]).float(), 1, num_samples=1).draws[0].double().numpy()
         filled[np.ix_(part, real)] = np.where(np.isnan(x[part]), drawn, x[part])[:, real]
     return filled
