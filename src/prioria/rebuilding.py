@@ -25,7 +25,7 @@ from torch.nn.modules.module import (
 from prioria.atomic import error_text
 from prioria.memory import Counted
 from prioria.module import Module
-from prioria.spelling import nearest
+from prioria.spelling import closest
 
 PACKAGES = (  # of what a model or a training is made; none of their constructors takes a path
     "adoption",
@@ -240,5 +240,5 @@ def public_class(name: str) -> type[Module]:
 
 
 def _hint(name: str) -> str:
-    found = nearest(name, list(loadable()))
-    return found if found.startswith("did") else "only prioria's own parts are loaded"
+    found = closest(name, loadable().keys())
+    return f"did you mean {found}?" if found else "only prioria's own parts are loaded"

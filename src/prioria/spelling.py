@@ -11,8 +11,15 @@ from typing import Any, TypeVar
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+def closest(word: str, known: Collection[str]) -> str | None:
+    """Returns the known word that is nearly the same, if there is one; capitals and underscores do not count."""
+    plain = {each.lower().replace("_", "-"): each for each in reversed(list(known))}
+    found = difflib.get_close_matches(word.lower().replace("_", "-"), plain, n=1)
+    return plain[found[0]] if found else None
+
+
 def nearest(word: str, known: Collection[str]) -> str:
-    """Returns what to say to who wrote a word that is not known; capitals and underscores do not count.
+    """Returns what to say to who wrote a word that is not known.
 
     Example:
         >>> nearest("optimiser", ["optimizer", "epochs"])
@@ -20,9 +27,8 @@ def nearest(word: str, known: Collection[str]) -> str:
         >>> nearest("xyz", ["optimizer", "epochs"])
         'use one of optimizer, epochs'
     """
-    plain = {each.lower().replace("_", "-"): each for each in reversed(list(known))}
-    found = difflib.get_close_matches(word.lower().replace("_", "-"), plain, n=1)
-    return f"did you mean {plain[found[0]]}?" if found else f"use one of {', '.join(known) or 'none'}"
+    found = closest(word, known)
+    return f"did you mean {found}?" if found else f"use one of {', '.join(known) or 'none'}"
 
 
 def check_keywords(name: str, given: Collection[str], known: Collection[str]) -> None:

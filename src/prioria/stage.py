@@ -65,6 +65,24 @@ class Stage(Module):
         """What is trained of p(z | above) itself, such as pseudo-inputs, and not of the encoder that it may share."""
         return [parameter for parameter in self.p.parameters() if parameter.requires_grad]
 
+    @property
+    def leaves_prior(self) -> bool:
+        """Whether its posterior does not depend on its prior, so that another prior can take the place of that."""
+        return type(self).posterior is Stage.posterior
+
+    def with_prior(self, prior: nn.Module) -> Stage:
+        """Returns a stage with another prior; all else is shared.
+
+        Raises:
+            ValueError: its posterior depends on its prior.
+        """
+        if not self.leaves_prior:
+            raise ValueError(
+                f"prior {type(self.p).__name__} is part of its posterior ({type(self).__name__}): another prior would "
+                "change the encodings; train the model again with it"
+            )
+        return type(self)(**{**self.__dict__["_arguments"], "prior": prior})
+
     def at_epoch(self, epoch: int | None) -> None:
         """Takes the epochs completed, before each training step, for its own schedules; None is their end."""
 

@@ -277,12 +277,8 @@ def test_an_option_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[
 
 def test_shorthand_leaves_values_alone() -> None:
     families = frozenset({"prior"})
-    assert shorthand(["--prior=vamp", "--out", "prior", "--priority"], families) == [
-        "--prior.kind=vamp",
-        "--out",
-        "prior",
-        "--priority",
-    ]
+    found = ["--prior.kind=vamp", "--out", "prior", "--priority"]
+    assert shorthand(["--prior=vamp", *found[1:]], families) == found
 
 
 @pytest.mark.slow

@@ -11,6 +11,8 @@ from torch.distributions import Categorical, Distribution, Independent, MixtureS
 
 from prioria import VAE, evaluate, fit, likelihoods, nets, objectives, posteriors, priors
 from prioria.objectives.target import Target
+from prioria.stage import Stage
+from prioria.train import with_prior
 
 SCALES, MEANS = torch.full((3, 2), 0.5), torch.tensor([[-4.0, 0.0], [4.0, 0.0], [4.0, 0.0]])
 
@@ -92,3 +94,28 @@ def test_a_posterior_that_scores_its_own_draws_only_is_refused_by_a_vamp_prior()
 
     with pytest.raises(ValueError, match="posterior=Own cannot be a VampPrior's"):
         priors.VampPrior(nets.MLP(4, 5), Own(5, 2), components=3, inputs=4)
+
+
+def test_a_stage_of_ones_own_takes_another_prior_unless_its_posterior_reads_it() -> None:
+    class Doubled(Stage):
+        """Another merge, the usual posterior."""
+
+        def merge(self, above: Tensor | None, z: Tensor) -> Tensor:
+            return torch.cat([z, z], -1)
+
+    class Shifted(Stage):
+        def posterior(self, features: Tensor, above: Tensor | None, prior: Distribution) -> Distribution:
+            q = super().posterior(features, above, prior).base_dist
+            return Independent(Normal(q.loc + prior.mean, q.scale), 1)
+
+    def of(kind: type[Stage], width: int) -> VAE:
+        stage = kind(prior=priors.StandardNormal(2), posterior=posteriors.Gaussian(5, 2))
+        likelihood = likelihoods.Bernoulli(nets.MLP(width, 4))
+        return VAE(encoder=nets.MLP(4, 5), stages={"z": stage}, likelihood=likelihood)
+
+    model, x = of(Doubled, 4).eval(), torch.rand(7, 4)
+    other = with_prior(model, priors.Mixture(2, 3)).eval()
+    assert torch.equal(other.encode(x), model.encode(x)) and type(other.top) is Doubled
+    assert other.decode(torch.zeros(5, 2)).batch_shape == (5,) and type(other.top.p) is priors.Mixture
+    with pytest.raises(ValueError, match=r"prior StandardNormal is part of its posterior \(Shifted\)"):
+        with_prior(of(Shifted, 2), priors.Mixture(2, 3))

@@ -66,8 +66,7 @@ def impute(
     schema = schema_of(opened)
     read = read_source(data)
     table = read if isinstance(read, Table) else with_names(read, schema)
-    lines = named(table.name, lambda: schema.differences(table.frame, strict=strict))
-    tell(table.name, [line for line in lines if not line.endswith("left out")])
+    tell(table.name, named(table.name, lambda: schema.differences(table.frame, strict=strict, more=False)))
     frame, found = imputation.complete(opened.model, schema, table.frame, draws, num_samples=num_samples, seed=seed)
     arrays = {"x": found.draws[:draws], "effective_samples": found.effective_samples}
     written.write(out, lambda: frame, arrays)
@@ -81,7 +80,7 @@ def impute_part(
 ) -> pd.DataFrame:
     """Returns what ``impute`` writes of one part."""
     schema, table = schema_of(opened), prepared(rows, "the part")
-    tell("the part", [line for line in schema.differences(table, strict=strict) if not line.endswith("left out")])
+    tell("the part", schema.differences(table, strict=strict, more=False))
     return imputation.complete(opened.model, schema, table, draws, num_samples=num_samples, seed=seed)[0]
 
 

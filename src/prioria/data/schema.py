@@ -122,8 +122,13 @@ class Schema:
         values = center + scale * x
         return torch.where(log, values.exp(), values)
 
-    def differences(self, frame: pd.DataFrame, *, strict: bool = False) -> list[str]:
+    def differences(self, frame: pd.DataFrame, *, strict: bool = False, more: bool = True) -> list[str]:
         """How a table differs from what the schema expects, one line for each column: missing, unknown, new levels.
+
+        Args:
+            frame: the table.
+            strict: refuse a difference.
+            more: say of columns that the schema does not know, too.
 
         Raises:
             DataError: no feature is there, or with `strict` the first difference.
@@ -136,7 +141,9 @@ class Schema:
         found = [
             f"column {name!r} is missing: its values are taken as missing" for name in features if name not in there
         ]
-        found += [f"column {name!r} is unknown and left out" for name in map(str, frame.columns) if name not in known]
+        if more or strict:
+            others = [name for name in map(str, frame.columns) if name not in known]
+            found += [f"column {name!r} is unknown and left out" for name in others]
         found += [line for column in self.features if (line := unknown(column, frame))]
         if strict and found:
             raise DataError(f"{found[0]}; leave --strict out to go on all the same")

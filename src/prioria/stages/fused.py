@@ -75,6 +75,10 @@ class Fused(Stage):
         return q if self.flow is None else self.flow(q, features)
 
     @property
+    def leaves_prior(self) -> bool:
+        return self.root == "evidence"  # a top group inferred from evidence alone
+
+    @property
     def prior_parameters(self) -> list[nn.Parameter]:
         gates = [] if self.gates is None else [each for each in self.gates.parameters() if each.requires_grad]
         return [*super().prior_parameters, *gates]

@@ -21,8 +21,6 @@ from prioria.evaluate.sampling import device_of, has_density, measuring, seed_ge
 from prioria.model import VAE, evaluation_mode
 from prioria.module import describe
 from prioria.objectives.probe import probe
-from prioria.stage import Stage
-from prioria.stages import Fused
 from prioria.storage import write_text
 from prioria.train import run as runs
 from prioria.train.log import NAME as METRICS
@@ -142,19 +140,9 @@ def with_prior(model: VAE, prior: nn.Module) -> VAE:
     Raises:
         ValueError: the posterior of the top group depends on its prior (a stage that is fused there, too).
     """
-    name, stage = model.groups[0], model.top
-    if type(stage) is Stage:
-        top = Stage(prior=prior, posterior=stage.q, join=stage.join)
-    elif type(stage) is Fused and stage.root == "evidence":  # a top group inferred from evidence alone
-        own = {"bottom_up": stage.bottom_up, "gates": stage.gates, "flow": stage.flow}
-        top = Fused(prior, stage.q, parents=stage.parents, **own)
-    else:
-        raise ValueError(
-            f"prior of {name!r} is part of its posterior ({type(stage).__name__}): another prior would change the "
-            "encodings; train the model again with it"
-        )
+    top = model.top.with_prior(prior)
     encoder = dict(model.encoder.items()) if set(model.encoder) == set(model.groups) else model.encoder["x"]
-    found = VAE(encoder=encoder, likelihood=model.likelihood, stages={**model.stages, name: top})
+    found = VAE(encoder=encoder, likelihood=model.likelihood, stages={**model.stages, model.groups[0]: top})
     found.protocol = model.protocol
     return found
 

@@ -194,8 +194,7 @@ def table_rows(table: Table, protocol: Protocol, *, strict: bool = False, missin
     """
     schema = protocol.schema or infer(table.frame)
     if protocol.schema is not None:
-        lines = named(table.name, lambda: schema.differences(table.frame, strict=strict))
-        tell(table.name, [line for line in lines if not line.endswith("left out")])
+        tell(table.name, named(table.name, lambda: schema.differences(table.frame, strict=strict, more=False)))
     labels = schema.labels(table.frame)
     if protocol.kind == "columns":
         return Split(stored(schema.encode(table.frame)), stored_labels(labels), protocol)

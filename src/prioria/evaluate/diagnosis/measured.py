@@ -22,7 +22,6 @@ from prioria.evaluate.latent import (
 from prioria.evaluate.likelihood import parts
 from prioria.evaluate.output import reconstruction
 from prioria.model import VAE
-from prioria.stage import Stage
 
 THRESHOLDS = (0.0001, 0.001, 0.01, 0.05, 0.1, 0.5)
 TEST_ROWS = 1000
@@ -106,7 +105,7 @@ def diagnose(model: VAE, data: Dataset, *, name: str = "model", seed: int = 0, l
         pseudo_inputs=hasattr(top.p, "pseudo_inputs"),
         blocks=hasattr(top.p, "blocks"),
         is_binary=is_binary(top_posterior(model, data.test)),
-        is_fused=type(top) is not Stage,
+        is_fused=not top.leaves_prior,
         units=active_units(model, data.test, seed=seed, limit=limit),
         rates=rates,
         dimensions=kl_per_dimension(model, data.test, seed=seed, limit=limit),

@@ -170,8 +170,7 @@ def imputation(
     Raises:
         ValueError: the data are no table, the column is unknown, a rate is out of range, or nothing was hidden.
     """
-    schema = data.protocol.schema
-    if schema is None or data.protocol.kind != "columns":
+    if (schema := data.protocol.schema) is None or data.protocol.kind != "columns":
         raise ValueError(f"data={data.name!r} is no table of columns of kinds; hidden entries are for tables")
     if not 0 < rate <= 0.5:
         raise ValueError(f"rate={rate} must be above 0 and at most 0.5")
@@ -194,9 +193,7 @@ def imputation(
     densities |= {method: imputers.log_densities(each, spread, schema) for method, each in theirs.items()}
     off = {method: _off(each, truth, schema) for method, each in points.items()}
     columns = [
-        _column(
-            column, truth[:, d], *({name: each[..., d] for name, each in of.items()} for of in (off, draws, densities))
-        )
+        _column(column, truth[:, d], *({k: v[..., d] for k, v in of.items()} for of in (off, draws, densities)))
         for d, column in enumerate(schema.features)
         if gone[:, d].any()
     ]
