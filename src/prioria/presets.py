@@ -124,6 +124,8 @@ def train(
         )
     tracking.check(trackers)
     processes.device_of_small(device)  # what is wrong with it is said before anything is fitted
+    if not processes.is_first():  # all find the same, and one of them writes and speaks
+        out, trackers, progress = None, (), False
     options = {"seed": seed, "mask_rate": mask_rate, "facts": {"preset": name}, "device": device, "progress": progress}
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -133,3 +134,20 @@ def test_a_table_of_many_columns_is_trained_plainly() -> None:
     assert presets.chosen(table) == "paper"
     with pytest.raises(ValueError, match="is for tables with columns, 500 at most.*use preset 'paper'"):
         presets.chosen(table, "table")
+
+
+@pytest.mark.parametrize(("rank", "writes"), [("0", True), ("1", False)])
+def test_of_several_processes_the_first_one_writes_and_speaks(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: str, writes: bool
+) -> None:
+    seen: dict[str, object] = {}
+
+    def recipe(dataset: data.Dataset, **options: object) -> None:
+        seen.update(options)
+        raise InterruptedError
+
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setitem(presets.RECIPES, "table", replace(presets.RECIPES["table"], run=recipe))
+    with pytest.raises(InterruptedError):
+        presets.train(str(table), "table", out=tmp_path / "run", trackers=())
+    assert (seen["out"], seen["progress"]) == ((tmp_path / "run", True) if writes else (None, False))

@@ -105,10 +105,12 @@ def train(
     if name != "paper":
         folder = out or _folder(source.name, name)
         _check_outside(folder, source)
-        _check_free(folder, overwrite)
+        if processes.is_first():
+            _check_free(folder, overwrite)
         both = {each: getattr(training, each) for each in presets.OPTIONS}
         found = presets.train(source, name, **both, trackers=tracker, out=folder, overwrite=overwrite)
-        print(f"Preset {name}: {found}")
+        if processes.is_first():
+            print(f"Preset {name}: {found}")
         return _finish(found.run)
     torch.manual_seed(training.seed)
     hierarchy = chosen(stages)

@@ -36,7 +36,7 @@ class ColumnErrors:
         name: of the column.
         entries: how many were hidden.
         names: whether it holds names, whose error is the share of wrong ones; of numbers it is the root of the mean
-            squared error in units of x, for most columns standard deviations of the training rows.
+            squared error in standard deviations of the training rows.
         errors: by method.
         coverage: share of hidden numbers in the 90 % interval, by method; none of names.
         log_likelihood: log p(entry | what is observed of its row), mean over the hidden entries in nats, by method;
@@ -191,7 +191,8 @@ def imputation(
     draws = {OURS: found.draws.double().numpy()} | theirs
     points = {OURS: _center(draws[OURS], schema)} | imputers.points(train, seen, schema, seed=seed)
     densities |= {method: imputers.log_densities(each, spread, schema) for method, each in theirs.items()}
-    off = {method: _off(each, truth, schema) for method, each in points.items()}
+    spreads = np.nanstd(train, 0)
+    off = {method: _off(each, truth, schema, spreads) for method, each in points.items()}
     columns = [
         _column(column, truth[:, d], *({k: v[..., d] for k, v in of.items()} for of in (off, draws, densities)))
         for d, column in enumerate(schema.features)
@@ -232,11 +233,11 @@ def _log_densities(model: VAE, seen: Tensor, truth: Tensor, num_samples: int) ->
     return torch.cat(found).numpy()
 
 
-def _off(found: Array, truth: Array, schema: Schema) -> Array:
-    """Squared errors (N, D), of names whether they are wrong; NaN where nothing was hidden."""
+def _off(found: Array, truth: Array, schema: Schema, spreads: Array) -> Array:
+    """Squared errors (N, D) in training deviations, of names whether they are wrong; NaN where nothing was hidden."""
     names = np.array([column.kind in NAMES for column in schema.features])
     off = found - truth
-    return np.where(names & ~np.isnan(off), off != 0, off**2)
+    return np.where(names & ~np.isnan(off), off != 0, (off / np.where(spreads > 0, spreads, 1.0)) ** 2)
 
 
 def _column(
