@@ -208,8 +208,9 @@ def fitting(protocol: Protocol, found: Inspection, *, missing: bool = False) -> 
     """
     if not missing:
         check_missing(found)
-    if found.shape[1:] not in (protocol.shape, (protocol.dimensions,)):
-        raise DataError(f"{found.name}: rows of shape {found.shape[1:]}, but the model is for {protocol.shape}")
+    shape = found.shape[1:]
+    if protocol.shape not in (shape, (1, *shape)) and shape != (protocol.dimensions,):  # grey pictures need no channel
+        raise DataError(f"{found.name}: rows of shape {shape}, but the model is for {protocol.shape}")
     _check_kind(protocol, found)
     if protocol.kind not in ("binary", "grey") or not isinstance(protocol.scale, float):
         return protocol
