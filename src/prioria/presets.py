@@ -15,7 +15,7 @@ from prioria.data import Dataset
 from prioria.data import load as load_data
 from prioria.data.base import OWN
 from prioria.data.treatments import without_logs
-from prioria.improvement import Improvement, improve
+from prioria.improvement import BATCH, STEPS, Improvement, improve
 from prioria.model import VAE
 from prioria.objectives import ELBO, IWAE
 from prioria.train import processes, tracking
@@ -28,6 +28,8 @@ ANALYSIS = "factor analysis"
 EXACT = 1000  # entries of all covariances of a row, up to which every table has them
 BEHIND = 2.0  # nats by which a factor analysis may begin behind for a flow to be tried
 WIDEST = 500  # columns of a table of which covariances are fitted; wider ones are trained plainly
+WORK, OVERHEAD = 3.2e9, 1e6  # multiplications by loadings that networks may take in all, and what a step is besides
+FEWEST_STEPS = 300
 ROWS = 6000  # training rows, at most and at even distances, that a mixture is fitted to
 
 
@@ -143,17 +145,30 @@ def _table(data: Dataset, *, source: Any, out: str | Path | None, overwrite: boo
     _say(f"{sizes}, {start.validation.mean():.2f} nats per validation row; now networks on top", options)
     options["spread"] = starts.Spread(start.schema)
     model = _built(start, treated, mask_rate)
-    best = improve(model, treated, chosen=_sizes(start), out=out, overwrite=overwrite, **options)
+    best = improve(
+        model,
+        treated,
+        chosen=_sizes(start),
+        steps=_steps(start.mixture.factors.size),
+        out=out,
+        overwrite=overwrite,
+        **options,
+    )
     single = _observed(starts.best(_screened(treated, seed, classes=(1,))), treated, seed)
     if single.mixture.latents < 2 or best.reached - single.validation.mean() > BEHIND:
         return best
     _say("one factor analysis comes close: it is tried with a flow as its prior", options)
     model = _built(single, treated, mask_rate, prior=priors.RealNVP(single.mixture.latents, 4, identity=True))
-    options |= {"rival": best.reached, "learning_rate": 1.5e-3}
+    options |= {"rival": best.reached, "learning_rate": 1.5e-3, "steps": _steps(single.mixture.factors.size)}
     other = improve(model, treated, begun=ANALYSIS, chosen=_sizes(single), **options)
     if not other.beats(best):
         return best
     return other if out is None else other.save(out, overwrite=True)
+
+
+def _steps(loadings: int) -> int:
+    """How many steps networks are trained for, at most: fewer where one takes long, a count and not a clock."""
+    return min(STEPS, max(FEWEST_STEPS, int(WORK / (OVERHEAD + BATCH * loadings))))
 
 
 def _built(start: starts.TableStart, data: Dataset, mask_rate: float, **options: Any) -> VAE:

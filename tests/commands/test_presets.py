@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from sklearn.mixture import GaussianMixture
 
 from prioria import data, evaluate, presets, starts
 from prioria.cli import main
-from prioria.improvement import improve
 from prioria.train import Run
 from tests.commands.test_commands import call
 
@@ -36,7 +34,7 @@ def run(table: Path) -> Iterator[Path]:
     """The command with few steps of training: what is tested of it does not hang on more."""
     out = table.parent / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(presets, "improve", partial(improve, steps=60))
+        patch.setattr(presets, "STEPS", 60)
         call("train", str(table), "--ignore", "kind", "--device", "cpu", "--tracker", "tensorboard", "--out", str(out))
     yield out
 
@@ -151,3 +149,9 @@ def test_of_several_processes_the_first_one_writes_and_speaks(
     with pytest.raises(InterruptedError):
         presets.train(str(table), "table", out=tmp_path / "run", trackers=())
     assert (seen["out"], seen["progress"]) == ((tmp_path / "run", True) if writes else (None, False))
+
+
+def test_networks_of_large_mixtures_take_fewer_steps() -> None:
+    """4 classes of 49 factors in 50 columns, and 2 broad ones: a step takes the time of many small ones."""
+    assert presets.FEWEST_STEPS <= presets._steps(6 * 50 * 49) < presets.STEPS / 2
+    assert presets._steps(5 * 4 * 3) > 0.9 * presets.STEPS

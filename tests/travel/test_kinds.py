@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +33,7 @@ def test_windows_of_a_table_travel(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("kind", ["documents", "table", "pictures", "series", "bits"])
 def test_a_run_of_every_kind_that_took_no_option_travels(kind: str, tmp_path: Path, monkeypatch) -> None:
     """Networks that are cut short, not what is chosen without an option, are what makes it quick."""
-    monkeypatch.setattr(presets, "improve", partial(presets.improve, steps=4))
+    monkeypatch.setattr(presets, "STEPS", 4)
     rng = np.random.default_rng(1)
     rows = {
         "documents": rng.multinomial(30, [0.4, 0.3, 0.2, 0.1], 60),

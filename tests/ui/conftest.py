@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ import uvicorn
 
 from prioria import presets
 from prioria.cli import main
-from prioria.improvement import improve
 from prioria.ui import application
 
 TOKEN = "only-for-tests"
@@ -30,7 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     table = [str(_table(folder / "table.csv"))]
     asked = {"pictures": pictures, "columns": ["two-moons", "--latents", "2", *QUICK], "classes": table}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(presets, "improve", partial(improve, steps=2))
+        patch.setattr(presets, "STEPS", 2)
         for name, choices in asked.items():
             with pytest.raises(SystemExit) as end:
                 main(["train", *choices, "--out", str(folder / name)])

@@ -111,7 +111,7 @@ class MixtureEncoder(Module):
             mean = (triangle @ (triangle.mT @ evidence)).squeeze(-1)
         else:
             root = torch.linalg.cholesky(precision)
-            mean = torch.cholesky_solve(evidence, root.expand(len(x), *root.shape[1:])).squeeze(-1)
+            mean = _solved(evidence.squeeze(-1), root)
         # |y|^2 - |explained|^2 in a form where nothing large cancels
         rest = (y - torch.einsum("kgl,bkl->bkg", self.loadings, mean)) * seen.unsqueeze(-2)
         distance = rest.square().sum(-1) + mean.square().sum(-1)
@@ -120,6 +120,13 @@ class MixtureEncoder(Module):
         if self.others.sizes:
             log_p = log_p + self.others(self.tables).log_prob(x.unsqueeze(-2))
         return log_p + self.logits.log_softmax(-1), mean, precision
+
+
+def _solved(evidence: Tensor, root: Tensor) -> Tensor:
+    """Returns P^-1 e for evidence (B, K, L) and P = R R', R (B or 1, K, L, L)."""
+    if len(root) == 1:  # one for all rows, which are the columns of one system then: nothing is copied for each
+        return torch.cholesky_solve(evidence.permute(1, 2, 0), root[0]).permute(2, 0, 1)
+    return torch.cholesky_solve(evidence.unsqueeze(-1), root).squeeze(-1)
 
 
 def _triangle(precision: Tensor) -> Tensor:
