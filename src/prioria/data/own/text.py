@@ -29,6 +29,7 @@ RULER = re.compile(r"[-=_*+~|#\s]{3,}")  # a line that is drawn and holds nothin
 ROWS_BELOW = 10  # a line of numbers is a header only over so many rows
 LINE = re.compile(r"in line (\d+)")
 FEWEST_LINES = 12
+LONGEST = 2**30  # characters of a field
 IN_A_ROW = 3  # so many rows of one form are a table
 
 
@@ -68,6 +69,14 @@ class Layout:
 
 def read_text(path: Path) -> pd.DataFrame:
     """A text table: its delimiter, decimal comma, header and first line are found by looking at its beginning."""
+    limit = csv.field_size_limit(LONGEST)  # where a delimiter is tried that is none, a whole line is one field
+    try:
+        return _read(path)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _read(path: Path) -> pd.DataFrame:
     encoding = encoding_of(path)
     with opened(path, encoding) as stream:
         lines = _first_lines(stream)
