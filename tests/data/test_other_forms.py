@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from prioria.data import DataError, Split, load, read_rows, splits
+from prioria.data import DataError, Split, load, splits
 from prioria.data.own import encodings
 from prioria.data.own.inspection import survey
 from prioria.data.own.tables import read_table
@@ -298,17 +298,3 @@ def test_a_pass_over_a_memory_map_leaves_none_of_it_in_memory(tmp_path):
     for start in range(0, len(rows), 512):
         split.batch(torch.arange(start, start + 512))
     assert mapped() - before < 16
-
-
-@pytest.mark.parametrize("scale", [1.0, 255.0])
-def test_pictures_without_a_channel_are_read_again_as_they_came(scale, tmp_path):
-    rows = RNG.random((20, 16, 16)) * scale
-    np.save(tmp_path / "rows.npy", rows)
-    data = load(tmp_path / "rows.npy")
-    assert data.shape == (1, 16, 16)
-    again = read_rows(tmp_path / "rows.npy", data.protocol)
-    assert len(again) == 20 and again.protocol.shape == (1, 16, 16)
-    whole = torch.cat([part.tensor() for part in (data.train, data.validation, data.test)])
-    torch.testing.assert_close(again.tensor().sum(1).sort().values, whole.sum(1).sort().values)
-    with pytest.raises(DataError, match=r"rows of shape \(16, 8\), but the model is for \(1, 16, 16\)"):
-        read_rows(rows[:, :, :8], data.protocol)

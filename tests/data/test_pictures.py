@@ -265,3 +265,17 @@ def test_pictures_of_twelve_bits_in_sixteen_are_said_to_be_dark(tmp_path):
     write(tmp_path, RNG.integers(0, 4096, (12, 4, 4), dtype=np.uint16))
     with pytest.warns(UserWarning, match="reach 4095 of 65535 at most"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("scale", [1.0, 255.0])
+def test_pictures_without_a_channel_are_read_again_as_they_came(scale, tmp_path):
+    rows = np.random.default_rng(5).random((20, 16, 16)) * scale
+    np.save(tmp_path / "rows.npy", rows)
+    data = load(tmp_path / "rows.npy")
+    assert data.shape == (1, 16, 16)
+    again = read_rows(tmp_path / "rows.npy", data.protocol)
+    assert len(again) == 20 and again.protocol.shape == (1, 16, 16)
+    whole = torch.cat([part.tensor() for part in (data.train, data.validation, data.test)])
+    torch.testing.assert_close(again.tensor().sum(1).sort().values, whole.sum(1).sort().values)
+    with pytest.raises(DataError, match=r"rows of shape \(16, 8\), but the model is for \(1, 16, 16\)"):
+        read_rows(rows[:, :, :8], data.protocol)
