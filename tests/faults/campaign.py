@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from safetensors.torch import load_file
 
 from prioria.cli import main
@@ -69,28 +70,29 @@ def call(arguments: list[str]) -> tuple[str, str]:
             return "traceback", repr(error)
 
 
-def trained(folder: Path) -> Path:
-    """A small run with an evaluation."""
-    small = [
-        "--epochs",
-        "1",
-        "--latents",
-        "2",
-        "--network.hidden",
-        "4",
-        "4",
-        "--prior",
-        "vamp",
-        "--prior.components",
-        "3",
-    ]
-    for line in (
-        ["train", "digits", *small, "--out", str(folder)],
-        ["evaluate", str(folder), "--num-samples", "5", "--limit", "5"],
-    ):
-        ended, said = call(line)
-        assert ended == "accepted", said
-    return folder
+SMALL = ["--epochs", "1", "--latents", "2", "--network.hidden", "4", "4"]
+RUNS = {  # what a run is trained on, and how; DATA stands for a folder
+    "bits": ["digits", *SMALL, "--prior", "vamp", "--prior.components", "3"],
+    "table": ["DATA/table.csv", *SMALL],
+    "pictures": ["DATA/pictures.npy", "--epochs", "1", "--latents", "2", "--network", "conv"],
+}
+
+
+def trained(folder: Path) -> dict[str, Path]:
+    """A small run of each kind, with an evaluation."""
+    rng, runs = np.random.default_rng(0), {name: folder / name for name in RUNS}
+    table = {"age": rng.normal(40, 10, 200), "sex": rng.choice(["f", "m"], 200), "n": rng.poisson(3, 200)}
+    pd.DataFrame(table).mask(rng.random((200, 3)) < 0.05).to_csv(folder / "table.csv", index=False)
+    np.save(folder / "pictures.npy", rng.integers(0, 256, (100, 1, 8, 8), np.uint8))
+    for name, run in runs.items():
+        made = [each.replace("DATA", str(folder)) for each in RUNS[name]]
+        for line in (
+            ["train", *made, "--out", str(run)],
+            ["evaluate", str(run), "--num-samples", "5", "--limit", "5"],
+        ):
+            ended, said = call(line)
+            assert ended == "accepted", said
+    return runs
 
 
 def result(arguments: list[str], run: Path, out: Path) -> tuple[str, str, bytes]:
@@ -133,6 +135,27 @@ def damaged(run: Path, count: int, rng: random.Random) -> Counter[str]:
     return totals
 
 
+def unpacked(run: Path, count: int, rng: random.Random) -> Counter[str]:
+    """Damages a packed model, and draws from it."""
+    totals, line = Counter[str](), mutants.READERS["best/model.safetensors"]
+    with tempfile.TemporaryDirectory() as place:
+        whole, packed = Path(place) / "whole.zip", Path(place) / "damaged.zip"
+        ended, said = call(["pack", str(run), "--out", str(whole)])
+        assert ended == "accepted", said
+        ended, said, right = result(line, whole, Path(place) / "right")
+        assert ended == "accepted", said
+        for number in range(count):
+            shutil.copyfile(whole, packed)
+            what = mutants.damage(packed, rng)
+            ended, said, made = result(line, packed, Path(place) / str(number))
+            ended = "wrong load" if ended == "accepted" and made != right else ended
+            totals[ended] += 1
+            if ended not in ("one line", "accepted"):
+                print(f"{ended}: packed: {what}: {said.strip()[-200:]}", flush=True)
+            shutil.rmtree(packed) if packed.is_dir() else packed.unlink()
+    return totals
+
+
 def typed(run: Path, count: int, rng: random.Random) -> Counter[str]:
     """Types bad command lines."""
     totals, known = Counter[str](), lines.options()
@@ -153,17 +176,20 @@ def campaign(
 
     Args:
         seed: of everything.
-        mutated: damaged files.
+        mutated: damaged files, of a run of each kind and of a packed model.
         bad_lines: command lines.
         kills: of each kind of training.
         rooms: trainings under a limit of the size of files.
         kinds: of training that are killed.
     """
     with tempfile.TemporaryDirectory() as place:
-        run = trained(Path(place) / "run")
+        runs = trained(Path(place))
+        parts = [mutated // 4 + (each < mutated % 4) for each in range(4)]
+        rng = random.Random(seed)
+        of_runs = [damaged(run, part, rng) for run, part in zip(runs.values(), parts[1:], strict=True)]
         found = {
-            "mutants": damaged(run, mutated, random.Random(seed)),
-            "command lines": typed(run, bad_lines, random.Random(seed + 1)),
+            "mutants": sum(of_runs, unpacked(runs["table"], parts[0], rng)),
+            "command lines": typed(runs["bits"], bad_lines, random.Random(seed + 1)),
             "kills": trainings.killed(kills, random.Random(seed + 2), kinds),
             "limits": trainings.short_of_room(rooms, random.Random(seed + 3)),
         }

@@ -44,6 +44,18 @@ def plain() -> VAE:
     return _bits(posteriors.Gaussian(12, 2), priors.RealNVP, blocks=2, hidden=4)
 
 
+def unbounded() -> VAE:
+    """A VampPrior that takes the range of its rows."""
+    torch.manual_seed(3)
+    encoder, posterior = nets.GatedMLP(64, 12, gated_output=True), posteriors.Gaussian(12, 2)
+    return VAE(
+        encoder=encoder,
+        posterior=posterior,
+        prior=priors.VampPrior(encoder, posterior, components=5, inputs=64),
+        likelihood=likelihoods.Gaussian(nets.GatedMLP(2, 12, 64), scale=1.0),
+    )
+
+
 def hierarchical() -> VAE:
     return _bits(posteriors.FullGaussian(12, 2), priors.Hierarchical, auxiliary_latents=2, num_samples=3)
 
@@ -87,6 +99,12 @@ def static() -> Dataset:
 
 
 @functools.cache
+def real() -> Dataset:
+    """Real numbers, beyond 0 and 1."""
+    return _static(np.random.default_rng(0).normal(0.0, 3.0, (300, 64)).astype(np.float32))
+
+
+@functools.cache
 def table() -> Dataset:
     """Numbers, names and holes."""
     rng = np.random.default_rng(0)
@@ -108,7 +126,7 @@ def stream() -> Dataset:
         assert isinstance(rows, Blocks)
         read = functools.cache(rows.read)
         kept = [read(block) for block in range(len(rows.sizes))]  # the files end with this function
-    blocks = Blocks(rows.sizes, rows.shape[1], kept.__getitem__, rows.layout, window=100)
+    blocks = Blocks(rows.sizes.tolist(), rows.shape[1], kept.__getitem__, rows.layout, window=100)
     return replace(found, train=replace(found.train, rows=blocks))
 
 
@@ -120,6 +138,7 @@ KINDS = {
     "float32, static data": Kind(plain, rows=static, options={"ema": None}),
     "dynamic data, warm-up, mean of weights": Kind(vamp),
     "REWO": Kind(plain, lambda: objectives.REWO(objectives.ELBO(), "nats-per-dim=0.9")),
+    "unbounded data under a VampPrior": Kind(unbounded, rows=real),
     "GECO": Kind(plain, lambda: objectives.GECO(objectives.ELBO(), "nats-per-dim=0.9"), options={"ema": None}),
     "discriminator": Kind(plain, lambda: objectives.FactorVAE(3.0, latents=2, hidden=8, layers=2)),
     "total correlation": Kind(vamp, lambda: objectives.BetaTC(2.0, tc=objectives.Stratified())),

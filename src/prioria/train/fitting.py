@@ -20,6 +20,7 @@ from prioria.train.callbacks import Callback
 from prioria.train.loop import Training
 from prioria.train.options import Options, takes_options
 from prioria.train.run import Run
+from prioria.train.shown_rows import show_rows
 from prioria.train.step import Step
 
 if TYPE_CHECKING:
@@ -178,6 +179,8 @@ def _start(
         if folder is not None and going_on:
             # an objective learns N from the data, which no checkpoint holds
             training.step.objective.check(training.step.model, training.data.train)
+            # nor the range that a prior takes from the data; what is drawn for it here gives way to weights
+            show_rows(training.step.model, training.data.train, accelerator.device)
             training.load(folder)
             longer = training.options.epochs > run.read_specification(folder)["options"]["epochs"]
             if longer or (more and training.out_of_patience):
