@@ -11,10 +11,10 @@ from prioria.cli import main
 PLAIN = re.compile(r"prioria [^|<>&;$`*?()#\n]*")  # nothing that only a shell understands
 
 
-def run(commands: str) -> None:
-    """Runs the commands in their order; raises CalledProcessError where one fails."""
+def run(commands: str, *, apart: bool = False) -> None:
+    """Runs the commands in their order, all by a shell where ``apart``; CalledProcessError where one fails."""
     lines = [line for line in commands.replace("\\\n", " ").splitlines() if line.strip()]
-    if not all(line.startswith("prioria ") for line in lines):  # loops, folders, variables
+    if apart or not all(line.startswith("prioria ") for line in lines):  # loops, folders, variables
         subprocess.run(["bash", "-euc", commands], check=True)
         return
     for line in lines:
