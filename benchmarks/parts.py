@@ -97,6 +97,17 @@ def conv_ladder() -> VAE:
     )
 
 
+def conv_two_level() -> VAE:
+    """z2 above z1 with gated convolutions, as Tomczak and Welling (2018) train them."""
+    image = (1, 28, 28)
+    top, below = nets.GatedConvEncoder(image), nets.GatedConvEncoder(image)
+    q = posteriors.Gaussian(top.features, LATENTS)
+    p, latents = vamp(COMPONENTS)(top, q), (LATENTS, LATENTS)
+    groups = stages.TwoLevel(prior=p, posterior=q, features=below.features, latents=latents)
+    output = likelihoods.Bernoulli(nets.GatedConvDecoder(2 * LATENTS, image))
+    return VAE(encoder={"z2": top, "z1": below}, stages=groups, likelihood=output)
+
+
 def bits(encoder: nn.Module, q: nn.Module) -> nn.Module:
     """The prior of a Bernoulli posterior."""
     return priors.Bernoulli(LATENTS)
@@ -136,6 +147,7 @@ POSTERIORS = (
 )
 HIERARCHIES = (
     Case("hierarchy", "two levels, VampPrior", two_level),
+    Case("hierarchy", "two levels, VampPrior, convolutional", conv_two_level),
     Case("hierarchy", "ladder, 3 groups", ladder),
     Case("hierarchy", "binary, 3 layers", binary_hierarchy),
     Case("hierarchy", "dependency graph, 5 groups", dependency_graph),
