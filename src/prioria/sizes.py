@@ -218,10 +218,10 @@ def unreadable(model: VAE, x: Tensor) -> int | None:
 
     The model is asked, whoever wrote it: it draws once, and its random numbers stay as they were.
     """
+    if x.isfinite().all():
+        return None
     lost = x.flatten(1).isinf().any(1), x.flatten(1).isnan().any(1)
     places = [int(each.nonzero()[0]) for each in lost if each.any()]
-    if not places:
-        return None
     row = x[places[0]][None].to(next((each.device for each in model.parameters()), x.device))
     with evaluation_mode(model), torch.random.fork_rng(), torch.no_grad():
         try:

@@ -172,12 +172,13 @@ def test_twelve_rows_and_a_folder_with_a_space(tmp_path: Path, capsys: pytest.Ca
     run = tmp_path / "a run"
     call("train", tmp_path / "twelve.npy", "--network.hidden", 4, "--latents", 2, "--epochs", 1, "--out", run)
     assert f"prioria evaluate '{run}'" in capsys.readouterr().out
-    call("report", run)  # one test row, in a picture without a warning
+    call("report", run)  # two test rows, in a picture without a warning
     assert f"first: prioria evaluate '{run}'" in capsys.readouterr().out
-    for command in ("explore", "interpolate"):
-        with pytest.raises(SystemExit):
-            main([command, str(run)])
-        assert f"{run} has 1 test row" in capsys.readouterr().err
+    call("explore", run)
+    assert "2 test rows make no more pairs" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["interpolate", str(run)])
+    assert "--pairs 4 of 2 test rows cannot be drawn; use between 1 and 1" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -46,14 +46,13 @@ def test_a_table_of_numbers_trains_with_no_option_and_is_no_worse_than_any_gauss
     schema = found.data.protocol.schema
     train, held = found.data.train.tensor().numpy(), found.data.validation.tensor().numpy()
     spread, cells = starts.dequantize(train, schema), starts.dequantize(held, schema, seed=1)
-    volume = schema.log_volume(cells).mean()
-    best = max(
-        GaussianMixture(k, covariance_type=kind, reg_covar=1e-3, random_state=0).fit(spread).score(cells) - volume
-        for k in (1, 2, 3, 4)
-        for kind in ("full", "tied", "diag")
-    )
-    ours = evaluate.log_likelihood(found.model, cells, num_samples=200)
-    assert ours.value > best - 0.05
+    ours = evaluate.log_likelihood(found.model, cells, num_samples=200).pointwise
+    for k in (1, 2, 3, 4):
+        for kind in ("full", "tied", "diag"):
+            mixture = GaussianMixture(k, covariance_type=kind, reg_covar=1e-3, random_state=0).fit(spread)
+            gain = ours.numpy() - (mixture.score_samples(cells) - schema.log_volume(cells))
+            error = gain.std(ddof=1) / len(gain) ** 0.5  # fifteen rows that chose neither
+            assert gain.mean() >= -max(0.1, 2 * error)
 
 
 def test_the_folder_holds_what_was_kept(run: Path) -> None:

@@ -105,12 +105,3 @@ def test_feature_maps_need_pictures(tmp_path: Path, capsys) -> None:
     with pytest.raises(SystemExit):
         main(["train", str(tmp_path / "rows.npy"), "--stages", "conv-ladder", "--out", str(tmp_path / "run")])
     assert "stages conv-ladder needs images" in capsys.readouterr().err
-
-
-def test_pictures_with_their_colors_last_are_refused(tmp_path: Path, capsys) -> None:
-    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (40, 8, 6, 3)).astype(np.uint8))
-    for kind in (["--stages", "conv-ladder"], ["--network", "gated-conv"], ["--stages", "ladder"], []):
-        with pytest.raises(SystemExit):
-            main(["train", str(tmp_path / "x.npy"), *kind, "--out", str(tmp_path / "run")])
-        assert "(8, 6, 3), which looks like (height, width, channels)" in capsys.readouterr().err
-        assert not (tmp_path / "run").exists()

@@ -66,7 +66,7 @@ ANSWERED = [
 LONG = [
     ("evaluate RUN --num-samples 20 --synthetic", "samples beside held-out rows"),
     ("evaluate RUN --limit 2 --method ais --num-steps 3", "annealed importance sampling"),
-    ("evaluate RUN --limit 1 --method quadrature", "adaptive regions"),
+    ("evaluate RUN --limit 2 --method quadrature", "adaptive regions"),
     ("evaluate RUN --num-samples 20 --limit 2 --certify 2 --num-steps 3", "on simulations"),
     ("diagnose RUN", "Page:"),
     ("report RUN", "Page:"),

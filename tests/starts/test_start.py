@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.special import logsumexp
@@ -11,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 
-from prioria import evaluate, objectives, starts
+from prioria import data, evaluate, objectives, starts
 from prioria.starts.choice import Search
 from prioria.starts.factors import Rows, Settings, fit
 from prioria.starts.gaussians import from_gaussians
@@ -180,3 +181,10 @@ def test_log_p_tells_anomalies_as_well_as_the_best_gaussian_mixture() -> None:
     ]
     theirs = max(mixtures, key=lambda each: each.score(held)).score_samples(tested)
     assert roc_auc_score(anomalous, -ours) > roc_auc_score(anomalous, -theirs) - 0.01
+
+
+def test_only_the_numbers_of_classes_that_are_asked_for_are_tried() -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(120, 3)))  # one class would be best
+    table = data.load(frame)
+    rows = table.train.tensor().numpy(), table.validation.tensor().numpy()
+    assert starts.mixture(*rows, table.protocol.schema, classes=(3,)).mixture.settings.classes == 3

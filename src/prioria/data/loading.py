@@ -105,7 +105,7 @@ def load(
     treatment = Treatment(binarize, relaxed, standardize, levels)
     choices = Choices(_schema(schema), label, tuple(ignore), dict(kinds or {}), dates)
     forms = Pictures(size_of(resize), crop, color, alpha, frames), Series(series, window, step)
-    if parts is not None and not (isinstance(source, str | Path) and holds_parts(Path(source))):
+    if parts is not None and not (isinstance(source, str | Path) and (holds_parts(Path(source)) or _is_absent(source))):
         raise DataError(f"parts={list(parts)[:1]} are of a folder of parts of a table; leave them out for {source}")
     if not isinstance(source, str | Path):
         return _own(source, treatment, choices, forms, seed)
@@ -289,3 +289,8 @@ def with_names(own: Source, schema: Schema) -> Table:
     if own.rows.ndim != 2 or own.rows.shape[1] != len(names):
         raise DataError(f"{own.name}: rows of shape {own.rows.shape[1:]}, but the model is for {len(names)} columns")
     return Table(own.name, pd.DataFrame(own.rows, columns=names))
+
+
+def _is_absent(place: str | Path) -> bool:
+    """Whether there is nothing in a place, which is said by whoever reads it."""
+    return not Path(place).exists()

@@ -71,7 +71,7 @@ class Search:
             fitted, held = train, validation
         most = min(SCREENED, max(600, CELLS // max(self.size, 1)))
         self.few, self.held = _some(fitted, most), _some(held, most)
-        self.classes = [each for each in classes if each == 1 or len(train) / each >= FEWEST]
+        self.classes = [each for each in sorted(classes) if each == 1 or len(train) / each >= FEWEST] or [min(classes)]
         self._labels: dict[int, NDArray] = {}
 
     @property
@@ -134,7 +134,8 @@ class Search:
                 yield partial(self._fitted, finalists[0], seed=self.seed + seed)
 
     def _ladder(self) -> list[int]:
-        return [each for each in LADDER if each <= max(self.classes)]
+        fewest, most = self.classes[0], self.classes[-1]
+        return [each for each in LADDER if fewest <= each <= most] or self.classes
 
     def _gaussians(self, mixture: Any, rows: Rows) -> FactorMixture:
         from sklearn.base import clone
@@ -193,7 +194,7 @@ class Search:
             for ridge in (0.0, 3e-4, 1e-2):
                 self.attempt(Settings(classes, self.latents[-1], 0.1, ridge), Settings(classes, self.latents[-1], 0.1))
         for latents in self.latents:
-            self.attempt(Settings(1, latents))
+            self.attempt(Settings(self.classes[0], latents))
         ends = {self.latents[0], self.latents[min(2, len(self.latents) - 1)], self.latents[-1]}
         if self.found:
             ends |= {self._top().latents}

@@ -39,15 +39,14 @@ class Weights:
 
     def add(self, log_w: Float[Tensor, "K N"]) -> None:
         """Adds the weights of K samples."""
-        log_w = log_w.cpu().double()
-        self.largest = torch.cat([self.largest, log_w]).topk(len(self.largest), dim=0).values
-        top = log_w.amax(0)
+        log_w = log_w.cpu()
+        largest = log_w.topk(min(len(self.largest), len(log_w)), dim=0).values
+        self.largest = torch.cat([self.largest, largest]).topk(len(self.largest), dim=0).values
+        top = log_w.amax(0).double()
         top = torch.where(top.isinf(), 0.0, top)
-        power = relative = (log_w - top).exp()
-        sums = []
-        for order in range(1, ORDERS + 1):
-            sums.append(power.sum(0).log() + order * top)
-            power = power * relative
+        relative = (log_w - top).exp()
+        norms = [torch.linalg.vector_norm(relative, order, dim=0) for order in range(1, ORDERS + 1)]
+        sums = [order * (norm.log() + top) for order, norm in enumerate(norms, 1)]
         self.log_sums = torch.logaddexp(self.log_sums, torch.stack(sums))
 
     @property
@@ -102,7 +101,8 @@ class Weights:
         c = 1 / self.num_samples
         kept = (self.largest - self.log_sum).exp()
         d = (kept - c) / (1 - c)
-        sums = [total - d.pow(order).sum(0) for order, total in enumerate(self._central(c), 1)]
+        powers = [d, square := d * d, square * d, square * square]
+        sums = [total - power.sum(0) for power, total in zip(powers, self._central(c), strict=True)]
         second, fourth = sums[1].clamp(min=0), sums[3].clamp(min=0)
         # Where one weight is all there is to double precision, its logarithm is at least what the clamp leaves.
         logs = torch.log1p(-d.clamp(max=1 - 2**-53))
