@@ -1,5 +1,8 @@
 """Commands on data sets."""
 
+# pyright: reportInvalidTypeForm=false
+# (the record of options is generated from a constructor)
+
 from __future__ import annotations
 
 import shlex

@@ -34,7 +34,7 @@ def summarize(out: Path | None, names: Iterable[str], *, top: int, contamination
     for part in parts:
         table = _read(out / part)
         table["anomalous"] = (table["log_likelihood"] < threshold) | ~table["scored"]
-        flagged += int(table["anomalous"].sum())
+        flagged += int(table["anomalous"].to_numpy().sum())
         written.write(out / part, lambda table=table: table, {})
     print(f"{flagged} rows of all parts lie below {threshold:.{DECIMALS}f} nats and are flagged")
 

@@ -99,6 +99,7 @@ def train(
         processes.place(out)
     check_seed(training.seed)
     total = _total(epochs, default=PILOT if suggest else EPOCHS)
+    assert data is not None  # what is resumed has been
     source = Reading(**vars(reading)).load(data)
     _tell_columns(source)
     name = _preset(source, preset, given)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol, TypeGuard
+
 import torch
 from torch import Size, Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, constraints, kl_divergence
@@ -145,14 +147,26 @@ def is_ordered(d: Distribution) -> bool:
     return bool(getattr(d, "ordered", False))
 
 
-def has_length(d: Distribution) -> bool:
+class WithLength(Protocol):
+    """What has draws of a length that is given."""
+
+    def of_length(self, length: Tensor) -> Distribution:
+        """Returns the distribution of draws of another length."""
+        ...
+
+    def expected(self, length: Tensor | float) -> Tensor:
+        """Returns the mean of every value at a length."""
+        ...
+
+
+def has_length(d: Distribution) -> TypeGuard[WithLength]:
     """Says whether draws have a length that is given, as documents have: ``of_length`` then gives those of another."""
     return hasattr(d, "of_length")
 
 
 def expected(d: Distribution, length: Tensor | float) -> Tensor:
     """Returns the mean of every value, of documents of a length (..., 1) or one for all where draws have one."""
-    return d.expected(length) if has_length(d) else mean(d)  # pyright: ignore[reportAttributeAccessIssue]
+    return d.expected(length) if has_length(d) else mean(d)
 
 
 def as_levels(d: Distribution, x: Tensor) -> tuple[Tensor, int] | None:

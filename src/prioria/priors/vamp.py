@@ -103,7 +103,7 @@ class VampPrior(Prior):
             return
         outside = bool((rows < UNIT[0]).any() or (rows > UNIT[1]).any())
         self.follows, self.bounds = False, None if outside else UNIT
-        self._arguments["bounds"] = self.bounds  # a saved model is built with what holds now
+        self.__dict__["_arguments"]["bounds"] = self.bounds  # a saved model is built with what holds now
         if outside and self.starts:
             self.start_between(torch.where(rows.isnan(), rows.nanmean(0).nan_to_num(), rows))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Distribution
 
 from prioria.data import Dataset
 from prioria.distributions import as_mixture, has_length, mean
@@ -41,11 +42,9 @@ def show(model: VAE, dataset: Dataset, *, rows: int, samples: int, seed: int) ->
         seed_device(device_of(model), seed)
         x = dataset.test.tensor(rows).to(device_of(model))
         z = {group: model.encode(x, group) for group in model.groups}
-        generated, reconstructed = model.generate(samples).px, model.decode(z)
-        if has_length(generated):  # documents as long as those beside them
-            length = x.sum(-1, keepdim=True)
-            reconstructed = reconstructed.of_length(length)
-            generated = generated.of_length(length[torch.arange(samples, device=x.device) % len(x)])
+        length = x.sum(-1, keepdim=True)  # documents are as long as those beside them
+        generated = _of_length(model.generate(samples).px, length[torch.arange(samples, device=x.device) % len(x)])
+        reconstructed = _of_length(model.decode(z), length)
         used = pseudo_inputs(model, dataset)
         return Shown(
             data=x.cpu(),
@@ -54,6 +53,10 @@ def show(model: VAE, dataset: Dataset, *, rows: int, samples: int, seed: int) ->
             draws=generated.sample()[0].float().cpu(),
             pseudo_inputs=None if used is None else used.cpu(),
         )
+
+
+def _of_length(px: Distribution, length: Tensor) -> Distribution:
+    return px.of_length(length) if has_length(px) else px
 
 
 def pseudo_inputs(model: VAE, dataset: Dataset) -> Float[Tensor, "k D"] | None:

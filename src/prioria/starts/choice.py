@@ -122,7 +122,7 @@ class Search:
         first = {(each.classes, each.latents): each for each in reversed(ranked)}
         finalists = sorted(first.values(), key=ranked.index)[:FINALISTS]
         single = next((each for each in ranked if each.classes == 1), None)
-        for settings in dict.fromkeys([*finalists, *([single] if single is not None else [])]):
+        for settings in [*finalists, *({single} - {None, *finalists})]:
             yield partial(self._fitted, settings)
         gaussians: Any = best_gaussians(
             self.few.real, self.held.real, classes=self._ladder(), seed=self.seed, grid=KINDS, steps=STEPS
@@ -140,7 +140,7 @@ class Search:
     def _gaussians(self, mixture: Any, rows: Rows) -> FactorMixture:
         from sklearn.base import clone
 
-        again = clone(mixture)
+        again: Any = clone(mixture)
         steps = self.reserve / 2 / (2 * again.n_components * len(rows) * self.size**2)
         again.set_params(max_iter=int(np.clip(steps, 5, 100)))
         with warnings.catch_warnings():

@@ -81,5 +81,5 @@ def _filled(start: TableStart, x: Array, real: list[int]) -> Array:
     rows = np.flatnonzero(np.isnan(x[:, real]).any(1))
     for part in (rows[first : first + AT_ONCE] for first in range(0, len(rows), AT_ONCE)):
         drawn = model.conditional(torch.from_numpy(x[part]).float(), 1, num_samples=1).draws[0].double().numpy()
-        filled[np.ix_(part, real)] = np.where(np.isnan(x[part]), drawn, x[part])[:, real]
+        filled[part[:, None], real] = np.where(np.isnan(x[part]), drawn, x[part])[:, real]
     return filled

@@ -61,8 +61,8 @@ def by_name(path: Path, arrays: Mapping[str, NDArray]) -> Named:
     _check_scale(path, given)
     if empty := [name for name, part in given.items() if part.size == 0]:
         raise DataError(f"{path}: {empty[0]} has no rows; give it some, or all rows as x, which are then split")
-    of_parts = [known.get((part, "labels")) for part in given]
-    labels = None if any(each is None for each in of_parts) else np.concatenate(of_parts)
+    of_parts = [known[part, "labels"] for part in given if (part, "labels") in known]
+    labels = np.concatenate(of_parts) if len(of_parts) == len(given) else None
     train, validation, test = (len(given.get(part, ())) for part in PARTS)
     return np.concatenate([*given.values()]), labels, (train, validation, test)
 

@@ -6,6 +6,7 @@ import importlib.util
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,8 @@ def _parsed(values: pd.Series) -> pd.Series:
     known = text.dropna()
     if len(known) and isinstance(known.iloc[0], str):
         if (written := plain_numbers(known)) is not None:
-            return pd.to_numeric(written.reindex(text.index), errors="coerce")
+            read: Any = pd.to_numeric(written.reindex(text.index), errors="coerce")
+            return read
         if not known.str.fullmatch(r"0\d+").any():  # codes such as 0123 are names
             numbers: Any = pd.to_numeric(text, errors="coerce")
             return numbers if len(numbers.dropna()) == len(known) else text
@@ -99,9 +101,10 @@ def _json(path: Path) -> Any:
     if path.suffix.lower() in LINES:
         return pd.read_json(path, lines=True)
     found, errors = None, []
-    for options in ({}, {"orient": "split"}, {"lines": True}):
+    ways = (pd.read_json, partial(pd.read_json, orient="split"), partial(pd.read_json, lines=True))
+    for read in ways:
         try:
-            found = pd.read_json(path, **options)
+            found = read(path)
             break
         except (ValueError, KeyError, TypeError) as error:
             errors.append(error)

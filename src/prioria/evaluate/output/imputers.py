@@ -54,7 +54,7 @@ def log_densities(found: Array, truth: Array, schema: Schema) -> Array:
             total[known, d] = np.log(share)
         else:
             scale = np.maximum(drawn.std(0, ddof=1), floors[d]) * np.sqrt(1 + 1 / len(drawn))
-            total[known, d] = stats.t(len(drawn) - 1, drawn.mean(0), scale).logpdf(value)
+            total[known, d] = stats.t.logpdf(value, len(drawn) - 1, drawn.mean(0), scale)
     return total
 
 
