@@ -145,7 +145,7 @@ def check_holes(model: VAE, x: Float[Tensor, "B D"]) -> None:
     if not scored:
         raise ValueError(
             f"likelihood {type(model.likelihood).__name__} does not leave missing entries out: log p(x|z) is not "
-            "finite; use likelihoods.Columns"
+            "finite; use likelihoods.Columns (prioria train FILE --preset table)"
         )
 
 
@@ -159,7 +159,7 @@ def _finite(model: VAE, x: Tensor) -> Any:
     if not latents or not all(bool(latent.z.isfinite().all()) for latent in latents.values()):
         raise ValueError(
             f"encoder {_names(model.encoder)} does not see holes: where x has missing entries the latents are not "
-            "finite; use nets.ColumnsEncoder, or starts.build"
+            "finite; use nets.ColumnsEncoder, or starts.build (prioria train FILE --preset table)"
         )
     return above
 
