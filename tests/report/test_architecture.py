@@ -27,7 +27,7 @@ def test_parts_that_are_shared_are_named_by_where_they_were():
         "        components=3,",
         "        pseudo_inputs=<tensor 3 x 6>,",
         "        trainable=True,",
-        "        bounds=(0.0, 1.0),",
+        "        bounds='data',",
         "        initial=(0.05, 0.01),",
         "    ),",
         ")",
