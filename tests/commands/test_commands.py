@@ -174,11 +174,10 @@ def test_twelve_rows_and_a_folder_with_a_space(tmp_path: Path, capsys: pytest.Ca
     assert f"prioria evaluate '{run}'" in capsys.readouterr().out
     call("report", run)  # two test rows, in a picture without a warning
     call("explore", run)
-    said = capsys.readouterr().out
-    assert f"first: prioria evaluate '{run}'" in said and "2 test rows make no more pairs" in said
-    with pytest.raises(SystemExit):
+    assert f"first: prioria evaluate '{run}'" in (said := capsys.readouterr().out) and "2 test rows make no" in said
+    with pytest.raises(SystemExit, match="2"):
         main(["interpolate", str(run)])
-    assert "--pairs 4 of 2 test rows cannot be drawn; use between 1 and 1" in capsys.readouterr().err
+    assert "--pairs 4 of 2 test rows cannot be drawn" in capsys.readouterr().err
 
 
 @pytest.mark.slow
