@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 import prioria
+from prioria.data.errors import NotInstalled
 from prioria.papers.table import RESULT, Cell, Result, Table, loaded
 from prioria.storage import write_atomically, write_json
 from prioria.train import Run, fit, resume
@@ -78,11 +79,17 @@ def beside(cell: Cell) -> list[Cell]:
 
 
 def compute(cell: Cell) -> Result:
-    """Returns the result of a cell, doing only what is still to do, and copies it to the folder of the results."""
+    """Returns the result of a cell, doing only what is still to do, and copies it to the folder of the results.
+
+    Where the data set's package is not installed there is none but a headline that says so.
+    """
     with locked(cell.folder):
         result = cell.result
         if result is None:
-            result = _origin(cell) | dict(cell.table.measure(cell))
+            try:
+                result = _origin(cell) | dict(cell.table.measure(cell))
+            except NotInstalled as error:
+                return {"headline": f"left out: {error}"}
             write_json(cell.folder / RESULT, result)
         _publish(cell, result)
     return result

@@ -31,7 +31,7 @@ def dataset(name: str, *, rate: float, depends_on: str | None, seed: int = 0, li
         limit: rows in all, at most; 1,000 in any case.
 
     Raises:
-        DataError: its package is not installed.
+        NotInstalled: its package is not there.
     """
     whole = MIXED[name]()
     order = np.random.default_rng(seed).permutation(len(whole))[: min(limit or MOST, MOST)]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prioria.data import DataError, Dataset, infer
+from prioria.data import Dataset, infer
+from prioria.data.errors import NotInstalled
 from prioria.data.own.frames import columns_data
 from prioria.data.own.protocol import Treatment, own_data
 from prioria.data.own.sources import Source, Table
@@ -35,7 +36,7 @@ def dataset(name: str, *, seed: int = 0, limit: int | None = None) -> Dataset:
         limit: rows in all, at most; 6,000 in any case.
 
     Raises:
-        DataError: its package is not installed.
+        NotInstalled: its package is not there.
     """
     rows = CORPORA[name]() if name in CORPORA else TABLES[name]()
     order = np.random.default_rng(seed).permutation(len(rows))[: min(limit or MOST, MOST)]
@@ -87,10 +88,12 @@ def _vega(file: str, prepare: Callable[[Path], Array]) -> Callable[[], Array]:
 
 
 def folder_of(package: str) -> Path:
-    """Returns where an installed package is; DataError where it is not installed."""
+    """Returns where an installed package is; NotInstalled where it is not."""
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
-        raise DataError(f"this table comes with the package {package}, which is not installed; pip install {package}")
+        raise NotInstalled(
+            f"this table comes with the package {package}, which is not installed; pip install {package}"
+        )
     return Path(next(iter(found.submodule_search_locations)))
 
 
