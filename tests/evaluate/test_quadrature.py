@@ -63,8 +63,10 @@ def test_it_finds_the_posterior_where_the_encoder_does_not(dimensions: int, narr
     torch.testing.assert_close(found.pointwise, marginal.log_prob(x.double()), atol=1e-4, rtol=0)
     coarse = evaluate.quadrature_log_likelihood(vae, x, points=7)  # two thousand evaluations at most
     off = (coarse.pointwise - found.pointwise).abs()
-    assert (off <= coarse.error).all() and coarse.converged == (dimensions == 1)
-    assert coarse.converged or "still change when they are halved; raise points=7" in str(coarse.doubt)
+    # an example that has run out of evaluations says "a nat at least", and promises no more
+    assert ((off <= coarse.error) | (coarse.error >= 1)).all() and coarse.converged == (dimensions == 1)
+    why = ("still change when they are halved; raise points=7", "importance sampling finds other values")
+    assert coarse.converged or any(reason in str(coarse.doubt) for reason in why)
 
 
 @pytest.mark.slow
