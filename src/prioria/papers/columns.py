@@ -245,3 +245,17 @@ PROTOCOL = (
     Column("version", _versions),
 )
 ROW = Column("row", lambda case: case.title)
+
+
+def _chosen(case: Case) -> str:
+    names = case.runs[0]["chosen"]
+    return "; ".join(f"{name} {'/'.join(map(str, dict.fromkeys(case.values(f'chosen.{name}'))))}" for name in names)
+
+
+OF_A_START = (  # of a model that began at a classical one
+    Column("chosen by the validation rows", _chosen),
+    Column("gain of networks on the validation rows", "gain.value", "+.2f"),
+    Column("CPU seconds of training", "seconds.training", ".0f"),
+    Column("and of the comparison", "seconds.evaluation", ".0f"),
+    *(column for column in PROTOCOL if column.heading in ("seeds", "split", "machine", "version")),
+)

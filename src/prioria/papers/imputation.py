@@ -18,7 +18,7 @@ from prioria.evaluate import Difference, Imputation
 from prioria.evaluate.output.holes import OURS
 from prioria.evaluate.output.imputers import ITERATIVE, MEAN, NEIGHBORS
 from prioria.evaluate.record import known
-from prioria.papers.columns import PROTOCOL, Case, Column, cases, listing
+from prioria.papers.columns import OF_A_START, Case, Column, cases, listing
 from prioria.papers.mixed_sets import DEPENDS_ON, MIXED, dataset
 from prioria.papers.page import compose
 from prioria.papers.plots import error_of
@@ -167,12 +167,6 @@ def _ahead(what: str, method: str) -> Column:
     return Column(f"{WHAT[what]}: ours minus {OTHERS[method]}", text)
 
 
-def _sizes(case: Case) -> str:
-    return "; ".join(
-        f"{name} {'/'.join(map(str, dict.fromkeys(case.values(f'chosen.{name}'))))}" for name in case.runs[0]["chosen"]
-    )
-
-
 COLUMNS = (
     Column("table", lambda case: f"{case.data} ({case.budget})"),
     Column("log p per entry", f"log_likelihood.{OURS}", ".3f"),
@@ -197,12 +191,8 @@ DETAILS = (
     Column("hidden test entries", "entries", ".0f"),
     *(_ahead(what, method) for what in WHAT for method in OTHERS),
     Column("began as", "begun"),
-    Column("chosen by the validation rows", _sizes),
-    Column("gain of networks on the validation rows", "gain.value", "+.2f"),
     Column("share of rows with fewer than 10 effective samples", "few", ".3f"),
-    Column("CPU seconds of training", "seconds.training", ".0f"),
-    Column("and of the comparison", "seconds.evaluation", ".0f"),
-    *(column for column in PROTOCOL if column.heading in ("seeds", "split", "machine", "version")),
+    *OF_A_START,
 )
 STORY = (
     "Rows are permuted by the seed, 1,000 at most, and split 70 / 15 / 15 %. One entry in five is taken away, in every "

@@ -25,7 +25,7 @@ from prioria.data.treatments import without_logs
 from prioria.evaluate import Difference
 from prioria.evaluate.classical.densities import gaussians
 from prioria.evaluate.classical.words import log_documents, unigram
-from prioria.papers.columns import PROTOCOL, Case, Column, cases, listing
+from prioria.papers.columns import OF_A_START, Case, Column, cases, listing
 from prioria.papers.own_sets import CORPORA, TABLES, dataset
 from prioria.papers.page import compose
 from prioria.papers.plots import error_of
@@ -160,7 +160,7 @@ def page(table: Table, out: Path, cells: Sequence[Cell]) -> Page:
     made = compose(
         table,
         out,
-        [listing("", found, COLUMNS, DETAILS)] if found else [],
+        [listing("", found, COLUMNS, OF_A_START)] if found else [],
         errors="After ± is a standard error: over rows, or over seeds where there are several.",
         curve=False,
     )
@@ -190,14 +190,6 @@ def _holds(case: Case) -> str:
     return "yes" if _mean(case, "difference.value") >= _mean(case, "asked") else "no"
 
 
-def _sizes(case: Case) -> str:
-    return "; ".join(f"{name} {'/'.join(map(str, _all(case, name)))}" for name in case.runs[0]["chosen"])
-
-
-def _all(case: Case, name: str) -> list[Any]:
-    return list(dict.fromkeys(case.values(f"chosen.{name}")))
-
-
 def _kept(case: Case) -> str:
     kept = case.values("kept")
     return f"{sum(kept)} of {len(kept)}" if len(kept) > 1 else "yes" if kept[0] else "no"
@@ -214,13 +206,6 @@ COLUMNS = (
     Column("holds", _holds),
     Column("began as", "begun"),
     Column("networks kept", _kept),
-)
-DETAILS = (
-    Column("chosen by the validation rows", _sizes),
-    Column("gain of networks on the validation rows", "gain.value", "+.2f"),
-    Column("CPU seconds of training", "seconds.training", ".0f"),
-    Column("and of the comparison", "seconds.evaluation", ".0f"),
-    *(column for column in PROTOCOL if column.heading in ("seeds", "split", "machine", "version")),
 )
 STORY = (
     "Rows are permuted by the seed, 6,000 at most, and split 70 / 15 / 15 %. The best classical model is that of the "
